@@ -1,0 +1,191 @@
+"""The base of the penalties of Table 5: an identity layer that adds `weight * Omega` to the loss."""
+
+import math
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_repreg.classes import Classes
+from keras_repreg.labels import THREE_DOORS, class_ids, current_labels
+from keras_repreg.statistics import number_of_samples, upcast
+
+Tensor = Any
+
+
+class RepresentationRegularization(keras.layers.Layer):
+    """Base class: passes activations on unchanged and adds `weight * Omega(Z)` to the model's loss.
+
+    A penalty of your own needs one method:
+
+    >>> import keras, keras_repreg
+    >>> @keras.saving.register_keras_serializable(package="example")
+    ... class EnergyRegularization(keras_repreg.layers.RepresentationRegularization):
+    ...     def omega(self, z):
+    ...         return keras.ops.sum(keras.ops.square(z))
+    >>> layer = EnergyRegularization(0.5)
+    >>> z = layer(keras.ops.ones((2, 3)))
+    >>> float(layer.losses[0])
+    3.0
+
+    Args:
+        weight: Loss weight, a finite number >= 0.
+        normalize: Divide Omega by `normalizer`, so that the same weight suits any width, number of classes and
+            batch size.
+        **kwargs: Arguments of `keras.layers.Layer`, such as `name` and `dtype`.
+
+    Input shape:
+        (N, M): N samples of M units.
+
+    Output shape:
+        That of the input.
+
+    Raises:
+        TypeError: if `weight` is not a number or `normalize` not a bool.
+        ValueError: if `weight` is negative, infinite or NaN, or if the input is not of rank 2.
+    """
+
+    def __init__(self, weight: float = 0.01, *, normalize: bool = False, **kwargs: Any):
+        if isinstance(weight, bool) or not isinstance(weight, (int, float)):
+            raise TypeError(f"Expected `weight` to be a number. Received: weight={weight!r}")
+        if not (math.isfinite(weight) and weight >= 0):
+            raise ValueError(f"Expected `weight` to be finite and >= 0. Received: weight={weight!r}")
+        if not isinstance(normalize, bool):
+            raise TypeError(f"Expected `normalize` to be True or False. Received: normalize={normalize!r}")
+        super().__init__(**kwargs)
+        self.weight = float(weight)
+        self.normalize = normalize
+        self.supports_masking = True
+
+    def omega(self, z: Tensor) -> Tensor:
+        """Omega of Table 5 for activations of shape (N, M) in float32 or float64; a scalar."""
+        raise NotImplementedError(f"{type(self).__name__} must define `omega(self, z)`.")
+
+    def normalizer(self, z: Tensor) -> Tensor | float:
+        """What Omega is divided by under `normalize=True`."""
+        return float(z.shape[1])
+
+    def call(self, inputs: Tensor) -> Tensor:
+        self._check_rank(inputs)
+        z = upcast(inputs)
+        omega = self.omega(z)
+        if self.normalize:
+            omega = omega / self.normalizer(z)
+        self.add_loss(self.weight * omega)
+        return inputs
+
+    def _check_rank(self, z: Tensor) -> None:
+        if len(z.shape) != 2:
+            raise ValueError(
+                f"{type(self).__name__} '{self.name}' expects activations of shape (samples, units); put a Flatten "
+                f"or pooling layer before it. Received: inputs.shape={tuple(z.shape)}"
+            )
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "weight": self.weight, "normalize": self.normalize}
+
+
+class ClasswiseRegularization(RepresentationRegularization):
+    """Base class of the penalties that are computed class by class, from labels as a side input.
+
+    A penalty of your own defines `omega(self, z, classes)`, with `classes` a `keras_repreg.classes.Classes`.
+
+    Without labels, inference and evaluation pass activations on and add nothing; training is an error.
+
+    Args:
+        weight: Loss weight, a finite number >= 0.
+        normalize: Divide Omega by its number of terms (see each layer), so that the same weight suits any width
+            and number of classes.
+        num_classes: K for `normalize=True`, and the width that one-hot labels must have. By default the
+            number of classes present in the batch.
+        label_key: Which entry of dict, list or tuple targets holds the labels.
+        **kwargs: Arguments of `keras.layers.Layer`, such as `name` and `dtype`.
+
+    Call arguments:
+        inputs: Activations (N, M), or a list `[activations, labels]`.
+        labels: Class ids of shape (N,) or (N, 1), or one-hot of shape (N, K). By default those of the
+            surrounding `label_scope`.
+        training: Whether labels are required.
+
+    Output shape:
+        That of the activations.
+
+    Raises:
+        TypeError: if an argument has the wrong type.
+        ValueError: if an argument is out of range, the activations are not of rank 2, the labels do not fit
+            them, or there are none in training.
+    """
+
+    def __init__(
+        self,
+        weight: float = 0.01,
+        *,
+        normalize: bool = False,
+        num_classes: int | None = None,
+        label_key: str | int | None = None,
+        **kwargs: Any,
+    ):
+        if num_classes is not None and (isinstance(num_classes, bool) or not isinstance(num_classes, int)):
+            raise TypeError(f"Expected `num_classes` to be an integer or None. Received: num_classes={num_classes!r}")
+        if num_classes is not None and num_classes < 1:
+            raise ValueError(f"Expected `num_classes` to be at least 1. Received: num_classes={num_classes!r}")
+        if label_key is not None and (isinstance(label_key, bool) or not isinstance(label_key, (str, int))):
+            raise TypeError(f"Expected `label_key` to be a string, an integer or None. Received: {label_key!r}")
+        super().__init__(weight, normalize=normalize, **kwargs)
+        self.num_classes = num_classes
+        self.label_key = label_key
+
+    def omega(self, z: Tensor, classes: Classes) -> Tensor:  # type: ignore[override]
+        """Omega of Table 5 for activations of shape (N, M) and their classes; a scalar."""
+        raise NotImplementedError(f"{type(self).__name__} must define `omega(self, z, classes)`.")
+
+    def call(self, inputs: Any, labels: Tensor | None = None, training: bool | None = None) -> Tensor:
+        z = inputs
+        if isinstance(inputs, (list, tuple)):
+            if len(inputs) != 2:
+                raise ValueError(
+                    f"{type(self).__name__} '{self.name}' expects `[activations, labels]`. "
+                    f"Received: a list of {len(inputs)} inputs"
+                )
+            z, labels = inputs
+        self._check_rank(z)
+        if labels is None:
+            labels = current_labels(self.label_key)
+        if labels is None:
+            if training:
+                raise ValueError(
+                    f"{type(self).__name__} '{self.name}' got no labels while training. {THREE_DOORS} "
+                    "Received: labels=None"
+                )
+            return z
+        activations = upcast(z)
+        ids = class_ids(labels, activations, self.num_classes)
+        classes = Classes(ids, keras.backend.standardize_dtype(activations.dtype))
+        omega = self.omega(activations, classes)
+        if self.normalize:
+            number = classes.number() if self.num_classes is None else float(self.num_classes)
+            omega = omega / (self.normalizer(activations) * number)
+        self.add_loss(self.weight * omega)
+        return z
+
+    def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
+        return previous_mask[0] if isinstance(previous_mask, (list, tuple)) else previous_mask
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return input_shape[0] if isinstance(input_shape[0], (list, tuple)) else input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "num_classes": self.num_classes, "label_key": self.label_key}
+
+
+def pairs_of_units(z: Tensor) -> float:
+    """M (M - 1), the number of off-diagonal entries of a covariance; 1 for a single unit, which has none."""
+    return float(max(z.shape[1] * (z.shape[1] - 1), 1))
+
+
+def entries(z: Tensor) -> Tensor:
+    """N M, the number of activations of a batch."""
+    return number_of_samples(z) * ops.cast(z.shape[1], z.dtype)

@@ -1,0 +1,51 @@
+"""The L1 representation regularizer of Table 5: L1R."""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_repreg import statistics
+from keras_repreg.layers.base import RepresentationRegularization, entries
+
+Tensor = Any
+
+
+@keras.saving.register_keras_serializable(package="keras_repreg")
+class L1Regularization(RepresentationRegularization):
+    """Penalizes the absolute activations: L1R of Table 5.
+
+    Omega = sum over n and i of abs(z_i^n), a sum over the samples too, so that a larger batch weighs more. With
+    `normalize=True` it is divided by N M: the mean absolute activation.
+
+    Args:
+        weight: Loss weight, a finite number >= 0.
+        normalize: Whether to divide by the number of terms.
+        **kwargs: Arguments of `keras.layers.Layer`, such as `name` and `dtype`.
+
+    Input shape:
+        (N, M): N samples of M units.
+
+    Output shape:
+        That of the input, which is passed on unchanged.
+
+    Raises:
+        TypeError, ValueError: see `RepresentationRegularization`.
+
+    Example:
+
+    >>> import keras, keras_repreg
+    >>> layer = keras_repreg.L1Regularization(1.0)
+    >>> z = layer(keras.ops.array([[0.0, -1.0], [2.0, 1.0]]))
+    >>> float(layer.losses[0])
+    4.0
+
+    Reference:
+        Glorot, Bordes and Bengio (2011), "Deep sparse rectifier neural networks".
+    """
+
+    def omega(self, z: Tensor) -> Tensor:
+        return ops.sum(statistics.absolute(z))
+
+    def normalizer(self, z: Tensor) -> Tensor:
+        return entries(z)

@@ -1,0 +1,142 @@
+"""Rank regularizers of Table 5: RR and its class-wise twin cw-RR (section 4.2, eq. 7 to 10)."""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_repreg import statistics
+from keras_repreg.classes import Classes
+from keras_repreg.layers.base import ClasswiseRegularization, RepresentationRegularization
+
+Tensor = Any
+
+METHODS = ("holder", "power", "svd")
+
+
+def _checked(method: str) -> str:
+    if method not in METHODS:
+        raise ValueError(f"Expected `method` to be one of {METHODS}. Received: method={method!r}")
+    return method
+
+
+@keras.saving.register_keras_serializable(package="keras_repreg")
+class RankRegularization(RepresentationRegularization):
+    """Penalizes the stable rank of the batch of activations: RR of Table 5.
+
+    Omega = ||Z||_F^2 / ||Z||_2^2 (eq. 7), a lower bound of the rank of Z that small singular values hardly move.
+    With `method="holder"`, as in the paper, the spectral norm is replaced by its upper bound
+    ||Z||_2^2 <= ||Z||_1 ||Z||_inf (eq. 9): cheap, but loose, and smaller than 1 for many matrices. `"power"`
+    finds the spectral norm by repeated squaring of the smaller Gram matrix and `"svd"` by its decomposition; the
+    gradient of both is exact. With `normalize=True` Omega is divided by M. An all-zero Z contributes zero.
+
+    Args:
+        weight: Loss weight, a finite number >= 0.
+        normalize: Whether to divide by the number of units.
+        method: `"holder"`, `"power"` or `"svd"`.
+        **kwargs: Arguments of `keras.layers.Layer`, such as `name` and `dtype`.
+
+    Input shape:
+        (N, M): N samples of M units.
+
+    Output shape:
+        That of the input, which is passed on unchanged.
+
+    Raises:
+        TypeError, ValueError: see `RepresentationRegularization`; ValueError if `method` is none of the three.
+
+    Example:
+
+    >>> import keras, keras_repreg
+    >>> layer = keras_repreg.RankRegularization(1.0, method="power")
+    >>> z = layer(keras.ops.array([[3.0, 0.0], [0.0, 3.0], [0.0, 0.0]]))
+    >>> float(layer.losses[0])
+    2.0
+
+    Reference:
+        Section 4.2 of Choi, Lee, Shin and Rhee (2018), "On the statistical and information-theoretic
+        characteristics of deep network representations".
+    """
+
+    def __init__(self, weight: float = 0.01, *, normalize: bool = False, method: str = "holder", **kwargs: Any):
+        _checked(method)
+        super().__init__(weight, normalize=normalize, **kwargs)
+        self.method = method
+
+    def omega(self, z: Tensor) -> Tensor:
+        z = statistics.unit_scale(z)
+        if self.method == "holder":
+            bound = statistics.holder_bound(z)
+        else:
+            bound = statistics.squared_spectral_norm(z, self.method)
+        return statistics.safe_ratio(ops.sum(ops.square(z)), bound)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "method": self.method}
+
+
+@keras.saving.register_keras_serializable(package="keras_repreg")
+class ClasswiseRankRegularization(ClasswiseRegularization):
+    """Penalizes the stable rank of each class's activations: cw-RR of Table 5.
+
+    Omega = sum over k of ||Z^(k)||_F^2 / ||Z^(k)||_2^2, the rows of Z^(k) being the samples of class k; methods as
+    for `RankRegularization`. With `normalize=True` it is divided by M K, K being `num_classes` or else the number
+    of classes present. A class whose activations are all zero contributes zero.
+
+    Args:
+        weight: Loss weight, a finite number >= 0.
+        normalize: Whether to divide by M K.
+        method: `"holder"`, `"power"` or `"svd"`.
+        num_classes: K for `normalize=True`; by default the number of classes present in the batch.
+        label_key: Which entry of dict, list or tuple targets holds the labels.
+        **kwargs: Arguments of `keras.layers.Layer`, such as `name` and `dtype`.
+
+    Call arguments:
+        inputs: Activations (N, M), or a list `[activations, labels]`.
+        labels: Class ids (N,) or (N, 1), or one-hot (N, K).
+
+    Output shape:
+        That of the activations, which are passed on unchanged.
+
+    Raises:
+        TypeError, ValueError: see `ClasswiseRegularization`; ValueError if `method` is none of the three.
+
+    Example:
+
+    >>> import keras, keras_repreg
+    >>> layer = keras_repreg.ClasswiseRankRegularization(1.0, method="power")
+    >>> z = keras.ops.array([[3.0, 0.0], [0.0, 3.0], [1.0, 2.0]])
+    >>> z = layer([z, keras.ops.array([0, 0, 1])])
+    >>> round(float(layer.losses[0]), 4)  # 2 for class 0 and 1 for class 1
+    3.0
+
+    Reference:
+        Section 4.2 and Table 5 of Choi, Lee, Shin and Rhee (2018), "On the statistical and
+        information-theoretic characteristics of deep network representations".
+    """
+
+    def __init__(
+        self,
+        weight: float = 0.01,
+        *,
+        normalize: bool = False,
+        method: str = "holder",
+        num_classes: int | None = None,
+        label_key: str | int | None = None,
+        **kwargs: Any,
+    ):
+        _checked(method)
+        super().__init__(weight, normalize=normalize, num_classes=num_classes, label_key=label_key, **kwargs)
+        self.method = method
+
+    def omega(self, z: Tensor, classes: Classes) -> Tensor:  # type: ignore[override]
+        z = classes.unit_scale(z)
+        if self.method == "holder":
+            bound = classes.holder_bound(z)
+        else:
+            bound = classes.squared_spectral_norm(z, self.method)
+        energy = classes.total(ops.sum(ops.square(z), axis=1))
+        return classes.sum_over_classes(statistics.safe_ratio(energy, bound))
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "method": self.method}

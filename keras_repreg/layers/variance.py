@@ -1,0 +1,91 @@
+"""Variance regularizers of Table 5: VR and its class-wise twin cw-VR."""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_repreg import statistics
+from keras_repreg.classes import Classes
+from keras_repreg.layers.base import ClasswiseRegularization, RepresentationRegularization
+
+Tensor = Any
+
+
+@keras.saving.register_keras_serializable(package="keras_repreg")
+class VarianceRegularization(RepresentationRegularization):
+    """Penalizes the variance of the units: VR of Table 5.
+
+    Omega = sum over i of v_i, where v_i = E[(z_i - mu_i)^2] over the batch (divided by N). With
+    `normalize=True` it is divided by M.
+
+    Args:
+        weight: Loss weight, a finite number >= 0.
+        normalize: Whether to divide by the number of terms.
+        **kwargs: Arguments of `keras.layers.Layer`, such as `name` and `dtype`.
+
+    Input shape:
+        (N, M): N samples of M units.
+
+    Output shape:
+        That of the input, which is passed on unchanged.
+
+    Raises:
+        TypeError, ValueError: see `RepresentationRegularization`.
+
+    Example:
+
+    >>> import keras, keras_repreg
+    >>> layer = keras_repreg.VarianceRegularization(1.0)
+    >>> z = layer(keras.ops.array([[0.0, 1.0], [2.0, 1.0]]))
+    >>> float(layer.losses[0])
+    1.0
+
+    Reference:
+        Choi and Rhee (2018), "Utilizing class information for DNN representation shaping".
+    """
+
+    def omega(self, z: Tensor) -> Tensor:
+        return ops.sum(statistics.variances(z))
+
+
+@keras.saving.register_keras_serializable(package="keras_repreg")
+class ClasswiseVarianceRegularization(ClasswiseRegularization):
+    """Penalizes the variance of the units within each class: cw-VR of Table 5.
+
+    Omega = sum over k and i of v_i^(k), where v_i^(k) (eq. 13) is the variance over the samples of class k. With
+    `normalize=True` it is divided by M K, K being `num_classes` or else the number of classes present. A class
+    with one sample contributes zero.
+
+    Args:
+        weight: Loss weight, a finite number >= 0.
+        normalize: Whether to divide by the number of terms.
+        num_classes: K for `normalize=True`; by default the number of classes present in the batch.
+        label_key: Which entry of dict, list or tuple targets holds the labels.
+        **kwargs: Arguments of `keras.layers.Layer`, such as `name` and `dtype`.
+
+    Call arguments:
+        inputs: Activations (N, M), or a list `[activations, labels]`.
+        labels: Class ids (N,) or (N, 1), or one-hot (N, K).
+
+    Output shape:
+        That of the activations, which are passed on unchanged.
+
+    Raises:
+        TypeError, ValueError: see `ClasswiseRegularization`.
+
+    Example:
+
+    >>> import keras, keras_repreg
+    >>> layer = keras_repreg.ClasswiseVarianceRegularization(1.0)
+    >>> z = keras.ops.array([[0.0, 1.0], [2.0, 1.0], [9.0, 9.0]])
+    >>> z = layer([z, keras.ops.array([0, 0, 1])])
+    >>> float(layer.losses[0])
+    1.0
+
+    Reference:
+        Choi and Rhee (2018), "Utilizing class information for DNN representation shaping".
+    """
+
+    def omega(self, z: Tensor, classes: Classes) -> Tensor:  # type: ignore[override]
+        return classes.variance_sum(z)
