@@ -1,0 +1,102 @@
+"""The activations of chosen layers, batch by batch, from one forward pass of any kind of model."""
+
+import contextlib
+import inspect
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+from numpy.typing import NDArray
+
+
+@contextlib.contextmanager
+def recorded_outputs(layers: Sequence[keras.layers.Layer]) -> Iterator[dict[str, Any]]:
+    """Within the context, each eager call of a layer leaves its output under the layer's name.
+
+    Works for nested and subclassed models, whose inner tensors have no symbolic name. Of a layer that is called
+    more than once per batch, the last output is kept.
+    """
+    outputs: dict[str, Any] = {}
+
+    def recording(layer: Any) -> Callable[..., Any]:
+        original = layer.call
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            outputs[layer.name] = original(*args, **kwargs)
+            return outputs[layer.name]
+
+        # Keras injects `training` and masks according to the signature.
+        call.__signature__ = inspect.signature(original)  # type: ignore[attr-defined]
+        return call
+
+    for layer in layers:
+        # Not by setattr, which a built layer guards.
+        vars(layer)["call"] = recording(layer)
+    try:
+        yield outputs
+    finally:
+        for layer in layers:
+            vars(layer).pop("call", None)
+
+
+def batches(data: Any, batch_size: int, steps: int | None = None) -> Iterator[tuple[Any, Any]]:
+    """(inputs, targets) batch by batch; targets are None where the data has none.
+
+    Args:
+        data: Inputs; a tuple (inputs, targets) or (inputs, targets, sample_weight); or an iterable of batches of
+            these: a `tf.data.Dataset`, `keras.utils.PyDataset`, torch `DataLoader` or generator.
+        batch_size: Samples per batch, where the data is not batched already.
+        steps: At most this many batches.
+    """
+    if data is None:
+        raise ValueError("Expected `data`: arrays, (inputs, targets) or an iterable of batches. Received: None")
+    if isinstance(data, keras.utils.PyDataset):
+        iterator: Iterator[Any] = (data[i] for i in range(len(data)))
+    elif isinstance(data, (tuple, list, dict)) or hasattr(data, "shape"):
+        iterator = _slices(data, batch_size)
+    elif hasattr(data, "__iter__") or hasattr(data, "__next__"):
+        iterator = iter(data)
+    else:
+        raise ValueError(
+            "Expected `data` to be arrays, a tuple (inputs, targets) or an iterable of batches. "
+            f"Received: {data!r} of type {type(data).__name__}"
+        )
+    for step, batch in enumerate(iterator):
+        if steps is not None and step >= steps:
+            return
+        # A torch DataLoader hands lists where the others hand tuples.
+        x, y, _ = keras.utils.unpack_x_y_sample_weight(tuple(batch) if isinstance(batch, list) else batch)
+        yield x, y
+
+
+def _slices(data: Any, batch_size: int) -> Iterator[Any]:
+    x, y, _ = keras.utils.unpack_x_y_sample_weight(data)
+    arrays = [a for a in keras.tree.flatten((x, y)) if a is not None]
+    lengths = {len(a) for a in arrays}
+    if len(lengths) != 1:
+        raise ValueError(f"Expected arrays of the same number of samples. Received: lengths {sorted(lengths)}")
+    for start in range(0, lengths.pop(), batch_size):
+        part = slice(start, start + batch_size)
+        yield keras.tree.map_structure(lambda a, s=part: None if a is None else a[s], (x, y))
+
+
+def as_matrix(z: Any) -> NDArray[np.float64]:
+    """(N, M) float64 from activations of a layer: the last axis holds the units, all others are samples.
+
+    Raises:
+        ValueError: if the activations are not numbers of rank 2 or more.
+    """
+    if keras.ops.is_tensor(z):
+        # NumPy has no bfloat16 of its own.
+        if keras.backend.standardize_dtype(z.dtype) == "bfloat16":
+            z = ops.cast(z, "float32")
+        z = ops.convert_to_numpy(z)
+    z = np.asarray(z)
+    if z.ndim < 2 or not (np.issubdtype(z.dtype, np.number) or z.dtype == bool):
+        raise ValueError(
+            "Expected activations of shape (samples, units), or (samples, ..., units), in a numeric dtype. "
+            f"Received: shape {z.shape}, dtype {z.dtype}"
+        )
+    return z.reshape(-1, z.shape[-1]).astype(np.float64)
