@@ -1,0 +1,133 @@
+"""`python -m benchmarks`: each table and figure of the paper by one command."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from benchmarks import paper, records, report
+from benchmarks.experiments import speed, table6
+from benchmarks.files import write_keeping_old
+from benchmarks.mnist_run import MnistRun
+
+DEFAULT_OUT = Path("runs")
+
+
+def positive(text: str) -> int:
+    """An argument that is an integer >= 1."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"expected an integer >= 1, received {text}")
+    return value
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    top = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    commands = top.add_subparsers(dest="command", required=True)
+    table = commands.add_parser("table6", help="characteristics of the twelve regularizers (Table 6)")
+    table.add_argument("--trials", type=positive, default=1, help="networks per regularizer (default 1)")
+    table.add_argument("--epochs", type=positive, default=table6.Settings().run.epochs, help="default %(default)s")
+    table.add_argument("--jobs", type=positive, default=None, help="processes (default: one per core)")
+    table.add_argument(
+        "--weights",
+        choices=("kept", "search"),
+        default="kept",
+        help="loss weights: those kept in the repository, or a new search on the validation set (Appendix D.1)",
+    )
+    table.add_argument("--search-trials", type=positive, default=1, help="networks per weight searched (default 1)")
+    table.add_argument("--data", default="mnist", help="mnist, or a name of tensorflow-datasets")
+    table.add_argument("--out", type=Path, default=DEFAULT_OUT, help="folder of results and records (default runs)")
+    table.add_argument("--smoke", action="store_true", help="one epoch on 2,000 samples: does it run?")
+    table.add_argument("--quiet", action="store_true", help="no progress bars")
+    ratio = commands.add_parser("speed", help="an epoch of these experiments against one of model.fit")
+    ratio.add_argument("--repeats", type=positive, default=5, help="epochs timed of each (default 5)")
+    ratio.add_argument("--out", type=Path, default=DEFAULT_OUT, help="folder of results (default runs)")
+    ratio.add_argument("--smoke", action="store_true", help="two epochs on 2,000 samples: does it run?")
+    return top
+
+
+def run_table6(arguments: argparse.Namespace) -> int:
+    """Train, print, and write Table 6."""
+    out = arguments.out / "smoke" if arguments.smoke else arguments.out
+    run = MnistRun("Baseline", 0.0, seed=1, epochs=arguments.epochs, dataset=arguments.data)
+    if arguments.smoke:
+        run = replace(run, epochs=1, samples=2000)
+    settings = table6.Settings(
+        trials=arguments.trials,
+        search_trials=arguments.search_trials,
+        run=run,
+        jobs=arguments.jobs or -1,
+        quiet=arguments.quiet,
+    )
+    folder = out / "records"
+    if run.dataset != "mnist":
+        # A data set that is not there is one error here, not one in every run.
+        from benchmarks.data import load
+
+        load(run.dataset)
+    written = []
+    if arguments.weights == "search":
+        found = table6.search_weights(settings, folder)
+        written.append(_write(out / "table6_weights.csv", table6.as_csv(found)))
+        weights = {row["regularizer"]: row["weight"] for row in found if row["chosen"] == "yes"}
+    else:
+        weights = table6.kept_weights()
+    rows = table6.measure_table(settings, weights, folder)
+    printed = paper.table6()
+    environment = records.environment()
+    setting = (
+        f"{run.dataset}, {run.samples or 'all'} training samples, {run.epochs} epochs, {settings.trials} trial(s), "
+        f"Adam {run.learning_rate:g}, batch {run.batch_size}; {environment['machine']}; "
+        f"Python {environment['python']}, " + ", ".join(f"{k} {v}" for k, v in environment["versions"].items())
+    )
+    page = report.as_html(
+        rows,
+        printed,
+        table6.COLUMNS,
+        title="Table 6: characteristics of representations",
+        claim=" ".join((table6.__doc__ or "").split("Claim: ")[1].split()).capitalize(),
+        setting=setting,
+    )
+    written.append(_write(out / "table6.csv", table6.as_csv(rows)))
+    written.append(_write(out / "table6.html", page))
+    print(f"\nTable 6 (each cell: measured | paper)\n\n{report.as_text(rows, printed, table6.COLUMNS)}\n")
+    print(f"{setting}\nWritten: {', '.join(str(path) for path in written)}; records of the runs in {folder}")
+    failed = len(rows) * settings.trials - sum(row["trials"] for row in rows)
+    if failed:
+        print(f"{failed} run(s) did not finish; their records say why.", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def run_speed(arguments: argparse.Namespace) -> int:
+    """Time, print, and write the ratios."""
+    rows = speed.compare(repeats=2 if arguments.smoke else arguments.repeats, samples=2000 if arguments.smoke else None)
+    out = arguments.out / "smoke" if arguments.smoke else arguments.out
+    path = _write(out / "speed.csv", table6.as_csv(rows))
+    print(f"\n{speed.as_text(rows)}\n\n{records.environment()['machine']}\nWritten: {path}")
+    return 0
+
+
+def _write(path: Path, content: str) -> Path:
+    kept = write_keeping_old(path, content)
+    if kept is not None:
+        print(f"{path} was there with other content, which is now {kept}.")
+    return path
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; 2 and one line for input that cannot be used."""
+    parsed = parser().parse_args(arguments)
+    try:
+        return run_table6(parsed) if parsed.command == "table6" else run_speed(parsed)
+    except (ValueError, OSError) as error:
+        print(f"python -m benchmarks: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("Interrupted. What has finished is recorded; the same command continues.", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,78 @@
+"""Any image classification data set by its name in tensorflow-datasets."""
+
+import socket
+import urllib.parse
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.data.splits import Split, Splits, scaled
+
+PATIENCE_SECONDS = 5.0
+
+
+def load_tfds(
+    name: str, data_dir: str | Path | None = None, *, download: bool = False, flatten: bool = True
+) -> Splits:
+    """The splits of a prepared data set; the last 10,000 training samples (a sixth, if fewer) validate.
+
+    Args:
+        name: Of the data set in tensorflow-datasets, such as `fashion_mnist`.
+        data_dir: Where it is prepared; by default `TFDS_DATA_DIR`, or else `~/tensorflow_datasets`.
+        download: Download and prepare it if it is not there.
+        flatten: Images as vectors.
+
+    Raises:
+        ValueError: at once, if there is no such data set, or it is neither prepared nor to be had.
+    """
+    import tensorflow_datasets as tfds
+
+    where = {} if data_dir is None else {"data_dir": str(data_dir)}
+    try:
+        builder = tfds.builder(name, **where)
+    except tfds.core.DatasetNotFoundError:
+        raise ValueError(f"Expected the name of a data set of tensorflow-datasets. Received: {name!r}") from None
+    if not builder.is_prepared():
+        if not download:
+            raise ValueError(
+                f"Expected data set '{name}' to be prepared in {builder.data_path}. With a network connection, "
+                f"`python -c \"import tensorflow_datasets as tfds; tfds.load('{name}')\"` prepares it; a folder "
+                "prepared elsewhere can be named by the environment variable TFDS_DATA_DIR. Received: no such folder"
+            )
+        _check_reachable(name, builder)
+        builder.download_and_prepare()
+    images, labels = _arrays(builder, "train")
+    train = scaled(images, labels, flatten=flatten)
+    test = scaled(*_arrays(builder, "test"), flatten=flatten)
+    kept = len(train) - min(10_000, len(train) // 6)
+    return Splits(Split(train.x[:kept], train.y[:kept]), Split(train.x[kept:], train.y[kept:]), test)
+
+
+def _arrays(builder: Any, split: str) -> tuple[Any, Any]:
+    import tensorflow_datasets as tfds
+
+    if split not in builder.info.splits or not builder.info.supervised_keys:
+        raise ValueError(
+            "Expected an image classification data set with train and test splits. "
+            f"Received: '{builder.name}' with splits {list(builder.info.splits)} and supervised keys "
+            f"{builder.info.supervised_keys}"
+        )
+    images, labels = tfds.as_numpy(builder.as_dataset(split=split, batch_size=-1, as_supervised=True))
+    return np.asarray(images), np.asarray(labels)
+
+
+def _check_reachable(name: str, builder: Any) -> None:
+    """tensorflow-datasets tries for minutes where there is no network; one connection tells within seconds."""
+    for url in builder.url_infos or {}:
+        parts = urllib.parse.urlsplit(url)
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        try:
+            socket.create_connection((parts.hostname or "", port), timeout=PATIENCE_SECONDS).close()
+        except OSError as error:
+            raise ValueError(
+                f"Expected data set '{name}' to be prepared in {builder.data_path}, or a connection to "
+                f"{parts.hostname} to download it. Prepare it where there is a connection and name its folder by "
+                f"the environment variable TFDS_DATA_DIR. Received: {error}"
+            ) from None
+        return

@@ -1,0 +1,36 @@
+"""Files that are either whole or not there: written beside their place, then moved into it."""
+
+import os
+import tempfile
+from pathlib import Path
+
+
+def write_atomically(path: Path, content: str) -> None:
+    """Write a text file so that no reader, and no crash, ever sees a part of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        # mkstemp's files are the owner's alone; a result is for everybody whom the umask allows.
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(temporary, 0o666 & ~umask)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def write_keeping_old(path: Path, content: str) -> Path | None:
+    """As `write_atomically`; a file that is there with other content is kept under a numbered name, returned."""
+    kept = None
+    if path.exists() and path.read_text(encoding="utf-8") != content:
+        number = 1
+        while (kept := path.with_name(f"{path.stem}.{number}{path.suffix}")).exists():
+            number += 1
+        os.link(path, kept)
+    write_atomically(path, content)
+    return kept

@@ -1,0 +1,73 @@
+"""One run of the MNIST experiments: train the MLP with one regularizer, then measure it."""
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+# Frozen: a run is identified by its content.
+
+
+@dataclass(frozen=True)
+class MnistRun:
+    """Everything that the result of a run depends on.
+
+    Attributes:
+        regularizer: One of the twelve names.
+        weight: Its loss weight; 0 for those without.
+        seed: Of initial weights, dropout and order of the samples.
+        epochs: Passes over the training data.
+        samples: Training samples used, the first so many; None for all.
+        dataset: `mnist`, or a name of tensorflow-datasets.
+    """
+
+    regularizer: str
+    weight: float
+    seed: int
+    epochs: int
+    samples: int | None = None
+    dataset: str = "mnist"
+    learning_rate: float = 1e-4
+    batch_size: int = 100
+    width: int = 100
+
+
+def train(run: MnistRun) -> dict[str, Any]:
+    """Train and measure: errors in percent on all three splits, and the test characteristics of the fifth layer."""
+    # Here, not above: the process that only reads records needs no TensorFlow.
+    import keras
+
+    import keras_repreg
+    from benchmarks.data import load
+    from benchmarks.models import mlp
+    from benchmarks.training import EpochTrainer, error_rate
+
+    keras.utils.set_random_seed(run.seed)
+    data = load(run.dataset)
+    training = data.train if run.samples is None else data.train.first(run.samples)
+    model = mlp(
+        run.regularizer,
+        run.weight,
+        inputs=training.x.shape[1],
+        width=run.width,
+        classes=int(max(data.train.y.max(), data.test.y.max())) + 1,
+    )
+    trainer = EpochTrainer(
+        model, keras.optimizers.Adam(run.learning_rate), training, batch_size=run.batch_size, seed=run.seed
+    )
+    losses: list[float] = []
+    started = time.perf_counter()
+    while len(losses) < run.epochs and (not losses or abs(losses[-1]) < float("inf")):
+        losses.append(trainer.epoch())
+    seconds = time.perf_counter() - started
+    if not abs(losses[-1]) < float("inf"):
+        return {"loss": losses[-1], "losses": losses}
+    measured = keras_repreg.measure(model, data.test.x, "representation", batch_size=1000)["representation"]
+    return {
+        "loss": losses[-1],
+        "losses": [round(loss, 6) for loss in losses],
+        "train_seconds": round(seconds, 2),
+        "train_error": error_rate(model, training),
+        "validation_error": error_rate(model, data.validation),
+        "error": error_rate(model, data.test),
+        **measured,
+    }
