@@ -1,0 +1,102 @@
+"""The seven penalties as one table: layer, arguments, oracle and divisor of each."""
+
+from dataclasses import dataclass, field
+from typing import Any, Callable
+
+import keras
+import numpy as np
+from keras import ops
+
+import keras_repreg
+from tests import reference
+
+
+@dataclass(frozen=True)
+class Case:
+    layer: Any
+    omega: Callable
+    divisor: Callable  # of (N, M, K)
+    classwise: bool = False
+    arguments: dict = field(default_factory=dict)
+
+    def __str__(self):
+        return "-".join([self.layer.__name__, *self.arguments.values()])
+
+    def make(self, weight=1.0, **arguments):
+        return self.layer(weight, **{**self.arguments, **arguments})
+
+    def oracle(self, z, labels):
+        z = np.asarray(z, dtype=np.float64)
+        return self.omega(z, labels) if self.classwise else self.omega(z)
+
+
+def _ranks(layer, classwise, divisor):
+    omegas = {"holder": reference.holder_rank, "power": reference.stable_rank, "svd": reference.stable_rank}
+    for method, omega in omegas.items():
+        chosen = reference.classwise(omega) if classwise else omega
+        yield Case(layer, chosen, divisor, classwise, {"method": method})
+
+
+CASES = [
+    Case(keras_repreg.CovarianceRegularization, reference.cr, lambda n, m, k: m * (m - 1)),
+    Case(
+        keras_repreg.ClasswiseCovarianceRegularization,
+        reference.classwise(reference.cr),
+        lambda n, m, k: m * (m - 1) * k,
+        True,
+    ),
+    Case(keras_repreg.VarianceRegularization, reference.vr, lambda n, m, k: m),
+    Case(
+        keras_repreg.ClasswiseVarianceRegularization, reference.classwise(reference.vr), lambda n, m, k: m * k, True
+    ),
+    Case(keras_repreg.L1Regularization, reference.l1r, lambda n, m, k: n * m),
+    *_ranks(keras_repreg.RankRegularization, False, lambda n, m, k: m),
+    *_ranks(keras_repreg.ClasswiseRankRegularization, True, lambda n, m, k: m * k),
+]
+CLASSWISE = [case for case in CASES if case.classwise]
+
+
+def penalty(layer, z, labels=None):
+    """The layer's loss for a batch, as a float."""
+    z = ops.convert_to_tensor(z)
+    layer(z) if labels is None else layer([z, ops.convert_to_tensor(labels)])
+    (loss,) = layer.losses
+    return float(ops.convert_to_numpy(loss))
+
+
+def gradient(layer, z, labels=None):
+    """Gradient of the layer's loss with respect to its input, on whatever backend runs."""
+    labels = None if labels is None else ops.convert_to_tensor(labels)
+    z = ops.convert_to_tensor(z)
+    inputs = (lambda t: t) if labels is None else (lambda t: [t, labels])
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        with tf.GradientTape() as tape:
+            tape.watch(z)
+            layer(inputs(z))
+            loss = layer.losses[0]
+        return tape.gradient(loss, z).numpy()
+    if backend == "jax":
+        import jax
+
+        def loss_of(t):
+            layer(inputs(t))
+            return layer.losses[0]
+
+        result = np.asarray(jax.grad(loss_of)(z))
+        layer(inputs(z))  # leaves no tracer in the layer's losses
+        return result
+    z = z.clone().detach().requires_grad_(True)
+    layer(inputs(z))
+    layer.losses[0].backward()
+    return z.grad.cpu().numpy()
+
+
+def batch(samples, units, classes, seed=0, relu=True):
+    """Activations as of a ReLU layer, float32, and labels of which the last class may be absent."""
+    rng = np.random.default_rng(seed)
+    z = rng.normal(size=(samples, units)) + 0.3
+    z = np.maximum(z, 0) if relu else z
+    return z.astype("float32"), rng.integers(0, classes, samples).astype("int32")

@@ -1,0 +1,88 @@
+"""The paper's formulas in float64 NumPy with plain loops: slow, and written without a look at the package."""
+
+import numpy as np
+
+
+def covariance(z):
+    """c_ij of Table 1, biased."""
+    n, m = z.shape
+    mean = [sum(z[k, i] for k in range(n)) / n for i in range(m)]
+    c = np.zeros((m, m))
+    for i in range(m):
+        for j in range(m):
+            c[i, j] = sum((z[k, i] - mean[i]) * (z[k, j] - mean[j]) for k in range(n)) / n
+    return c
+
+
+def by_class(z, labels):
+    """Z^(k) for each class k that is present."""
+    return [z[labels == k] for k in sorted(set(labels.tolist()))]
+
+
+def cr(z):
+    c = covariance(z)
+    return sum(c[i, j] ** 2 for i in range(len(c)) for j in range(len(c)) if i != j)
+
+
+def vr(z):
+    return float(np.trace(covariance(z)))
+
+
+def l1r(z):
+    return float(sum(abs(value) for value in z.ravel()))
+
+
+def stable_rank(z):
+    """Eq. 7."""
+    s = np.linalg.svd(z, compute_uv=False)
+    return float((s**2).sum() / s[0] ** 2) if s[0] > 0 else 0.0
+
+
+def holder_rank(z):
+    """Eq. 9."""
+    bound = max(np.abs(z).sum(axis=0)) * max(np.abs(z).sum(axis=1))
+    return float((z**2).sum() / bound) if bound > 0 else 0.0
+
+
+def classwise(omega):
+    return lambda z, labels: sum(omega(part) for part in by_class(z, labels))
+
+
+def finite_difference(function, z, step=1e-6):
+    """Central differences of a scalar function of an array."""
+    gradient = np.zeros_like(z)
+    for index in np.ndindex(*z.shape):
+        high, low = z.copy(), z.copy()
+        high[index] += step
+        low[index] -= step
+        gradient[index] = (function(high) - function(low)) / (2 * step)
+    return gradient
+
+
+def characteristics(z, positive_only):
+    """Table 1 as its caption and section 2 say, pair by pair; means of absolute values over pairs that are defined."""
+    n, m = z.shape
+    amplitudes = [abs(v) for v in z.ravel() if v > 0 or not positive_only]
+    covariances, correlations = [], []
+    for i in range(m):
+        for j in range(m):
+            if i == j:
+                continue
+            rows = [k for k in range(n) if not positive_only or (z[k, i] > 0 and z[k, j] > 0)]
+            if len(rows) < 2:
+                continue
+            a, b = z[rows, i], z[rows, j]
+            c = np.mean((a - a.mean()) * (b - b.mean()))
+            covariances.append(abs(c))
+            if a.std() > 1e-6 * np.sqrt(np.mean(z[:, i] ** 2)) and b.std() > 1e-6 * np.sqrt(np.mean(z[:, j] ** 2)):
+                correlations.append(abs(c / (a.std() * b.std())))
+    c = covariance(z)
+    s = np.linalg.svd(c, compute_uv=False)
+    return {
+        "amplitude": float(np.mean(amplitudes)) if amplitudes else 0.0,
+        "covariance": float(np.mean(covariances)) if covariances else 0.0,
+        "correlation": float(np.mean(correlations)) if correlations else 0.0,
+        "sparsity": sum(v == 0 for v in z.ravel()) / (n * m),
+        "dead_units": sum(all(z[k, i] == 0 for k in range(n)) for i in range(m)) / m,
+        "stable_rank": float((s**2).sum() / s[0] ** 2) if s[0] > 0 else 0.0,
+    }
