@@ -1,7 +1,7 @@
-"""What stands before and after a layer, read from Keras's public attributes.
+"""What stands before and after a layer.
 
-A Sequential is the order of its layers. A functional model is a graph of operations whose `input` and `output`
-hold the very same symbolic tensors, so that identity links them.
+A Sequential is the order of its layers. The graph of a functional model is read from its configuration, the one
+public place that tells of every call of a layer, a shared one's too.
 """
 
 from typing import Any
@@ -62,79 +62,96 @@ def find_layer(model: keras.Model, layer: Any) -> keras.layers.Layer:
     raise ValueError(f"Expected a layer of model '{model.name}', whose layers are {names}. Received: {received!r}")
 
 
-def operations(model: keras.Model) -> list[Any] | None:
-    """The model's operations from input to output, or None for a subclassed model, which has no graph."""
-    if isinstance(model, keras.Sequential):
-        return list(model.layers)
-    return list(model.operations) if hasattr(model, "operations") else None
-
-
-def _tensors(operation: Any, which: str) -> list[Any] | None:
-    try:
-        return keras.tree.flatten(getattr(operation, which))
-    except (AttributeError, ValueError):  # never called, or called more than once
-        return None
-
-
-def consumers(model: keras.Model, layer: Any) -> list[Any]:
-    """The operations that take the layer's output.
+class Graph:
+    """Which operation of a model takes whose output.
 
     Raises:
-        ValueError: if that cannot be told: the model is subclassed, or the layer or a possible consumer is used
-            more than once.
+        ValueError: if the model is subclassed: what its `call` does with a layer's output cannot be told.
     """
-    graph = operations(model)
-    if graph is None:
-        raise ValueError(
-            "Expected a Sequential or functional model: what a subclassed model does with a layer's output cannot "
-            f"be told. Received: {type(model).__name__} '{model.name}'"
-        )
-    if isinstance(model, keras.Sequential):
-        position = graph.index(layer)
-        return graph[position + 1 : position + 2]
-    outputs = _tensors(layer, "output")
-    if outputs is None:
-        raise ValueError(f"Expected a layer that is used once. Received: layer '{layer.name}' with several outputs")
-    found = []
-    for operation in graph:
-        inputs = _tensors(operation, "input")
-        if inputs is None and not isinstance(operation, keras.layers.InputLayer):
+
+    def __init__(self, model: keras.Model):
+        self._operations: dict[str, Any] = {}
+        self._calls: dict[str, int] = {}
+        self._inputs: dict[str, list[str]] = {}
+        self._outputs: set[str] = set()
+        if isinstance(model, keras.Sequential):
+            self._read_sequence(model)
+        elif has_graph(model):
+            self._read_functional(model)
+        else:
             raise ValueError(
-                f"Expected every layer of the model to be used once, or it cannot be told what takes the output of "
-                f"'{layer.name}'. Received: shared layer '{operation.name}'"
+                "Expected a Sequential or functional model: what a subclassed model does with a layer's output cannot "
+                f"be told. Received: {type(model).__name__} '{model.name}'"
             )
-        if any(tensor is output for tensor in inputs or [] for output in outputs):
-            found.append(operation)
-    return found
+
+    def _read_sequence(self, model: keras.Sequential) -> None:
+        names = [layer.name for layer in model.layers]
+        self._operations = dict(zip(names, model.layers, strict=True))
+        self._calls = dict.fromkeys(names, 1)
+        self._inputs = {name: names[max(i - 1, 0) : i] for i, name in enumerate(names)}
+        self._outputs = set(names[-1:])
+
+    def _read_functional(self, model: keras.Model) -> None:
+        self._operations = {operation.name: operation for operation in model.operations}
+        # A subclass may have a configuration of its own; a plain model on the same tensors has the graph's.
+        config = keras.Model(model.inputs, model.outputs).get_config()
+        for operation in config["layers"]:
+            nodes = operation["inbound_nodes"]
+            self._calls[operation["name"]] = max(len(nodes), 1)
+            self._inputs[operation["name"]] = _tensor_sources(nodes)
+        self._outputs = set(_history_names(config["output_layers"]))
+
+    def used_once(self, operation: Any) -> bool:
+        """Whether the operation is called in a single place."""
+        return self._calls[operation.name] == 1
+
+    def consumers(self, operation: Any) -> list[Any]:
+        """The operations that take the output."""
+        return [self._operations[name] for name, inputs in self._inputs.items() if operation.name in inputs]
+
+    def is_output(self, operation: Any) -> bool:
+        """Whether the output is an output of the model."""
+        return operation.name in self._outputs
+
+    def outputs(self) -> list[Any]:
+        """The operations whose outputs are outputs of the model."""
+        return [self._operations[name] for name in self._operations if name in self._outputs]
+
+    def source(self, operation: Any) -> Any:
+        """The operation that computes what an identity passes on; any other operation is its own source."""
+        while is_identity(operation) and self._inputs[operation.name]:
+            before = self._operations[self._inputs[operation.name][0]]
+            if not (is_hidden(before) or is_identity(before)):
+                break
+            operation = before
+        return operation
 
 
-def is_output(model: keras.Model, layer: Any) -> bool:
-    """Whether the layer's output is an output of the model."""
-    if isinstance(model, keras.Sequential):
-        return model.layers[-1] is layer
-    outputs = _tensors(layer, "output") or []
-    return any(tensor is output for tensor in keras.tree.flatten(model.outputs) for output in outputs)
+def has_graph(model: keras.Model) -> bool:
+    """Whether the model is a Sequential or functional one, rather than a subclass with a `call` of its own."""
+    return isinstance(model, keras.Sequential) or hasattr(model, "operations")
 
 
-def producer(model: keras.Model, layer: Any) -> Any | None:
-    """The operation whose output is the first input of the layer, or None if that cannot be told."""
-    graph = operations(model) or []
-    if isinstance(model, keras.Sequential):
-        position = graph.index(layer)
-        return graph[position - 1] if position else None
-    inputs = _tensors(layer, "input")
-    if not inputs:
-        return None
-    for operation in graph:
-        if operation is not layer and any(output is inputs[0] for output in _tensors(operation, "output") or []):
-            return operation
-    return None
+def _tensor_sources(node: Any) -> list[str]:
+    """Names of the operations whose outputs stand anywhere among the arguments of serialized calls, in order."""
+    if isinstance(node, dict):
+        if node.get("class_name") == "__keras_tensor__":
+            return [node["config"]["keras_history"][0]]
+        node = list(node.values())
+    if isinstance(node, (list, tuple)):
+        return [name for item in node for name in _tensor_sources(item)]
+    return []
+
+
+def _history_names(outputs: Any) -> list[str]:
+    """Names in a structure of [name, call, tensor] triples."""
+    if isinstance(outputs, dict):
+        outputs = list(outputs.values())
+    if len(outputs) == 3 and isinstance(outputs[0], str) and isinstance(outputs[1], int):
+        return [outputs[0]]
+    return [name for item in outputs for name in _history_names(item)]
 
 
 def source(model: keras.Model, layer: Any) -> Any:
-    """The layer that computes what an identity layer passes on; any other layer is its own source."""
-    while is_identity(layer) and (before := producer(model, layer)) is not None:
-        if not is_hidden(before) and not is_identity(before):
-            break
-        layer = before
-    return layer
+    """`Graph.source` where there is a graph; of a subclassed model each layer is its own source."""
+    return Graph(model).source(layer) if has_graph(model) else layer

@@ -126,7 +126,7 @@ def _within_label_scope(step: Callable[..., Any]) -> Callable[..., Any]:
     return scoped_step
 
 
-class _LabelAware:
+class LabelAware:
     """Mixin: steps that run inside a label scope."""
 
     def train_step(self, *args: Any, **kwargs: Any) -> Any:
@@ -137,12 +137,12 @@ class _LabelAware:
 
 
 @keras.saving.register_keras_serializable(package="keras_repreg")
-class Sequential(_LabelAware, keras.Sequential):
+class Sequential(LabelAware, keras.Sequential):
     """`keras.Sequential` whose class-wise layers see the labels given to `fit` and `evaluate`.
 
     Example:
 
-    >>> import keras, keras_repreg
+    >>> import keras, keras_repreg, numpy as np
     >>> model = keras_repreg.Sequential([
     ...     keras.Input((4,)),
     ...     keras.layers.Dense(8, activation="relu"),
@@ -154,17 +154,17 @@ class Sequential(_LabelAware, keras.Sequential):
     """
 
 
-@keras.saving.register_keras_serializable(package="keras_repreg", name="Functional")
-class _Functional(_LabelAware, keras.Model):
+@keras.saving.register_keras_serializable(package="keras_repreg")
+class Functional(LabelAware, keras.Model):
     """What `keras_repreg.Model(inputs, outputs)` makes.
 
-    Keras rewrites the bases of a class at its first functional construction. A class of its own for that keeps
-    `keras_repreg.Model` fit for subclassing.
+    At its first functional construction Keras rewrites the bases of a class for good, after which it cannot be
+    subclassed with a `call` of its own. A class of its own for that keeps `keras_repreg.Model` fit for both.
     """
 
 
 @keras.saving.register_keras_serializable(package="keras_repreg")
-class Model(_LabelAware, keras.Model):
+class Model(LabelAware, keras.Model):
     """`keras.Model` whose class-wise layers see the labels given to `fit` and `evaluate`.
 
     Use it as `keras.Model`: with `inputs` and `outputs`, or as the base of a class with its own `call`.
@@ -179,9 +179,23 @@ class Model(_LabelAware, keras.Model):
     """
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
-        if cls is Model and (len(args) + ("inputs" in kwargs) + ("outputs" in kwargs)) >= 2:
-            return _Functional(*args, **kwargs)
+        if cls is Model and _has_inputs_and_outputs(args, kwargs):
+            return Functional(*args, **kwargs)
         return super().__new__(cls)
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        if _has_inputs_and_outputs(args, kwargs):
+            # A subclass that builds a graph: it is the subclass whose bases are to change, not this class.
+            for cls in type(self).__mro__:
+                if Model in cls.__bases__:
+                    cls.__bases__ = tuple(Functional if base is Model else base for base in cls.__bases__)
+            Functional.__init__(self, *args, **kwargs)
+        else:
+            super().__init__(*args, **kwargs)
+
+
+def _has_inputs_and_outputs(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    return len(args) + ("inputs" in kwargs) + ("outputs" in kwargs) >= 2
 
 
 def label_aware(model: keras.Model) -> keras.Model:
@@ -211,7 +225,7 @@ def label_aware(model: keras.Model) -> keras.Model:
     """
     if not isinstance(model, keras.Model):
         raise TypeError(f"Expected a `keras.Model`. Received: {model!r} of type {type(model).__name__}")
-    if isinstance(model, _LabelAware) or getattr(model, "_repreg_label_aware", False):
+    if isinstance(model, LabelAware) or getattr(model, "_repreg_label_aware", False):
         return model
     model.train_step = _within_label_scope(model.train_step)
     model.test_step = _within_label_scope(model.test_step)

@@ -141,24 +141,20 @@ def select_layers(model: keras.Model, layers: Any = None) -> list[keras.layers.L
         return [graph.find_layer(model, layer) for layer in wanted]
     if not isinstance(model, keras.Model):
         raise TypeError(f"Expected `model` to be a `keras.Model`. Received: {model!r}")
-    hidden = [layer for layer in model.layers if graph.is_hidden(layer)]
-    hidden = [layer for layer in hidden if not _leads_to_output(model, layer)]
+    if graph.has_graph(model):
+        links = graph.Graph(model)
+        outputs = [links.source(layer) for layer in links.outputs()]
+    else:
+        outputs = model.layers[-1:]  # of a subclassed model, the layer that was made last
+    hidden = [layer for layer in model.layers if graph.is_hidden(layer) and layer not in outputs]
     if not hidden:
         raise ValueError(f"Expected a model with hidden layers. Received: '{model.name}' with none")
     return hidden
 
 
-def _leads_to_output(model: keras.Model, layer: Any) -> bool:
-    """Whether the layer computes a model output; of a subclassed model, the layer that was made last."""
-    if graph.operations(model) is None:
-        return layer is model.layers[-1]
-    ends = [end for end in model.layers if graph.is_output(model, end)]
-    return any(graph.source(model, end) is layer for end in ends)
-
-
 def is_rectified(model: keras.Model, layer: Any) -> bool:
     """Whether the layer's output is that of a ReLU, its own or that of the layer whose output it passes on."""
-    layer = graph.source(model, layer) if graph.is_identity(layer) else layer
+    layer = graph.source(model, layer)
     return isinstance(layer, keras.layers.ReLU) or getattr(layer, "activation", None) is keras.activations.relu
 
 

@@ -146,22 +146,28 @@ def find_consumer(model: keras.Model, layer: keras.layers.Layer) -> keras.layers
             "Expected a linear layer: Theorem 1 does not hold behind a nonlinearity. "
             f"Received: layer '{layer.name}' with activation {_name(layer.activation)!r}"
         )
+    links = graph.Graph(model)
     current: Any = layer
     while True:
-        if graph.is_output(model, current):
+        if not links.used_once(current):
+            raise ValueError(
+                "Expected layers that are used once, or what is changed for one use is changed for the others. "
+                f"Received: shared layer '{current.name}'"
+            )
+        if current is not layer and not graph.is_identity(current):
+            break
+        if links.is_output(current):
             raise ValueError(
                 f"Expected a hidden layer, whose output another Dense layer takes. Received: layer '{layer.name}', "
                 "whose output is an output of the model"
             )
-        found = graph.consumers(model, current)
+        found = links.consumers(current)
         if len(found) != 1:
             raise ValueError(
                 f"Expected exactly one layer to take the output of '{layer.name}'. "
                 f"Received: {[operation.name for operation in found]}"
             )
         current = found[0]
-        if not graph.is_identity(current):
-            break
     _check_dense(current, f"what takes the output of '{layer.name}'")
     return current
 

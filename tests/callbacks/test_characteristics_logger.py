@@ -1,0 +1,179 @@
+"""The logger: its keys and values, in every way that fit can validate."""
+
+import warnings
+
+import keras
+import keras_repreg
+import numpy as np
+import pytest
+from keras import layers
+from keras_repreg.characteristics import NAMES
+
+
+def data(samples=40):
+    rng = np.random.default_rng(0)
+    return rng.normal(size=(samples, 5)).astype("float32"), rng.integers(0, 3, samples).astype("int32")
+
+
+def build(penalty=True, **arguments):
+    model = keras_repreg.Sequential(
+        [
+            keras.Input((5,)),
+            layers.Dense(8, activation="relu", name="first"),
+            layers.Dense(6, activation="relu", name="second"),
+            *([keras_repreg.ClasswiseVarianceRegularization(0.1, name="penalty")] if penalty else []),
+            layers.Dense(3, name="logits"),
+        ]
+    )
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True), **arguments)
+    return model
+
+
+def assert_logged(history, model, layer, x, last=-1):
+    expected = keras_repreg.measure(model, x, layer)[layer]
+    for name in NAMES:
+        assert history[f"val_{layer}_{name}"][last] == pytest.approx(expected[name], rel=1e-6), name
+
+
+def test_without_arguments_the_regularized_layers_on_the_validation_data():
+    model, (x, y) = build(), data()
+    logger = keras_repreg.CharacteristicsLogger()
+    history = model.fit(x, y, epochs=3, validation_data=(x[:20], y[:20]), callbacks=[logger], verbose=0).history
+    logged = {key for key in history if key.startswith("val_") and key != "val_loss"}
+    assert logged == {f"val_second_{name}" for name in NAMES}
+    assert all(len(history[key]) == 3 for key in logged)
+    assert_logged(history, model, "second", x[:20])
+
+
+def test_without_penalties_all_hidden_layers():
+    model, (x, y) = build(penalty=False), data()
+    history = model.fit(
+        x, y, validation_split=0.25, callbacks=[keras_repreg.CharacteristicsLogger()], verbose=0
+    ).history
+    assert len([key for key in history if key.startswith("val_")]) == 1 + 2 * len(NAMES)
+    assert_logged(history, model, "first", x[30:])
+
+
+@pytest.mark.parametrize("penalty_first", [True, False])
+def test_chosen_layers(penalty_first):
+    model, (x, y) = build(penalty_first), data()
+    logger = keras_repreg.CharacteristicsLogger(layers=["first", model.get_layer("logits")])
+    history = model.fit(x, y, validation_data=(x, y), callbacks=[logger], verbose=0).history
+    assert_logged(history, model, "first", x)
+    assert_logged(history, model, "logits", x)
+
+
+def test_own_data_without_validation():
+    model, (x, y) = build(), data()
+    logger = keras_repreg.CharacteristicsLogger(data=(x[:10], y[:10]))
+    history = model.fit(x, y, epochs=2, callbacks=[logger], verbose=0).history
+    assert_logged(history, model, "second", x[:10])
+    assert len(history["val_second_rank"] if "val_second_rank" in history else history["val_second_stable_rank"]) == 2
+
+
+def test_own_data_besides_validation_every_second_epoch():
+    model, (x, y) = build(), data()
+    logger = keras_repreg.CharacteristicsLogger(data=x[:10])
+    history = model.fit(
+        x, y, epochs=4, validation_data=(x, y), validation_freq=2, callbacks=[logger], verbose=0
+    ).history
+    assert len(history["val_second_sparsity"]) == 4
+    assert len(history["val_loss"]) == 2
+    assert_logged(history, model, "second", x[:10])
+
+
+def test_datasets():
+    tf = pytest.importorskip("tensorflow")
+    model, (x, y) = build(), data()
+    dataset = tf.data.Dataset.from_tensor_slices((x, y)).batch(10)
+    logger = keras_repreg.CharacteristicsLogger()
+    history = model.fit(
+        dataset, validation_data=dataset.repeat(), validation_steps=2, callbacks=[logger], verbose=0
+    ).history
+    assert_logged(history, model, "second", x[:20])
+
+
+def test_other_callbacks_see_the_values_whatever_their_order(tmp_path):
+    model, (x, y) = build(), data()
+
+    class Seen(keras.callbacks.Callback):
+        keys = ()
+
+        def on_epoch_end(self, epoch, logs=None):
+            self.keys = set(logs)
+
+    before = Seen()
+    callbacks = [
+        before,
+        keras.callbacks.EarlyStopping(monitor="val_second_stable_rank", patience=0, baseline=-1e9, mode="min"),
+        keras.callbacks.CSVLogger(str(tmp_path / "log.csv")),
+        keras.callbacks.ModelCheckpoint(
+            str(tmp_path / "best.keras"), monitor="val_second_dead_units", mode="min", save_best_only=True
+        ),
+        keras_repreg.CharacteristicsLogger(),
+    ]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)  # a metric that is not there is a warning in Keras
+        history = model.fit(x, y, epochs=5, validation_data=(x, y), callbacks=callbacks, verbose=0).history
+    assert "val_second_stable_rank" in before.keys
+    assert len(history["loss"]) < 5  # EarlyStopping had its metric, which never came below the baseline
+    assert "val_second_amplitude" in (tmp_path / "log.csv").read_text()
+    assert (tmp_path / "best.keras").exists()
+
+
+def test_evaluate_is_as_before_after_training_and_after_an_exception():
+    model, (x, y) = build(), data()
+
+    class Fails(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            raise RuntimeError("stop")
+
+    one, other = keras_repreg.CharacteristicsLogger(), keras_repreg.CharacteristicsLogger(layers="first")
+    arguments = {"validation_data": (x, y), "verbose": 0}
+    with pytest.raises(RuntimeError, match="stop"):
+        model.fit(x, y, callbacks=[one, other, Fails()], **arguments)
+    assert isinstance(model.evaluate(x, y, verbose=0), float)
+    assert "val_first_rank" not in model.fit(x, y, **arguments).history
+    history = model.fit(x, y, callbacks=[other, one], **arguments).history
+    assert_logged(history, model, "first", x)
+    assert_logged(history, model, "second", x)
+    assert "evaluate" not in vars(model)
+
+
+def test_does_not_change_training():
+    weights = []
+    for callbacks in ([], [keras_repreg.CharacteristicsLogger()]):
+        keras.utils.set_random_seed(0)
+        model, (x, y) = build(), data()
+        model.fit(x, y, epochs=2, validation_data=(x, y), callbacks=callbacks, verbose=0)
+        weights.append(model.get_weights())
+    for a, b in zip(*weights, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_nothing_to_measure_on_is_a_warning():
+    model, (x, y) = build(), data()
+    with pytest.warns(UserWarning, match="validation data"):
+        model.fit(x, y, callbacks=[keras_repreg.CharacteristicsLogger()], verbose=0)
+
+
+def test_a_generator_is_refused():
+    model, (x, y) = build(run_eagerly=True), data()
+
+    def batches():
+        while True:
+            yield x, y
+
+    with pytest.raises(ValueError, match="generator.*Received: "):
+        model.fit(
+            x, y, validation_data=batches(), validation_steps=1, callbacks=[keras_repreg.CharacteristicsLogger()],
+            verbose=0,
+        )  # fmt: skip
+
+
+def test_wrong_arguments():
+    model, (x, y) = build(), data()
+    with pytest.raises(ValueError, match="Received: 'nowhere'"):
+        model.fit(x, y, callbacks=[keras_repreg.CharacteristicsLogger("nowhere")], verbose=0)
+    with pytest.raises(ValueError, match="Received: batch_size=0"):
+        keras_repreg.CharacteristicsLogger(batch_size=0)

@@ -1,0 +1,153 @@
+"""Characteristics of models: every way to build one, every kind of data, one pass."""
+
+import keras
+import keras_repreg
+import numpy as np
+import pytest
+from keras import layers, ops
+
+
+def inputs(samples=50):
+    return np.random.default_rng(0).normal(size=(samples, 5)).astype("float32")
+
+
+def sequential():
+    return keras.Sequential(
+        [
+            keras.Input((5,)),
+            layers.Dense(8, activation="relu", name="rectified"),
+            layers.Dropout(0.5),
+            layers.Dense(6, name="linear"),
+            layers.ReLU(name="relu"),
+            keras_repreg.CovarianceRegularization(name="penalty"),
+            layers.Dense(3, name="logits"),
+            layers.Activation("softmax", name="softmax"),
+        ]
+    )
+
+
+def activations(model, name, x):
+    return ops.convert_to_numpy(keras.Model(model.inputs[0], model.get_layer(name).output)(x))
+
+
+def assert_close(found, expected):
+    assert set(found) == set(expected)
+    for name, value in expected.items():
+        assert found[name] == pytest.approx(value, rel=1e-5, abs=1e-7), name
+
+
+def test_default_layers_are_the_hidden_ones_and_relu_decides_on_positive_values():
+    model, x = sequential(), inputs()
+    found = keras_repreg.measure(model, x, batch_size=7)
+    assert list(found) == ["rectified", "linear", "relu", "logits"]  # softmax is the output
+    for name, positive_only in (("rectified", True), ("linear", False), ("relu", True)):
+        expected = keras_repreg.characterize(activations(model, name, x), positive_only=positive_only)
+        assert_close(found[name], expected)
+
+
+def test_a_penalty_layer_is_measured_as_what_it_passes_on():
+    model, x = sequential(), inputs()
+    found = keras_repreg.measure(model, x, ["penalty", model.get_layer("relu")])
+    assert_close(found["penalty"], found["relu"])
+    forced = keras_repreg.measure(model, x, "linear", positive_only=True)["linear"]
+    assert_close(forced, keras_repreg.characterize(activations(model, "linear", x)))
+
+
+def test_every_kind_of_data_is_the_same_data():
+    model, x = sequential(), inputs()
+    y = np.zeros(len(x))
+    expected = keras_repreg.measure(model, x)
+
+    class Batches(keras.utils.PyDataset):
+        def __len__(self):
+            return 5
+
+        def __getitem__(self, index):
+            return x[10 * index : 10 * index + 10], y[10 * index : 10 * index + 10]
+
+    kinds = {
+        "tuple": (x, y),
+        "with weights": (x, y, y),
+        "list of one": [x],
+        "tensor": ops.convert_to_tensor(x),
+        "generator": ((x[i : i + 9], y[i : i + 9]) for i in range(0, 50, 9)),
+        "PyDataset": Batches(),
+    }
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        kinds["Dataset"] = tf.data.Dataset.from_tensor_slices((x, y)).batch(8)
+    for kind, data in kinds.items():
+        for name, found in keras_repreg.measure(model, data).items():
+            assert_close(found, expected[name]), kind
+
+
+def test_steps_bound_the_batches():
+    model, x = sequential(), inputs()
+    found = keras_repreg.measure(model, x, "relu", batch_size=10, steps=2)
+    assert_close(found["relu"], keras_repreg.measure(model, x[:20], "relu")["relu"])
+
+
+def test_functional_model_with_branches_and_subclassed_model():
+    class Mine(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.hidden = layers.Dense(7, activation="relu", name="hidden")
+            self.logits = layers.Dense(3, name="logits")
+
+        def call(self, x):
+            return self.logits(self.hidden(x))
+
+    x = inputs()
+    mine = Mine()
+    mine(x)
+    start = keras.Input((5,))
+    left, right = layers.Dense(7, activation="relu", name="left")(start), layers.Dense(7, name="right")(start)
+    model = keras.Model(start, layers.Dense(3)(layers.Add(name="sum")([left, right])))
+    assert list(keras_repreg.measure(mine, x)) == ["hidden"]
+    assert list(keras_repreg.measure(model, x)) == ["left", "right", "sum"]
+
+
+def test_convolutional_layers_have_channels_for_units():
+    model = keras.Sequential([keras.Input((6, 6, 1)), layers.Conv2D(4, 3, activation="relu", name="conv"),
+                              layers.Flatten(), layers.Dense(2)])  # fmt: skip
+    x = np.random.default_rng(0).normal(size=(10, 6, 6, 1)).astype("float32")
+    found = keras_repreg.measure(model, x)
+    assert list(found) == ["conv"]
+    assert_close(found["conv"], keras_repreg.characterize(activations(model, "conv", x)))
+
+
+def test_measuring_changes_nothing():
+    model, x = sequential(), inputs()
+    before = model.get_weights()
+    keras_repreg.measure(model, x)
+    assert all("call" not in vars(layer) for layer in model.layers)
+    for a, b in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    with pytest.raises(ValueError, match="NaN"):
+        keras_repreg.measure(model, np.full((4, 5), np.nan, "float32"))
+    assert all("call" not in vars(layer) for layer in model.layers)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        (("model", inputs()), TypeError, "Received: 'model'"),
+        ((None, inputs(), "nowhere"), ValueError, "'rectified'.*Received: 'nowhere'"),
+        ((None, inputs(), 3), TypeError, "Received: 3"),
+        ((None, None), ValueError, "Received: None"),
+        ((None, 5), ValueError, "Received: 5"),
+        ((None, (inputs(), np.zeros(3))), ValueError, r"lengths \[3, 50\]"),
+        ((None, iter([])), ValueError, "at least one batch"),
+    ],
+    ids=["model", "name", "layer", "none", "number", "lengths", "empty"],
+)
+def test_wrong_input(arguments, error, message):
+    model, *rest = arguments
+    with pytest.raises(error, match=message):
+        keras_repreg.measure(model or sequential(), *rest)
+
+
+def test_a_model_without_hidden_layers():
+    with pytest.raises(ValueError, match="hidden layers"):
+        keras_repreg.measure(keras.Sequential([keras.Input((5,)), layers.Dense(3)]), inputs())

@@ -1,0 +1,230 @@
+"""Theorem 1 as a property, and every refusal without a trace."""
+
+import keras
+import keras_repreg
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from keras import layers, ops
+from keras_repreg import ion
+
+
+def representation(model, x, name="z"):
+    return ops.convert_to_numpy(keras.Model(model.inputs[0], model.get_layer(name).output)(x)).astype("float64")
+
+
+def output(model, x):
+    return ops.convert_to_numpy(model(x, training=False)).astype("float64")
+
+
+def build(units=6, inputs=5, between=(), dtype="float32", use_bias=True, activation="softmax"):
+    return keras.Sequential(
+        [
+            keras.Input((inputs,)),
+            layers.Dense(7, activation="relu", dtype=dtype, name="first"),
+            layers.Dense(units, name="z", dtype=dtype, bias_initializer="normal" if use_bias else None,
+                         use_bias=use_bias),
+            *between,
+            layers.Dense(3, name="next", activation=activation, dtype=dtype),
+        ]
+    )  # fmt: skip
+
+
+def nonsingular(units, condition, seed):
+    rng = np.random.default_rng(seed)
+    u, v = (np.linalg.qr(rng.normal(size=(units, units)))[0] for _ in range(2))
+    return (u * np.geomspace(1, 1 / condition, units)) @ v
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    units=st.integers(1, 12),
+    condition=st.floats(1, 1e4),
+    shift=st.booleans(),
+    seed=st.integers(0, 10**6),
+    activation=st.sampled_from([None, "relu", "softmax"]),
+)
+def test_theorem_1(units, condition, shift, seed, activation):
+    keras.utils.set_random_seed(seed)
+    model = build(units, activation=activation)
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(20, 5)).astype("float32")
+    q, m = nonsingular(units, condition, seed), rng.normal(size=units) * shift
+    y, z = output(model, x), representation(model, x)
+    assert ion.transform(model, "z", q, m) is model
+    tolerance = 1e-5 * condition * (1 + np.abs(y).max())
+    np.testing.assert_allclose(output(model, x), y, atol=tolerance)  # eq. 1
+    expected = (z - m) @ q.T
+    np.testing.assert_allclose(representation(model, x), expected, atol=1e-4 * (1 + np.abs(expected).max()))  # eq. 2
+
+
+def test_transforms_compose():
+    keras.utils.set_random_seed(0)
+    model = build()
+    x = np.random.default_rng(0).normal(size=(20, 5)).astype("float32")
+    q, p = nonsingular(6, 10, 1), nonsingular(6, 10, 2)
+    z = representation(model, x)
+    ion.transform(ion.transform(model, "z", q), "z", p)
+    np.testing.assert_allclose(representation(model, x), z @ (p @ q).T, atol=1e-5)
+    first, second = ion.rewrites(model)
+    np.testing.assert_array_equal(first.q, q)
+    np.testing.assert_array_equal(second.q, p)
+    assert (first.layer, first.consumer) == ("z", "next")
+    assert first.condition_number == pytest.approx(10)
+    assert 0 <= first.output_difference < 1e-5
+
+
+def test_what_does_nothing_at_inference_is_looked_through():
+    between = [
+        layers.Dropout(0.5),
+        layers.GaussianNoise(0.5),
+        keras_repreg.RankRegularization(0.1),
+        keras_repreg.ClasswiseRankRegularization(0.1),
+        layers.Activation("linear"),
+        layers.Identity(),
+    ]
+    model = build(between=between)
+    x = np.random.default_rng(0).normal(size=(20, 5)).astype("float32")
+    y = output(model, x)
+    ion.transform(model, "z", nonsingular(6, 5, 0), np.ones(6))
+    np.testing.assert_allclose(output(model, x), y, atol=1e-5)
+
+
+def functional(branch=None, reuse=False):
+    start = keras.Input((5,))
+    z = layers.Dense(6, name="z")(start)
+    last = layers.Dense(3, name="next")
+    outputs = [last(layers.Dropout(0.1)(z))]
+    if branch is not None:
+        outputs.append(branch(z))
+    if reuse:
+        outputs.append(last(layers.Dense(6, name="elsewhere")(start)))
+    return keras.Model(start, outputs)
+
+
+def test_functional_model():
+    model = functional()
+    x = np.random.default_rng(0).normal(size=(20, 5)).astype("float32")
+    y = output(model, x)
+    ion.transform(model, model.get_layer("z"), nonsingular(6, 5, 0), np.ones(6))
+    np.testing.assert_allclose(output(model, x), y, atol=1e-5)
+
+
+class Subclassed(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.z, self.next = layers.Dense(6, name="z"), layers.Dense(3, name="next")
+
+    def call(self, x):
+        return self.next(self.z(x))
+
+
+def built(model):
+    model(np.zeros((1, 5), "float32"))
+    return model
+
+
+def shared_twice():
+    start = keras.Input((5,))
+    z = layers.Dense(5, name="z")
+    return keras.Model(start, layers.Dense(3, name="next")(z(z(start))))
+
+
+class MyDense(layers.Dense):
+    pass
+
+
+REFUSED = {
+    "activation": (lambda: build(), "first", "linear layer"),
+    "not dense": (lambda: build(between=[layers.Dropout(0.1, name="drop")]), "drop", "type Dropout"),
+    "nonlinearity between": (lambda: build(between=[layers.ReLU(name="relu")]), "z", "'relu' of type ReLU"),
+    "activation between": (lambda: build(between=[layers.Activation("tanh", name="t")]), "z", "type Activation"),
+    "normalisation between": (lambda: build(between=[layers.BatchNormalization()]), "z", "type BatchNormalization"),
+    "output layer": (lambda: build(activation=None), "next", "output of the model"),
+    "branch": (lambda: functional(layers.Dense(2, name="other")), "z", r"\['dropout.*', 'other'\]"),
+    "branch by an operation": (lambda: functional(lambda z: ops.sin(z)), "z", "exactly one"),
+    "skip connection": (lambda: functional(lambda z: layers.Add()([z, z])), "z", "exactly one"),
+    "output and hidden": (lambda: functional(lambda z: z), "z", "output of the model"),
+    "shared layer": (shared_twice, "z", "shared layer 'z'"),
+    "shared consumer": (lambda: functional(reuse=True), "z", "shared layer 'next'"),
+    "subclassed": (lambda: built(Subclassed()), "z", "Subclassed"),
+    "no bias": (lambda: build(use_bias=False), "z", "'z' with use_bias=False"),
+    "subclass of Dense": (
+        lambda: keras.Sequential([keras.Input((5,)), MyDense(6, name="z"), layers.Dense(3)]), "z", "type MyDense",
+    ),
+    "no such layer": (lambda: build(), "nowhere", "'nowhere'"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("why", REFUSED, ids=str)
+@pytest.mark.parametrize("surgery", ["transform", "whiten"])
+def test_refusals_change_nothing(why, surgery):
+    make, layer, message = REFUSED[why]
+    model = make()
+    before = model.get_weights()
+    units = 5 if why == "shared layer" else 6
+    with pytest.raises(ValueError, match=message):
+        if surgery == "transform":
+            ion.transform(model, layer, np.eye(units) * 2, np.ones(units))
+        else:
+            ion.whiten(model, layer, np.random.default_rng(0).normal(size=(30, 5)).astype("float32"))
+    for a, b in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert ion.rewrites(model) == []
+
+
+@pytest.mark.parametrize(
+    ("q", "m", "message"),
+    [
+        (np.eye(5), None, r"shape \(6, 6\)"),
+        (np.eye(6) * np.nan, None, "finite"),
+        (np.zeros((6, 6)), None, "nonsingular"),
+        (np.ones((6, 6)), None, "nonsingular"),
+        (np.diag([1, 1, 1, 1, 1, 1e-9]), None, "nonsingular"),
+        ("Q", None, "Received: q='Q'"),
+        (np.eye(6), np.ones(5), r"shape \(6,\)"),
+        (np.eye(6), [np.inf] * 6, "finite"),
+        (np.diag([1e39, 1, 1, 1, 1, 1]), None, "nonsingular"),
+        (np.eye(6) * 1e39, None, "can hold"),
+    ],
+    ids=range(10),
+)
+def test_wrong_matrices_change_nothing(q, m, message):
+    model = build()
+    before = model.get_weights()
+    with pytest.raises(ValueError, match=message):
+        ion.transform(model, "z", q, m)
+    for a, b in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_wrong_types():
+    with pytest.raises(TypeError, match="Received: 'model'"):
+        ion.transform("model", "z", np.eye(6))
+    with pytest.raises(TypeError, match="Received: 1"):
+        ion.transform(build(), 1, np.eye(6))
+
+
+def test_a_model_that_is_not_built():
+    model = keras.Sequential([layers.Dense(6, name="z"), layers.Dense(3)])
+    with pytest.raises(ValueError, match="built"):
+        ion.transform(model, "z", np.eye(6))
+
+
+def test_without_bias_a_matrix_alone_is_fine():
+    model = build(use_bias=False)
+    x = np.random.default_rng(0).normal(size=(20, 5)).astype("float32")
+    y = output(model, x)
+    ion.transform(model, "z", nonsingular(6, 5, 0))
+    np.testing.assert_allclose(output(model, x), y, atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", ["mixed_float16", "mixed_bfloat16", "float64"])
+def test_other_dtypes(dtype):
+    model = build(dtype=dtype)
+    x = np.random.default_rng(0).normal(size=(20, 5)).astype("float32")
+    y = output(model, x)
+    ion.transform(model, "z", nonsingular(6, 3, 0), np.ones(6))
+    assert str(model.get_layer("z").kernel.dtype).endswith("float64" if dtype == "float64" else "float32")
+    np.testing.assert_allclose(output(model, x), y, atol=0.05 if "mixed" in dtype else 1e-6)

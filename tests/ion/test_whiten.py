@@ -1,0 +1,96 @@
+"""Whitening: the identity on the range of the covariance, from each source of the covariance."""
+
+import keras
+import keras_repreg
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from keras_repreg import ion
+from keras_repreg.characteristics import accumulate
+
+from tests.ion.test_transform import build, output
+
+
+def data(samples=200, seed=0):
+    return np.random.default_rng(seed).normal(1.0, 2.0, size=(samples, 5)).astype("float32")
+
+
+def covariance(model, x):
+    return accumulate(model, x, "z")["z"].moments.covariance
+
+
+def assert_white(c, rank):
+    """The identity on a space of the given dimension, zero elsewhere."""
+    eigenvalues = np.linalg.eigvalsh(c)
+    np.testing.assert_allclose(eigenvalues[len(c) - rank :], 1, atol=1e-3)
+    np.testing.assert_allclose(eigenvalues[: len(c) - rank], 0, atol=1e-3)
+
+
+def test_full_rank():
+    keras.utils.set_random_seed(0)
+    model, x = build(units=4), data()
+    y = output(model, x)
+    assert ion.whiten(model, "z", x) is model
+    np.testing.assert_allclose(output(model, x), y, atol=1e-5)
+    np.testing.assert_allclose(covariance(model, x), np.eye(4), atol=1e-3)
+    np.testing.assert_allclose(accumulate(model, x, "z")["z"].moments.mean, 0, atol=1e-3)
+    assert keras_repreg.measure(model, x, "z")["z"]["correlation"] < 1e-3
+
+
+def test_rank_deficient():
+    # Seven units feed twelve: the covariance has rank seven at most.
+    keras.utils.set_random_seed(1)
+    model, x = build(units=12), data()
+    y, before = output(model, x), covariance(model, x)
+    rank = int((np.linalg.eigvalsh(before) > 1e-8 * np.linalg.eigvalsh(before)[-1]).sum())
+    assert rank < 12
+    ion.whiten(model, "z", x)
+    np.testing.assert_allclose(output(model, x), y, atol=1e-4)
+    assert_white(covariance(model, x), rank)
+
+
+def test_from_what_the_logger_measured():
+    keras.utils.set_random_seed(0)
+    model, x = build(units=4), data()
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    logger = keras_repreg.CharacteristicsLogger(layers="z", data=x)
+    model.fit(x, np.zeros(len(x)), callbacks=[logger], verbose=0)
+    y = output(model, x)
+    ion.whiten(model, "z")  # a warning would be an error
+    np.testing.assert_allclose(output(model, x), y, atol=1e-5)
+    np.testing.assert_allclose(covariance(model, x), np.eye(4), atol=1e-3)
+    # What was measured is that of other weights now.
+    with pytest.warns(UserWarning, match="assumed"):
+        ion.whiten(model, "z")
+
+
+def test_without_data_isotropic_inputs_are_assumed():
+    keras.utils.set_random_seed(0)
+    model, x = build(units=4), data()
+    y = output(model, x)
+    with pytest.warns(UserWarning, match="uncorrelated with mean 0 and variance 1"):
+        ion.whiten(model, "z")
+    np.testing.assert_allclose(output(model, x), y, atol=1e-5)
+    kernel = np.asarray(keras.ops.convert_to_numpy(model.get_layer("z").kernel), dtype="float64")
+    np.testing.assert_allclose(kernel.T @ kernel, np.eye(4), atol=1e-5)
+
+
+def test_a_layer_that_does_not_vary():
+    model = build()
+    with pytest.raises(ValueError, match="varies"):
+        ion.whiten(model, "z", np.zeros((10, 5), "float32"))
+    with pytest.raises(ValueError, match="null_space"):
+        ion.whiten(model, "z", data(), null_space=0.0)
+
+
+@settings(max_examples=50, deadline=None)
+@given(units=st.integers(1, 10), rank=st.integers(1, 10), seed=st.integers(0, 10**6), scale=st.floats(1e-3, 1e3))
+def test_whitening_matrix(units, rank, seed, scale):
+    rank = min(rank, units)
+    rng = np.random.default_rng(seed)
+    u, _ = np.linalg.qr(rng.normal(size=(units, units)))
+    variances = np.concatenate([rng.uniform(0.01, 1, rank), np.zeros(units - rank)]) * scale
+    q = ion.whitening_matrix((u * variances) @ u.T)
+    assert np.linalg.cond(q) <= 1e4
+    np.testing.assert_allclose(q @ (u * variances) @ u.T @ q.T, u[:, :rank] @ u[:, :rank].T, atol=1e-6)

@@ -1,0 +1,92 @@
+"""Wrong input: an error that says what was expected and what came."""
+
+import keras
+import keras_repreg
+import numpy as np
+import pytest
+
+from tests.layers.cases import CASES, CLASSWISE
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        ({"weight": -1.0}, ValueError),
+        ({"weight": float("nan")}, ValueError),
+        ({"weight": float("inf")}, ValueError),
+        ({"weight": "0.1"}, TypeError),
+        ({"weight": True}, TypeError),
+        ({"normalize": "yes"}, TypeError),
+    ],
+    ids=str,
+)
+def test_constructor(case, arguments, error):
+    with pytest.raises(error, match="Received: "):
+        case.layer(**{"weight": 0.1, **arguments})
+
+
+@pytest.mark.parametrize("case", CLASSWISE, ids=str)
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        ({"num_classes": 0}, ValueError),
+        ({"num_classes": 2.0}, TypeError),
+        ({"label_key": 1.5}, TypeError),
+    ],
+    ids=str,
+)
+def test_classwise_constructor(case, arguments, error):
+    with pytest.raises(error, match="Received: "):
+        case.layer(0.1, **arguments)
+
+
+@pytest.mark.parametrize("layer", [keras_repreg.RankRegularization, keras_repreg.ClasswiseRankRegularization])
+def test_method(layer):
+    with pytest.raises(ValueError, match="'holder', 'power', 'svd'.*Received: method='exact'"):
+        layer(method="exact")
+
+
+@pytest.mark.parametrize("shape", [(4,), (4, 3, 2)])
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_rank_of_the_activations(case, shape):
+    z = np.ones(shape, "float32")
+    with pytest.raises(ValueError, match=r"\(samples, units\)"):
+        case.make()([z, np.zeros(4, "int32")] if case.classwise else z)
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [np.zeros(3, "int32"), np.zeros((4, 2, 2), "int32"), np.zeros((), "int32")],
+    ids=lambda labels: str(labels.shape),
+)
+def test_labels_that_do_not_fit(labels):
+    with pytest.raises(ValueError, match=r"Received: labels.shape=.*activations.shape=\(4, 2\)"):
+        CLASSWISE[0].make()([np.ones((4, 2), "float32"), labels])
+
+
+def test_one_hot_width():
+    layer = CLASSWISE[0].make(num_classes=5)
+    with pytest.raises(ValueError, match="num_classes=5.*Received: labels.shape=\\(4, 3\\)"):
+        layer([np.ones((4, 2), "float32"), np.eye(4, 3, dtype="int32")])
+
+
+def test_ids_in_half_precision():
+    layer = CLASSWISE[0].make(dtype="bfloat16")
+    with pytest.raises(ValueError, match="Received: labels.dtype=bfloat16"):
+        layer([np.ones((4, 2), "float32"), np.arange(4, dtype="float32")])
+
+
+def test_a_list_of_three():
+    with pytest.raises(ValueError, match="Received: a list of 3 inputs"):
+        CLASSWISE[0].make()([np.ones((4, 2), "float32")] * 3)
+
+
+def test_label_aware_takes_models_only():
+    with pytest.raises(TypeError, match="Received: .*Dense"):
+        keras_repreg.label_aware(keras.layers.Dense(3))
+
+
+def test_base_class_asks_for_omega():
+    with pytest.raises(NotImplementedError, match="omega"):
+        keras_repreg.layers.RepresentationRegularization()(np.ones((4, 2), "float32"))

@@ -1,0 +1,73 @@
+"""The label scope and the forms that labels come in."""
+
+import threading
+
+import keras_repreg
+import numpy as np
+import pytest
+from keras import ops
+from keras_repreg.labels import class_ids, current_labels
+
+
+def test_scope_is_left_on_exceptions_and_nests():
+    with keras_repreg.label_scope("outer"):
+        with pytest.raises(RuntimeError), keras_repreg.label_scope("inner"):
+            assert current_labels() == "inner"
+            raise RuntimeError
+        assert current_labels() == "outer"
+    assert current_labels() is None
+
+
+def test_scope_belongs_to_one_thread():
+    seen = []
+    with keras_repreg.label_scope("here"):
+        thread = threading.Thread(target=lambda: seen.append(current_labels()))
+        thread.start()
+        thread.join()
+    assert seen == [None]
+
+
+@pytest.mark.parametrize(
+    ("y", "key", "expected"),
+    [
+        ({"a": 1}, None, 1),
+        ({"a": 1, "b": 2}, "b", 2),
+        ([1, 2], 1, 2),
+        ((5,), None, 5),
+    ],
+    ids=str,
+)
+def test_structured_targets(y, key, expected):
+    with keras_repreg.label_scope(y):
+        assert current_labels(key) == expected
+
+
+def test_structured_targets_without_a_key():
+    with (
+        keras_repreg.label_scope({"a": 1, "b": 2}),
+        pytest.raises(ValueError, match=r"\['a', 'b'\].*Received: label_key=None"),
+    ):
+        current_labels()
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        np.array([2, 0, 1], "int64"),
+        np.array([2, 0, 1], "uint8"),
+        np.array([2.0, 0.0, 1.0], "float32"),
+        np.array([[2], [0], [1]], "int32"),
+        np.eye(3, dtype="float32")[[2, 0, 1]],
+        np.eye(3, dtype="int32")[[2, 0, 1]],
+        np.array([[0.1, 0.1, 0.8], [0.8, 0.1, 0.1], [0.1, 0.8, 0.1]], "float32"),
+    ],
+    ids=lambda labels: f"{labels.dtype}{labels.shape}",
+)
+def test_class_ids(labels):
+    ids = class_ids(labels, ops.ones((3, 4)))
+    np.testing.assert_array_equal(ops.convert_to_numpy(ids), [2, 0, 1])
+
+
+def test_binary_labels():
+    ids = class_ids(np.array([True, False, True]), ops.ones((3, 4)))
+    np.testing.assert_array_equal(ops.convert_to_numpy(ids), [1, 0, 1])
