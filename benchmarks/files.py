@@ -26,11 +26,12 @@ def write_atomically(path: Path, content: str) -> None:
 
 def write_keeping_old(path: Path, content: str) -> Path | None:
     """As `write_atomically`; a file that is there with other content is kept under a numbered name, returned."""
-    kept = None
-    if path.exists() and path.read_text(encoding="utf-8") != content:
-        number = 1
-        while (kept := path.with_name(f"{path.stem}.{number}{path.suffix}")).exists():
-            number += 1
-        os.link(path, kept)
+    if not path.exists() or path.read_text(encoding="utf-8") == content:
+        write_atomically(path, content)
+        return None
+    number = 1
+    while (kept := path.with_name(f"{path.stem}.{number}{path.suffix}")).exists():
+        number += 1
+    os.link(path, kept)
     write_atomically(path, content)
     return kept

@@ -58,4 +58,3 @@ def execute(train: Train, run: Any, folder: Path) -> dict[str, Any]:
     # Comparisons with NaN are false, so that NaN counts as diverged.
     status = records.FINISHED if abs(result["loss"]) < float("inf") else records.DIVERGED
     return records.write(folder, run, status, result=result, wall_seconds=round(time.time() - started, 2))
-

@@ -62,12 +62,11 @@ def current_labels(label_key: str | int | None = None) -> Tensor | None:
     y = getattr(_scope, "y", None)
     if y is None:
         return None
-    if isinstance(y, dict):
-        keys: list[Any] = list(y)
-    elif isinstance(y, (list, tuple)):
-        keys = list(range(len(y)))
-    else:
+    if isinstance(y, (list, tuple)):
+        y = dict(enumerate(y))
+    if not isinstance(y, dict):
         return y
+    keys = list(y)
     if label_key is None and len(keys) == 1:
         label_key = keys[0]
     if label_key not in keys:
@@ -93,7 +92,7 @@ def class_ids(labels: Tensor, z: Tensor, num_classes: int | None = None) -> Tens
     labels = ops.convert_to_tensor(labels)
     shape = tuple(labels.shape)
     samples = z.shape[0]
-    if len(shape) not in (1, 2) or None not in (shape[0], samples) and shape[0] != samples:
+    if len(shape) not in (1, 2) or (None not in (shape[0], samples) and shape[0] != samples):
         raise ValueError(
             "Expected `labels` to be class ids of shape (N,) or (N, 1), or one-hot of shape (N, K), for N samples "
             f"of activations. Received: labels.shape={shape}, activations.shape={tuple(z.shape)}"
@@ -141,7 +140,6 @@ class Sequential(LabelAware, keras.Sequential):
     """`keras.Sequential` whose class-wise layers see the labels given to `fit` and `evaluate`.
 
     Example:
-
     >>> import keras, keras_repreg, numpy as np
     >>> model = keras_repreg.Sequential([
     ...     keras.Input((4,)),
@@ -170,7 +168,6 @@ class Model(LabelAware, keras.Model):
     Use it as `keras.Model`: with `inputs` and `outputs`, or as the base of a class with its own `call`.
 
     Example:
-
     >>> import keras, keras_repreg
     >>> x = keras.Input((4,))
     >>> z = keras.layers.Dense(8, activation="relu")(x)
@@ -214,7 +211,6 @@ def label_aware(model: keras.Model) -> keras.Model:
         TypeError: if `model` is not a `keras.Model`.
 
     Example:
-
     >>> import keras, keras_repreg
     >>> model = keras.Sequential([
     ...     keras.layers.Dense(8, activation="relu"),

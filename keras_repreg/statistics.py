@@ -71,9 +71,7 @@ def off_diagonal_energy(z: Tensor) -> Tensor:
         return _energy_from_covariance(z)
     if samples is not None:
         return _energy_from_gram(z) if samples < units else _energy_from_covariance(z)
-    return ops.cond(
-        ops.shape(z)[0] < units, lambda: _energy_from_gram(z), lambda: _energy_from_covariance(z)
-    )
+    return ops.cond(ops.shape(z)[0] < units, lambda: _energy_from_gram(z), lambda: _energy_from_covariance(z))
 
 
 def _energy_from_covariance(z: Tensor) -> Tensor:

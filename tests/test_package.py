@@ -4,8 +4,9 @@ import os
 import subprocess
 import sys
 
-import keras_repreg
 import pytest
+
+import keras_repreg
 
 
 def run(code, **environment):

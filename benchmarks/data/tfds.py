@@ -12,9 +12,7 @@ from benchmarks.data.splits import Split, Splits, scaled
 PATIENCE_SECONDS = 5.0
 
 
-def load_tfds(
-    name: str, data_dir: str | Path | None = None, *, download: bool = False, flatten: bool = True
-) -> Splits:
+def load_tfds(name: str, data_dir: str | Path | None = None, *, download: bool = False, flatten: bool = True) -> Splits:
     """The splits of a prepared data set; the last 10,000 training samples (a sixth, if fewer) validate.
 
     Args:

@@ -30,9 +30,7 @@ def compare(repeats: int = 5, samples: int | None = None) -> list[dict[str, Any]
     for name, weight in REGULARIZERS:
         trainer = EpochTrainer(mlp(name, weight), keras.optimizers.Adam(1e-4), training)
         fitted = mlp(name, weight)
-        fitted.compile(
-            keras.optimizers.Adam(1e-4), keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-        )
+        fitted.compile(keras.optimizers.Adam(1e-4), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
         compiled_seconds, fit_seconds = [], []
         for repeat in range(repeats + 1):
             started = time.perf_counter()

@@ -24,6 +24,11 @@ KEPT_WEIGHTS = Path(__file__).parents[1] / "results" / "table6_weights.csv"
 SEARCH_COLUMNS = ("regularizer", "weight", "trials", "validation_error_mean", "validation_error_std", "chosen")
 
 
+# The number of epochs is not in the paper. Here the baseline's amplitude and covariance reach those of Table 6
+# between epochs 40 and 50, and those of the rank regularizers at 50 to 55.
+DEFAULT_RUN = MnistRun("Baseline", 0.0, seed=1, epochs=50)
+
+
 @dataclass(frozen=True)
 class Settings:
     """How Table 6 is made.
@@ -38,7 +43,7 @@ class Settings:
 
     trials: int = 1
     search_trials: int = 1
-    run: MnistRun = MnistRun("Baseline", 0.0, seed=1, epochs=50)
+    run: MnistRun = DEFAULT_RUN
     jobs: int = -1
     quiet: bool = False
 
@@ -58,7 +63,7 @@ def search_weights(settings: Settings, folder: Path) -> list[dict[str, Any]]:
         for seed in range(1, settings.search_trials + 1)
     ]
     found = sweep(runs, train, folder, jobs=settings.jobs, title="search for loss weights", quiet=settings.quiet)
-    rows = []
+    rows: list[dict[str, Any]] = []
     for name, weight in grid:
         errors = _values(_of(found, name, weight), "validation_error")
         # A weight with which training failed is not to be chosen.

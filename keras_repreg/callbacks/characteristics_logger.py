@@ -34,7 +34,6 @@ class CharacteristicsLogger(ValidationCallback):
             can be read only once (a generator).
 
     Example:
-
     >>> import keras, keras_repreg, numpy as np
     >>> model = keras.Sequential([
     ...     keras.Input((4,)),

@@ -1,7 +1,7 @@
 """The statistical characteristics of Table 1, of arrays and of the layers of a model."""
 
 from keras_repreg.characteristics.accumulator import NAMES, Characteristics, stable_rank
-from keras_repreg.characteristics.measure import accumulate, characterize, is_rectified, measure, select_layers
+from keras_repreg.characteristics.measuring import accumulate, characterize, is_rectified, measure, select_layers
 
 __all__ = [
     "NAMES",

@@ -79,7 +79,6 @@ def transform(model: keras.Model, layer: Any, q: Any, m: Any = None) -> keras.Mo
             the layers has no bias to take it up.
 
     Example:
-
     >>> import keras, keras_repreg, numpy as np
     >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2, name="z"), keras.layers.Dense(3)])
     >>> x = np.ones((1, 4))
@@ -179,9 +178,13 @@ def _check_dense(layer: Any, role: str) -> None:
             f"Expected {role} to be a `keras.layers.Dense`. Received: '{layer.name}' of type {type(layer).__name__}"
         )
     if not layer.built:
-        raise ValueError(f"Expected a built model: call it once on data. Received: layer '{layer.name}' without weights")
+        raise ValueError(
+            f"Expected a built model: call it once on data. Received: layer '{layer.name}' without weights"
+        )
     if getattr(layer, "quantization_mode", None) is not None or getattr(layer, "lora_enabled", False):
-        raise ValueError(f"Expected plain weights. Received: layer '{layer.name}', which is quantized or has LoRA weights")
+        raise ValueError(
+            f"Expected plain weights. Received: layer '{layer.name}', which is quantized or has LoRA weights"
+        )
 
 
 def _name(activation: Any) -> str:

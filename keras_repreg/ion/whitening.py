@@ -44,7 +44,6 @@ def whiten(model: keras.Model, layer: Any, data: Any = None, *, null_space: floa
             does not vary.
 
     Example:
-
     >>> import keras, keras_repreg, numpy as np
     >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, name="z"), keras.layers.Dense(2)])
     >>> x = np.random.default_rng(0).normal(size=(100, 4))

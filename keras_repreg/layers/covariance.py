@@ -33,7 +33,6 @@ class CovarianceRegularization(RepresentationRegularization):
         TypeError, ValueError: see `RepresentationRegularization`.
 
     Example:
-
     >>> import keras, keras_repreg
     >>> layer = keras_repreg.CovarianceRegularization(1.0)
     >>> z = layer(keras.ops.array([[0.0, 0.0], [2.0, 2.0]]))
@@ -78,7 +77,6 @@ class ClasswiseCovarianceRegularization(ClasswiseRegularization):
         TypeError, ValueError: see `ClasswiseRegularization`.
 
     Example:
-
     >>> import keras, keras_repreg
     >>> layer = keras_repreg.ClasswiseCovarianceRegularization(1.0)
     >>> z = keras.ops.array([[0.0, 0.0], [2.0, 2.0], [7.0, 5.0]])

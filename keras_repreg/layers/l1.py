@@ -33,7 +33,6 @@ class L1Regularization(RepresentationRegularization):
         TypeError, ValueError: see `RepresentationRegularization`.
 
     Example:
-
     >>> import keras, keras_repreg
     >>> layer = keras_repreg.L1Regularization(1.0)
     >>> z = layer(keras.ops.array([[0.0, -1.0], [2.0, 1.0]]))

@@ -46,7 +46,6 @@ class RankRegularization(RepresentationRegularization):
         TypeError, ValueError: see `RepresentationRegularization`; ValueError if `method` is none of the three.
 
     Example:
-
     >>> import keras, keras_repreg
     >>> layer = keras_repreg.RankRegularization(1.0, method="power")
     >>> z = layer(keras.ops.array([[3.0, 0.0], [0.0, 3.0], [0.0, 0.0]]))
@@ -65,10 +64,8 @@ class RankRegularization(RepresentationRegularization):
 
     def omega(self, z: Tensor) -> Tensor:
         z = statistics.unit_scale(z)
-        if self.method == "holder":
-            bound = statistics.holder_bound(z)
-        else:
-            bound = statistics.squared_spectral_norm(z, self.method)
+        exact = self.method != "holder"
+        bound = statistics.squared_spectral_norm(z, self.method) if exact else statistics.holder_bound(z)
         return statistics.safe_ratio(ops.sum(ops.square(z)), bound)
 
     def get_config(self) -> dict[str, Any]:
@@ -102,7 +99,6 @@ class ClasswiseRankRegularization(ClasswiseRegularization):
         TypeError, ValueError: see `ClasswiseRegularization`; ValueError if `method` is none of the three.
 
     Example:
-
     >>> import keras, keras_repreg
     >>> layer = keras_repreg.ClasswiseRankRegularization(1.0, method="power")
     >>> z = keras.ops.array([[3.0, 0.0], [0.0, 3.0], [1.0, 2.0]])
@@ -131,10 +127,8 @@ class ClasswiseRankRegularization(ClasswiseRegularization):
 
     def omega(self, z: Tensor, classes: Classes) -> Tensor:  # type: ignore[override]
         z = classes.unit_scale(z)
-        if self.method == "holder":
-            bound = classes.holder_bound(z)
-        else:
-            bound = classes.squared_spectral_norm(z, self.method)
+        exact = self.method != "holder"
+        bound = classes.squared_spectral_norm(z, self.method) if exact else classes.holder_bound(z)
         energy = classes.total(ops.sum(ops.square(z), axis=1))
         return classes.sum_over_classes(statistics.safe_ratio(energy, bound))
 

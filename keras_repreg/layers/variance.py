@@ -34,7 +34,6 @@ class VarianceRegularization(RepresentationRegularization):
         TypeError, ValueError: see `RepresentationRegularization`.
 
     Example:
-
     >>> import keras, keras_repreg
     >>> layer = keras_repreg.VarianceRegularization(1.0)
     >>> z = layer(keras.ops.array([[0.0, 1.0], [2.0, 1.0]]))
@@ -75,7 +74,6 @@ class ClasswiseVarianceRegularization(ClasswiseRegularization):
         TypeError, ValueError: see `ClasswiseRegularization`.
 
     Example:
-
     >>> import keras, keras_repreg
     >>> layer = keras_repreg.ClasswiseVarianceRegularization(1.0)
     >>> z = keras.ops.array([[0.0, 1.0], [2.0, 1.0], [9.0, 9.0]])

@@ -3,10 +3,11 @@
 import warnings
 
 import keras
-import keras_repreg
 import numpy as np
 import pytest
 from keras import layers
+
+import keras_repreg
 from keras_repreg.characteristics import NAMES
 
 

@@ -1,12 +1,14 @@
 """Each characteristic against a loop over pairs; batch by batch, merged, and at large means."""
 
-import keras_repreg
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from keras_repreg.characteristics import Characteristics
 
+import keras_repreg
+from keras_repreg.characteristics import Characteristics
 from tests import reference
 
 
@@ -52,7 +54,7 @@ def test_batch_by_batch_merged_in_any_order_and_all_at_once_agree(
     z = activations(samples, units, seed, mean)
     labels = np.random.default_rng(seed).integers(0, 3, samples)
     bounds = [0, *sorted(min(cut, samples) for cut in cuts), samples]
-    parts = [slice(a, b) for a, b in zip(bounds, bounds[1:], strict=False)]
+    parts = [slice(a, b) for a, b in itertools.pairwise(bounds)]
     whole = Characteristics(positive_only)
     whole.update(z, labels)
     total = Characteristics(positive_only)

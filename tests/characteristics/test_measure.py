@@ -1,10 +1,11 @@
 """Characteristics of models: every way to build one, every kind of data, one pass."""
 
 import keras
-import keras_repreg
 import numpy as np
 import pytest
 from keras import layers, ops
+
+import keras_repreg
 
 
 def inputs(samples=50):

@@ -1,12 +1,13 @@
 """Theorem 1 as a property, and every refusal without a trace."""
 
 import keras
-import keras_repreg
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras import layers, ops
+
+import keras_repreg
 from keras_repreg import ion
 
 
@@ -164,11 +165,10 @@ def test_refusals_change_nothing(why, surgery):
     model = make()
     before = model.get_weights()
     units = 5 if why == "shared layer" else 6
+    x = np.random.default_rng(0).normal(size=(30, 5)).astype("float32")
+    arguments = (np.eye(units) * 2, np.ones(units)) if surgery == "transform" else (x,)
     with pytest.raises(ValueError, match=message):
-        if surgery == "transform":
-            ion.transform(model, layer, np.eye(units) * 2, np.ones(units))
-        else:
-            ion.whiten(model, layer, np.random.default_rng(0).normal(size=(30, 5)).astype("float32"))
+        getattr(ion, surgery)(model, layer, *arguments)
     for a, b in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
     assert ion.rewrites(model) == []

@@ -1,14 +1,14 @@
 """Whitening: the identity on the range of the covariance, from each source of the covariance."""
 
 import keras
-import keras_repreg
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+import keras_repreg
 from keras_repreg import ion
 from keras_repreg.characteristics import accumulate
-
 from tests.ion.test_transform import build, output
 
 

@@ -1,7 +1,8 @@
 """The seven penalties as one table: layer, arguments, oracle and divisor of each."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Callable
+from typing import Any
 
 import keras
 import numpy as np
@@ -46,9 +47,7 @@ CASES = [
         True,
     ),
     Case(keras_repreg.VarianceRegularization, reference.vr, lambda n, m, k: m),
-    Case(
-        keras_repreg.ClasswiseVarianceRegularization, reference.classwise(reference.vr), lambda n, m, k: m * k, True
-    ),
+    Case(keras_repreg.ClasswiseVarianceRegularization, reference.classwise(reference.vr), lambda n, m, k: m * k, True),
     Case(keras_repreg.L1Regularization, reference.l1r, lambda n, m, k: n * m),
     *_ranks(keras_repreg.RankRegularization, False, lambda n, m, k: m),
     *_ranks(keras_repreg.ClasswiseRankRegularization, True, lambda n, m, k: m * k),

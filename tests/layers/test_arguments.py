@@ -1,10 +1,10 @@
 """Wrong input: an error that says what was expected and what came."""
 
 import keras
-import keras_repreg
 import numpy as np
 import pytest
 
+import keras_repreg
 from tests.layers.cases import CASES, CLASSWISE
 
 

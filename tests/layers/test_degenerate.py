@@ -1,9 +1,9 @@
 """Zero, constant, single-sample and extreme activations: the right value and a finite gradient."""
 
-import keras_repreg
 import numpy as np
 import pytest
 
+import keras_repreg
 from tests.layers.cases import CASES, CLASSWISE, gradient, penalty
 
 

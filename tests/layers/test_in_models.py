@@ -1,10 +1,10 @@
 """The layers in use: fit by each of the three doors, compiled and not, saved and loaded."""
 
 import keras
-import keras_repreg
 import numpy as np
 import pytest
 
+import keras_repreg
 from tests.layers.cases import CASES, CLASSWISE
 
 CAN_COMPILE = keras.backend.backend() != "torch"

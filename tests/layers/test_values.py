@@ -1,11 +1,11 @@
 """Value and gradient of each penalty against the paper's formula in float64."""
 
-import keras_repreg
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import keras_repreg
 from tests import reference
 from tests.layers.cases import CASES, CLASSWISE, batch, gradient, penalty
 

@@ -44,7 +44,6 @@ def characterize(z: Any, labels: Any = None, positive_only: bool = True) -> dict
         ValueError: if `z` is not numeric, of rank 2 or more, finite and not empty, or the labels do not fit.
 
     Example:
-
     >>> import numpy as np, keras_repreg
     >>> z = np.array([[1.0, 2.0, 0.0], [3.0, 4.0, 0.0], [0.0, 6.0, 0.0]])
     >>> result = keras_repreg.characterize(z)
@@ -90,7 +89,6 @@ def measure(
         ValueError: if there is no such layer, or no data.
 
     Example:
-
     >>> import keras, keras_repreg, numpy as np
     >>> model = keras.Sequential([
     ...     keras.Input((4,)),
@@ -124,10 +122,14 @@ def accumulate(
     with recorded_outputs(chosen) as outputs:
         for x, _ in batches(data, batch_size, steps):
             seen = True
-            model(keras.tree.map_structure(lambda a: None if a is None else ops.convert_to_tensor(a), x), training=False)
+            model(
+                keras.tree.map_structure(lambda a: None if a is None else ops.convert_to_tensor(a), x), training=False
+            )
             for name, accumulator in accumulators.items():
                 if name not in outputs:
-                    raise ValueError(f"Expected the model to call layer '{name}' in its forward pass. Received: no call")
+                    raise ValueError(
+                        f"Expected the model to call layer '{name}' in its forward pass. Received: no call"
+                    )
                 accumulator.update(as_matrix(outputs[name]))
     if not seen:
         raise ValueError(f"Expected at least one batch of data. Received: {type(data).__name__} without any")

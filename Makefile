@@ -1,0 +1,50 @@
+# Each target makes the virtual environment that it needs. PYTHON=python3.12 chooses another interpreter.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+METADATA := setup.cfg pyproject.toml constraints.txt
+
+.PHONY: table6 test test-jax test-torch lint types docs wheel check clean
+
+table6: $(VENV)/benchmarks.installed ## Table 6 of the paper, on MNIST
+	$(BIN)/python -m benchmarks table6 $(ARGS)
+
+test: $(VENV)/test.installed ## all tests and doctests
+	TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m pytest $(ARGS)
+
+# The package's own tests once more on Keras's other backends; what trains with TensorFlow is left out.
+BACKEND_TESTS := tests --ignore tests/benchmarks
+test-jax: $(VENV)/test.installed $(VENV)/jax.installed
+	KERAS_BACKEND=jax TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m pytest $(BACKEND_TESTS) $(ARGS)
+test-torch: $(VENV)/test.installed $(VENV)/torch.installed
+	KERAS_BACKEND=torch TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m pytest $(BACKEND_TESTS) $(ARGS)
+
+lint: $(VENV)/dev.installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+types: $(VENV)/dev.installed $(VENV)/benchmarks.installed
+	$(BIN)/mypy
+docs: $(VENV)/docs.installed
+	$(BIN)/mkdocs build --strict --quiet
+wheel: $(VENV)/dev.installed
+	rm -rf dist && $(BIN)/python -m build --wheel --outdir dist >/dev/null
+	$(BIN)/python tests/check_wheel.py dist/*.whl
+
+clean:
+	rm -rf $(VENV) build dist site *.egg-info
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "keras-repreg needs Python 3.11 or newer; make PYTHON=python3.12 ... chooses another interpreter")'
+	$(PYTHON) -m venv $(VENV)
+
+# A set of extras on top of the package itself, and a file that says that it is installed.
+$(VENV)/benchmarks.installed: $(METADATA) | $(BIN)/python
+	$(PIP) --editable '.[tensorflow-cpu,benchmarks]'
+	@touch $@
+$(VENV)/test.installed: $(METADATA) | $(BIN)/python
+	$(PIP) --editable '.[tensorflow-cpu,benchmarks,test]'
+	@touch $@
+$(VENV)/jax.installed $(VENV)/torch.installed $(VENV)/docs.installed $(VENV)/dev.installed: $(VENV)/%.installed: $(METADATA) | $(BIN)/python
+	$(PIP) --editable '.[$*]'
+	@touch $@
