@@ -6,6 +6,7 @@ threads: the matrices of one network are too small to share out.
 
 import time
 import traceback
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -36,9 +37,12 @@ def sweep(
     if missing:
         workers = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered", batch_size=1)
         with (
+            warnings.catch_warnings(),
             joblib.parallel_config(backend="loky", inner_max_num_threads=1),
             tqdm(total=len(set(runs)), initial=len(set(runs)) - len(missing), desc=title, disable=quiet) as bar,
         ):
+            # A worker that has grown by 300 MB, as compiled code piles up, is replaced; nothing is lost by it.
+            warnings.filterwarnings("ignore", "A worker stopped while some jobs were given")
             for record in workers(joblib.delayed(execute)(train, run, folder) for run in missing):
                 if record["status"] != records.FINISHED:
                     bar.write(f"{record['status']}: {record['config']}")

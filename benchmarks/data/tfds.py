@@ -50,14 +50,15 @@ def load_tfds(name: str, data_dir: str | Path | None = None, *, download: bool =
 def _arrays(builder: Any, split: str) -> tuple[Any, Any]:
     import tensorflow_datasets as tfds
 
-    if split not in builder.info.splits or not builder.info.supervised_keys:
+    image, label = (builder.info.supervised_keys or ("image", "label"))[:2]
+    if split not in builder.info.splits or not {image, label} <= set(builder.info.features):
         raise ValueError(
             "Expected an image classification data set with train and test splits. "
-            f"Received: '{builder.name}' with splits {list(builder.info.splits)} and supervised keys "
-            f"{builder.info.supervised_keys}"
+            f"Received: '{builder.name}' with splits {list(builder.info.splits)} and features "
+            f"{list(builder.info.features)}"
         )
-    images, labels = tfds.as_numpy(builder.as_dataset(split=split, batch_size=-1, as_supervised=True))
-    return np.asarray(images), np.asarray(labels)
+    arrays = tfds.as_numpy(builder.as_dataset(split=split, batch_size=-1))
+    return np.asarray(arrays[image]), np.asarray(arrays[label])
 
 
 def _check_reachable(name: str, builder: Any) -> None:

@@ -1,0 +1,111 @@
+"""MNIST's files, and the errors of data that is not there."""
+
+import gzip
+import shutil
+import time
+
+import numpy as np
+import pytest
+
+from benchmarks.data import load_mnist, load_tfds
+from benchmarks.data.mnist import FOLDER, read_idx
+
+
+def test_mnist_is_split_as_in_the_paper():
+    data = load_mnist()
+    assert [len(data.train), len(data.validation), len(data.test)] == [50_000, 10_000, 10_000]
+    assert data.train.x.shape == (50_000, 784)
+    assert data.train.x.dtype == np.float32
+    assert data.train.x.min() == 0
+    assert data.train.x.max() == 1
+    # The first labels of the official files, and the count of the test set's digits.
+    assert data.train.y[:10].tolist() == [5, 0, 4, 1, 9, 2, 1, 3, 1, 4]
+    assert np.bincount(data.test.y).tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
+    # The test set's mean pixel, which is well known to be 0.1325.
+    assert float(data.test.x.mean()) == pytest.approx(0.1325, abs=1e-4)
+
+
+@pytest.fixture
+def copied(tmp_path):
+    shutil.copytree(FOLDER, tmp_path / "mnist")
+    return tmp_path / "mnist"
+
+
+def test_damaged_file(copied):
+    path = copied / "t10k-labels-idx1-ubyte.gz"
+    content = bytearray(path.read_bytes())
+    content[100] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="SHA-256.*t10k-labels.*damaged"):
+        load_mnist(copied)
+
+
+def test_missing_files(copied, tmp_path):
+    (copied / "train-labels-idx1-ubyte.gz").unlink()
+    with pytest.raises(ValueError, match="train-labels.*does not exist"):
+        load_mnist(copied)
+    with pytest.raises(ValueError, match="SHA256SUMS"):
+        load_mnist(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"\x00\x00\x08\x01\x00\x00\x00\x05abc", "Expected 5 bytes"),
+        (b"\x00\x00\x0d\x01\x00\x00\x00\x03abc", "unsigned bytes"),
+    ],
+)
+def test_not_such_an_idx_file(content, message, tmp_path):
+    import hashlib
+
+    path = tmp_path / "file.gz"
+    path.write_bytes(gzip.compress(content))
+    with pytest.raises(ValueError, match=message):
+        read_idx(path, hashlib.sha256(path.read_bytes()).hexdigest())
+
+
+def test_a_data_set_that_is_not_prepared_is_an_error_at_once(tmp_path):
+    started = time.monotonic()
+    with pytest.raises(ValueError, match="fashion_mnist.*TFDS_DATA_DIR"):
+        load_tfds("fashion_mnist", tmp_path)
+    with pytest.raises(ValueError, match="Received: 'no_such_data_set'"):
+        load_tfds("no_such_data_set", tmp_path)
+    assert time.monotonic() - started < 60
+
+
+def test_a_data_set_that_cannot_be_downloaded_is_an_error_at_once(tmp_path, monkeypatch):
+    import socket
+
+    def refuse(*args, **kwargs):
+        raise OSError("no network")
+
+    monkeypatch.setattr(socket, "create_connection", refuse)
+    with pytest.raises(ValueError, match="connection.*Received: no network"):
+        load_tfds("fashion_mnist", tmp_path, download=True)
+
+
+def test_a_prepared_data_set(tmp_path):
+    import tensorflow as tf
+    import tensorflow_datasets as tfds
+
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, size=(60, 8, 8, 3), dtype=np.uint8)
+    labels = rng.integers(0, 4, size=60)
+    parts = {"train": slice(0, 48), "test": slice(48, 60)}
+    tfds.dataset_builders.store_as_tfds_dataset(
+        name="tiny",
+        version="1.0.0",
+        data_dir=tmp_path,
+        features=tfds.features.FeaturesDict(
+            {"image": tfds.features.Image(shape=(8, 8, 3)), "label": tfds.features.ClassLabel(num_classes=4)}
+        ),
+        split_datasets={
+            name: tf.data.Dataset.from_tensor_slices({"image": images[part], "label": labels[part]})
+            for name, part in parts.items()
+        },
+        disable_shuffling=True,
+    )
+    data = load_tfds("tiny", tmp_path)
+    assert [len(data.train), len(data.validation), len(data.test)] == [40, 8, 12]
+    np.testing.assert_allclose(data.train.x[0], images[0].ravel() / 255, rtol=1e-6)
+    np.testing.assert_array_equal(np.concatenate([data.train.y, data.validation.y, data.test.y]), labels)
