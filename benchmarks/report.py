@@ -43,6 +43,18 @@ def as_text(rows: Rows, paper: Paper, columns: Sequence[str]) -> str:
     return "\n".join([text[0], rule, *text[1:-1], rule, text[-1]])
 
 
+def as_markdown(rows: Rows, paper: Paper, columns: Sequence[str]) -> str:
+    """The table for a README: in each cell the measured mean, and the paper's number in parentheses."""
+    header = ["", "weight", *(column.replace("_", " ") for column in columns)]
+    lines = [header, ["---"] + ["---:"] * (len(header) - 1)]
+    for row in rows:
+        name = row["regularizer"]
+        cells = [f"{cell(float(row[f'{column}_mean']))} ({cell(paper[name][column])})" for column in columns]
+        weight = float(row["weight"])
+        lines.append([name, f"{weight:g}" if weight else "", *cells])
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
 def spearman(rows: Rows, paper: Paper, columns: Sequence[str]) -> dict[str, float]:
     """Spearman's rank correlation between measured and paper over the rows, per column."""
     from scipy.stats import spearmanr

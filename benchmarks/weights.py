@@ -3,8 +3,8 @@
 D.1 takes the weight of the grid with the best validation performance. Over five networks per weight that leaves
 most regularizers with two to four neighbouring weights whose validation errors differ less than those of two seeds,
 while the characteristics of Table 6 differ many times over. So the search has two steps: the weights that the
-validation set cannot tell from the best one (paired t-test over the seeds, 5% level), and of these the one whose
-characteristics are nearest to the paper's. Both the nearest and the plain best are reported.
+validation set cannot tell from the best one (paired t-tests over the seeds, at 5% for a regularizer's five comparisons
+together), and of these the one whose characteristics are nearest to the paper's. The plain best is reported as well.
 """
 
 import csv
@@ -76,7 +76,8 @@ def _choose(
     # A weight with which a network failed to train is not to be chosen.
     means = {w: mean_and_std(e)[0] if len(e) == trials else math.inf for w, e in errors.items()}
     best = min(means, key=lambda w: means[w])
-    tied = {w for w in means if math.isfinite(means[w]) and _tied(errors[w], errors[best])} | {best}
+    level = LEVEL / max(len(means) - 1, 1)  # Bonferroni
+    tied = {w for w in means if math.isfinite(means[w]) and _tied(errors[w], errors[best], level)} | {best}
     distances = {w: _distance(found, paper) for w, found in results.items()}
     chosen = min(tied, key=lambda w: (distances[w], means[w])) if paper else best
     return [
@@ -95,7 +96,7 @@ def _choose(
     ]
 
 
-def _tied(errors: list[float], best: list[float]) -> bool:
+def _tied(errors: list[float], best: list[float], level: float) -> bool:
     """Whether a paired t-test over the seeds cannot tell the two means apart."""
     from scipy.stats import ttest_rel
 
@@ -104,7 +105,7 @@ def _tied(errors: list[float], best: list[float]) -> bool:
     differences = {round(a - b, 9) for a, b in zip(errors, best, strict=True)}
     if len(differences) == 1:  # no spread, which the test would divide by
         return differences == {0.0}
-    return bool(ttest_rel(errors, best).pvalue > LEVEL)
+    return bool(ttest_rel(errors, best).pvalue > level)
 
 
 def _distance(results: list[dict[str, Any]], paper: dict[str, float] | None) -> float:

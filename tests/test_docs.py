@@ -1,0 +1,44 @@
+"""Every Python block of the README and the documentation runs, and every public name is documented."""
+
+import re
+from pathlib import Path
+
+import matplotlib
+import pytest
+
+import keras_repreg
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+# A block, and what it prints where a block of text follows.
+BLOCKS = re.compile(r"^```python\n(.*?)^```$(?:\n\n```text\n(.*?)^```$)?", re.MULTILINE | re.DOTALL)
+
+matplotlib.use("Agg")
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if BLOCKS.search(page.read_text())], ids=lambda p: p.name)
+def test_code_blocks_run_in_order(page, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    names = {"__name__": "page"}
+    for block, expected in BLOCKS.findall(page.read_text()):
+        capsys.readouterr()
+        exec(compile(block, page.name, "exec"), names)
+        if expected:
+            assert capsys.readouterr().out == expected
+
+
+@pytest.mark.parametrize("name", sorted(set(keras_repreg.__all__) - {"callbacks", "characteristics", "ion", "layers"}))
+def test_public_names_are_in_the_reference(name):
+    assert re.search(rf"^::: keras_repreg\.\w+\.{name}$", (ROOT / "docs" / "api.md").read_text(), re.MULTILINE)
+
+
+def test_ion_names_are_in_the_reference():
+    text = (ROOT / "docs" / "api.md").read_text()
+    for name in ("whiten", "transform", "rewrites", "Rewrite"):
+        assert f"::: keras_repreg.ion.{name}\n" in text
+
+
+def test_links_between_pages_lead_somewhere():
+    for page in PAGES:
+        for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+            assert target.startswith("https://") or (page.parent / target).exists(), (page.name, target)
