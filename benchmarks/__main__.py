@@ -97,6 +97,7 @@ def run_table6(arguments: argparse.Namespace) -> int:
     )
     written.append(_write(out / "table6.csv", as_csv(rows)))
     written.append(_write(out / "table6.html", page))
+    written.append(_write(out / "table6.md", report.as_markdown(rows, printed, table6.COLUMNS)))
     print(f"\nTable 6 (each cell: measured | paper)\n\n{report.as_text(rows, printed, table6.COLUMNS)}\n")
     print(f"{setting}\nWritten: {', '.join(str(path) for path in written)}; records of the runs in {folder}")
     failed = len(rows) * settings.trials - sum(row["trials"] for row in rows)

@@ -37,8 +37,8 @@ class Classes:
         return ops.sum(per_sample / self.size)
 
     def number(self) -> Tensor:
-        """How many classes are present in the batch."""
-        return ops.sum(1 / self.size)
+        """How many classes are present in the batch; 1 for an empty one."""
+        return ops.maximum(ops.sum(1 / self.size), 1)
 
     def total(self, per_sample: Tensor) -> Tensor:
         """Sum over each sample's class; (N,) or (N, M), as the argument."""
@@ -46,7 +46,7 @@ class Classes:
 
     def largest(self, per_sample: Tensor) -> Tensor:
         """Maximum over each sample's class of non-negative values, shape (N,)."""
-        return ops.max(self.same * per_sample[None, :], axis=1)
+        return ops.max(self.same * per_sample[None, :], axis=1, initial=0)
 
     def center(self, z: Tensor) -> Tensor:
         """z minus the mean of its class (eq. 11)."""
@@ -64,7 +64,7 @@ class Classes:
         """
         units = z.shape[1]
         if units == 1:
-            return ops.zeros((), dtype=z.dtype) * ops.sum(z)
+            return 0 * ops.sum(z)  # no pair of units, and still a function of z
         scaled = self.center(z) / ops.sqrt(self.size)[:, None]
         if units <= statistics.FEW_UNITS:
             products = [scaled * ops.roll(scaled, shift, axis=1) for shift in range(1, units)]
@@ -77,13 +77,13 @@ class Classes:
 
     def unit_scale(self, z: Tensor) -> Tensor:
         """z with each class divided by its largest magnitude (see `statistics.unit_scale`)."""
-        largest = ops.stop_gradient(self.largest(ops.max(ops.abs(z), axis=1)))
+        largest = ops.stop_gradient(self.largest(ops.max(ops.abs(z), axis=1, initial=0)))
         return z / ops.where(largest > statistics.TINY, largest, ops.ones_like(largest))[:, None]
 
     def holder_bound(self, z: Tensor) -> Tensor:
         """||Z^(k)||_1 ||Z^(k)||_inf of each sample's class (eq. 9), shape (N,)."""
         magnitude = statistics.absolute(z)
-        columns = ops.max(self.total(magnitude), axis=1)
+        columns = ops.max(self.total(magnitude), axis=1, initial=0)
         return columns * self.largest(ops.sum(magnitude, axis=1))
 
     def squared_spectral_norm(self, z: Tensor, method: str) -> Tensor:

@@ -43,30 +43,42 @@ def is_hidden(layer: Any) -> bool:
     return not (isinstance(layer, (keras.layers.InputLayer, *_RESHAPES)) or is_identity(layer))
 
 
+def all_layers(model: keras.Model) -> list[keras.layers.Layer]:
+    """The layers of a model, those of the models within it among them."""
+    found = []
+    for layer in model.layers:
+        found.append(layer)
+        if isinstance(layer, keras.Model):
+            found += all_layers(layer)
+    return found
+
+
 def find_layer(model: keras.Model, layer: Any) -> keras.layers.Layer:
-    """The layer itself, from the layer or its name.
+    """The layer itself, from the layer or its name; also of a model within the model.
 
     Raises:
         TypeError: if `model` is not a Keras model, or `layer` neither a layer nor a string.
-        ValueError: if the model has no such layer.
+        ValueError: if the model has no such layer, or several of that name.
     """
     if not isinstance(model, keras.Model):
         raise TypeError(f"Expected `model` to be a `keras.Model`. Received: {model!r}")
     if not isinstance(layer, (str, keras.layers.Layer)):
         raise TypeError(f"Expected `layer` to be a layer of the model or its name. Received: {layer!r}")
-    for candidate in model.layers:
-        if candidate is layer or candidate.name == layer:
-            return candidate
-    names = [candidate.name for candidate in model.layers]
-    received = layer if isinstance(layer, str) else layer.name
-    raise ValueError(f"Expected a layer of model '{model.name}', whose layers are {names}. Received: {received!r}")
+    layers = list({id(candidate): candidate for candidate in all_layers(model)}.values())
+    found = [candidate for candidate in layers if candidate is layer or candidate.name == layer]
+    if len(found) == 1:
+        return found[0]
+    names = [candidate.name for candidate in layers]
+    received = repr(layer) if isinstance(layer, str) else f"{layer!r}, which is none of these objects"
+    number = "one layer" if found else "a layer"
+    raise ValueError(f"Expected {number} of model '{model.name}', whose layers are {names}. Received: {received}")
 
 
 class Graph:
     """Which operation of a model takes whose output.
 
     Raises:
-        ValueError: if the model is subclassed: what its `call` does with a layer's output cannot be told.
+        ValueError: if that cannot be told: the model has a `call` of its own, or a layer without configuration.
     """
 
     def __init__(self, model: keras.Model):
@@ -74,15 +86,19 @@ class Graph:
         self._calls: dict[str, int] = {}
         self._inputs: dict[str, list[str]] = {}
         self._outputs: set[str] = set()
-        if isinstance(model, keras.Sequential):
+        if isinstance(model, keras.Sequential) and type(model).call is keras.Sequential.call:
             self._read_sequence(model)
-        elif has_graph(model):
-            self._read_functional(model)
-        else:
-            raise ValueError(
-                "Expected a Sequential or functional model: what a subclassed model does with a layer's output cannot "
-                f"be told. Received: {type(model).__name__} '{model.name}'"
-            )
+            return
+        if not isinstance(model, keras.Sequential) and hasattr(model, "operations"):
+            # A subclass may have a configuration of its own; a plain model on the same tensors has the graph's.
+            plain = keras.Model(model.inputs, model.outputs)
+            if type(model).call is type(plain).call:
+                self._read_functional(plain)
+                return
+        raise ValueError(
+            "Expected a Sequential or functional model: what a `call` of its own does with a layer's output cannot "
+            f"be told. Received: {type(model).__name__} '{model.name}'"
+        )
 
     def _read_sequence(self, model: keras.Sequential) -> None:
         names = [layer.name for layer in model.layers]
@@ -93,8 +109,13 @@ class Graph:
 
     def _read_functional(self, model: keras.Model) -> None:
         self._operations = {operation.name: operation for operation in model.operations}
-        # A subclass may have a configuration of its own; a plain model on the same tensors has the graph's.
-        config = keras.Model(model.inputs, model.outputs).get_config()
+        try:
+            config = model.get_config()
+        except NotImplementedError as error:
+            raise ValueError(
+                "Expected a model whose layers all have a configuration, from which its graph is read. "
+                f"Received: {' '.join(str(error).split())}"
+            ) from error
         for operation in config["layers"]:
             nodes = operation["inbound_nodes"]
             self._calls[operation["name"]] = max(len(nodes), 1)
@@ -102,8 +123,9 @@ class Graph:
         self._outputs = set(_history_names(config["output_layers"]))
 
     def used_once(self, operation: Any) -> bool:
-        """Whether the operation is called in a single place."""
-        return self._calls[operation.name] == 1
+        """Whether the operation is called in a single place, models and wrappers within the model included."""
+        others = [other for other in self._operations.values() if other is not operation]
+        return self._calls[operation.name] == 1 and not any(_contains(other, operation) for other in others)
 
     def consumers(self, operation: Any) -> list[Any]:
         """The operations that take the output."""
@@ -118,18 +140,26 @@ class Graph:
         return [self._operations[name] for name in self._operations if name in self._outputs]
 
     def source(self, operation: Any) -> Any:
-        """The operation that computes what an identity passes on; any other operation is its own source."""
-        while is_identity(operation) and self._inputs[operation.name]:
-            before = self._operations[self._inputs[operation.name][0]]
-            if not (is_hidden(before) or is_identity(before)):
-                break
-            operation = before
-        return operation
+        """The layer that computes what an identity passes on; any other operation is its own source."""
+        current = operation
+        while is_identity(current) and self._inputs[current.name]:
+            current = self._operations[self._inputs[current.name][0]]
+        # An operation that is no layer, or the model's input, cannot be measured by itself.
+        return current if isinstance(current, keras.layers.Layer) and is_hidden(current) else operation
 
 
-def has_graph(model: keras.Model) -> bool:
-    """Whether the model is a Sequential or functional one, rather than a subclass with a `call` of its own."""
-    return isinstance(model, keras.Sequential) or hasattr(model, "operations")
+def of(model: keras.Model) -> Graph | None:
+    """The graph of a model, or None where it cannot be told."""
+    try:
+        return Graph(model)
+    except ValueError:
+        return None
+
+
+def _contains(outer: Any, layer: Any) -> bool:
+    """Whether a model or wrapper has the layer within."""
+    inner = [*getattr(outer, "layers", []), *([outer.layer] if isinstance(outer, keras.layers.Wrapper) else [])]
+    return any(part is layer or _contains(part, layer) for part in inner)
 
 
 def _tensor_sources(node: Any) -> list[str]:
@@ -150,8 +180,3 @@ def _history_names(outputs: Any) -> list[str]:
     if len(outputs) == 3 and isinstance(outputs[0], str) and isinstance(outputs[1], int):
         return [outputs[0]]
     return [name for item in outputs for name in _history_names(item)]
-
-
-def source(model: keras.Model, layer: Any) -> Any:
-    """`Graph.source` where there is a graph; of a subclassed model each layer is its own source."""
-    return Graph(model).source(layer) if has_graph(model) else layer

@@ -71,8 +71,8 @@ def current_labels(label_key: str | int | None = None) -> Tensor | None:
         label_key = keys[0]
     if label_key not in keys:
         raise ValueError(
-            f"The targets have several entries, {keys}, of which `label_key` must name the one with the class "
-            f"labels. Received: label_key={label_key!r}"
+            f"Expected `label_key` to be one of {keys}, to say which entry of the targets holds the class labels. "
+            f"Received: label_key={label_key!r}"
         )
     return y[label_key]
 
@@ -86,16 +86,21 @@ def class_ids(labels: Tensor, z: Tensor, num_classes: int | None = None) -> Tens
         num_classes: Number of columns that one-hot labels must have, where known.
 
     Raises:
-        ValueError: if the shape is none of these, the number of samples is not that of `z`, or ids arrive in
-            half precision (Keras casts float inputs of a layer to its compute dtype, which merges large ids).
+        ValueError: if the shape is none of these or not known well enough to tell which, the number of samples is
+            not that of `z`, labels are not numbers, or ids arrive in half precision (Keras casts float inputs of a
+            layer to its compute dtype, which merges large ids).
     """
     labels = ops.convert_to_tensor(labels)
     shape = tuple(labels.shape)
+    dtype = keras.backend.standardize_dtype(labels.dtype)
+    if dtype == "string":
+        raise ValueError(f"Expected `labels` to be numbers. Received: labels.dtype={dtype}")
     samples = z.shape[0]
-    if len(shape) not in (1, 2) or (None not in (shape[0], samples) and shape[0] != samples):
+    differ = None not in (*shape[:1], samples) and shape[:1] != (samples,)
+    if len(shape) not in (1, 2) or differ or shape[1:] == (None,):
         raise ValueError(
-            "Expected `labels` to be class ids of shape (N,) or (N, 1), or one-hot of shape (N, K), for N samples "
-            f"of activations. Received: labels.shape={shape}, activations.shape={tuple(z.shape)}"
+            "Expected `labels` to be class ids of shape (N,) or (N, 1), or one-hot of shape (N, K) with K known, for "
+            f"N samples of activations. Received: labels.shape={shape}, activations.shape={tuple(z.shape)}"
         )
     if len(shape) == 2 and shape[1] != 1:
         if num_classes is not None and shape[1] != num_classes:
@@ -103,7 +108,6 @@ def class_ids(labels: Tensor, z: Tensor, num_classes: int | None = None) -> Tens
                 f"Expected one-hot `labels` with num_classes={num_classes} columns. Received: labels.shape={shape}"
             )
         return ops.argmax(labels, axis=1)
-    dtype = keras.backend.standardize_dtype(labels.dtype)
     if dtype in ("float16", "bfloat16"):
         raise ValueError(
             "Expected class ids in an integer dtype: in half precision different ids become equal. Declare the "
@@ -126,7 +130,13 @@ def _within_label_scope(step: Callable[..., Any]) -> Callable[..., Any]:
 
 
 class LabelAware:
-    """Mixin: steps that run inside a label scope."""
+    """Mixin: steps that run inside a label scope, those of a subclass included."""
+
+    def __init_subclass__(cls, **kwargs: Any):
+        super().__init_subclass__(**kwargs)
+        for name in ("train_step", "test_step"):
+            if name in vars(cls):
+                setattr(cls, name, _within_label_scope(vars(cls)[name]))
 
     def train_step(self, *args: Any, **kwargs: Any) -> Any:
         return _within_label_scope(super().train_step)(*args, **kwargs)  # type: ignore[misc]
@@ -138,6 +148,8 @@ class LabelAware:
 @keras.saving.register_keras_serializable(package="keras_repreg")
 class Sequential(LabelAware, keras.Sequential):
     """`keras.Sequential` whose class-wise layers see the labels given to `fit` and `evaluate`.
+
+    It stays one when saved and loaded; `keras.models.clone_model` makes a plain one, to be given to `label_aware`.
 
     Example:
     >>> import keras, keras_repreg, numpy as np
@@ -161,8 +173,18 @@ class Functional(LabelAware, keras.Model):
     """
 
 
+class _ModelType(type(keras.Model)):  # type: ignore[misc]
+    """Lets `Functional` count as a `Model`, of which it cannot be a subclass."""
+
+    def __instancecheck__(cls, instance: Any) -> bool:
+        return super().__instancecheck__(instance) or (cls is Model and isinstance(instance, Functional))
+
+    def __subclasscheck__(cls, subclass: type) -> bool:
+        return super().__subclasscheck__(subclass) or (cls is Model and issubclass(subclass, Functional))
+
+
 @keras.saving.register_keras_serializable(package="keras_repreg")
-class Model(LabelAware, keras.Model):
+class Model(LabelAware, keras.Model, metaclass=_ModelType):
     """`keras.Model` whose class-wise layers see the labels given to `fit` and `evaluate`.
 
     Use it as `keras.Model`: with `inputs` and `outputs`, or as the base of a class with its own `call`.
@@ -198,8 +220,8 @@ def _has_inputs_and_outputs(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bo
 def label_aware(model: keras.Model) -> keras.Model:
     """Let the class-wise layers of an existing model see the labels given to `fit` and `evaluate`.
 
-    Changes the instance, not its class, and nothing about its weights or outputs. Models loaded from a file or
-    cloned are plain again: call it once more.
+    Changes the instance, not its class, and nothing about its weights or outputs. A model that is loaded from a file,
+    cloned or copied is plain again: call it once more.
 
     Args:
         model: Any Keras model, compiled or not.

@@ -7,6 +7,7 @@ finite gradient for zero, constant and single-sample input.
 
 from typing import Any
 
+import keras
 from keras import ops
 
 # Keras tensors have no common static type across backends.
@@ -27,8 +28,7 @@ SQUARINGS = 12
 
 def upcast(x: Tensor) -> Tensor:
     """`x` in float32 at least: sums of squares overflow in float16 and lose all digits in bfloat16."""
-    dtype = str(ops.dtype(x)) if not isinstance(x, float) else "float32"
-    return x if dtype in ("float32", "float64") else ops.cast(x, "float32")
+    return x if keras.backend.standardize_dtype(x.dtype) in ("float32", "float64") else ops.cast(x, "float32")
 
 
 def absolute(z: Tensor) -> Tensor:
@@ -45,18 +45,23 @@ def safe_ratio(numerator: Tensor, denominator: Tensor) -> Tensor:
 
 
 def number_of_samples(z: Tensor) -> Tensor:
-    """N, as a float in the dtype of `z`."""
-    return ops.cast(ops.shape(z)[0], z.dtype)
+    """N, as a float in the dtype of `z`; 1 for an empty batch, which a replica can get and which is all zero then."""
+    return ops.maximum(ops.cast(ops.shape(z)[0], z.dtype), 1)
+
+
+def mean(z: Tensor) -> Tensor:
+    """E[z_i], shape (M,)."""
+    return ops.sum(z, axis=0) / number_of_samples(z)
 
 
 def center(z: Tensor) -> Tensor:
     """z minus the mean of each unit over the samples."""
-    return z - ops.mean(z, axis=0, keepdims=True)
+    return z - mean(z)
 
 
 def variances(z: Tensor) -> Tensor:
     """v_i = E[(z_i - mu_i)^2], shape (M,)."""
-    return ops.mean(ops.square(center(z)), axis=0)
+    return mean(ops.square(center(z)))
 
 
 def off_diagonal_energy(z: Tensor) -> Tensor:
@@ -82,20 +87,20 @@ def _energy_from_covariance(z: Tensor) -> Tensor:
 def _energy_from_gram(z: Tensor) -> Tensor:
     n = number_of_samples(z)
     gram = ops.matmul(z, ops.transpose(z)) / n
-    diagonal = ops.mean(ops.square(z), axis=0)
+    diagonal = mean(ops.square(z))
     return ops.maximum(ops.sum(ops.square(gram)) - ops.sum(ops.square(diagonal)), 0)
 
 
 def unit_scale(z: Tensor) -> Tensor:
     """z divided by its largest magnitude, for what does not depend on scale: no square can over- or underflow."""
-    largest = ops.stop_gradient(ops.max(ops.abs(z)))
+    largest = ops.stop_gradient(ops.max(ops.abs(z), initial=0))
     return z / ops.where(largest > TINY, largest, ops.ones_like(largest))
 
 
 def holder_bound(z: Tensor) -> Tensor:
     """||Z||_1 ||Z||_inf >= ||Z||_2^2: the largest absolute column sum times the largest row sum (eq. 9)."""
     magnitude = absolute(z)
-    return ops.max(ops.sum(magnitude, axis=0)) * ops.max(ops.sum(magnitude, axis=1))
+    return ops.max(ops.sum(magnitude, axis=0)) * ops.max(ops.sum(magnitude, axis=1), initial=0)
 
 
 def squared_spectral_norm(z: Tensor, method: str) -> Tensor:

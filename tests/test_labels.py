@@ -3,6 +3,7 @@
 import contextlib
 import threading
 
+import keras
 import numpy as np
 import pytest
 from keras import ops
@@ -68,6 +69,20 @@ def test_structured_targets_without_a_key():
 def test_class_ids(labels):
     ids = class_ids(labels, ops.ones((3, 4)))
     np.testing.assert_array_equal(ops.convert_to_numpy(ids), [2, 0, 1])
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="shapes are known elsewhere")
+def test_a_second_dimension_that_is_not_known_is_refused():
+    import tensorflow as tf
+
+    @tf.function(input_signature=[tf.TensorSpec((None, None), tf.int32)])
+    def ids(labels):
+        return class_ids(labels, tf.ones((3, 4)))
+
+    with pytest.raises(ValueError, match="K known"):
+        ids(np.zeros((3, 1), "int32"))
+    with pytest.raises(ValueError, match="Received: labels.dtype=string"):
+        class_ids(tf.constant(["a", "b", "c"]), tf.ones((3, 4)))
 
 
 def test_binary_labels():

@@ -4,6 +4,7 @@ import warnings
 from typing import Any
 
 import keras
+import numpy as np
 
 from keras_repreg import graph
 from keras_repreg.callbacks.validation import ValidationCallback
@@ -19,7 +20,8 @@ class CharacteristicsLogger(ValidationCallback):
     `keras_repreg.characterize`: hence in `History`, `CSVLogger`, `TensorBoard`, the progress bar, and there to be
     monitored by `EarlyStopping` and `ModelCheckpoint`. With validation data the order of the callbacks does not
     matter. With `data=` alone the values are added at the end of the epoch: list this callback before those that
-    shall see them.
+    shall see them. If one of a layer's activations is NaN or infinite, so that training has diverged, its values
+    are NaN.
 
     The validation data is passed through the model once more for it, in inference mode.
 
@@ -51,7 +53,7 @@ class CharacteristicsLogger(ValidationCallback):
 
     def __init__(self, layers: Any = None, data: Any = None, *, batch_size: int = 256):
         super().__init__()
-        if not isinstance(batch_size, int) or isinstance(batch_size, bool) or batch_size < 1:
+        if not isinstance(batch_size, (int, np.integer)) or isinstance(batch_size, bool) or batch_size < 1:
             raise ValueError(f"Expected `batch_size` to be an integer >= 1. Received: batch_size={batch_size!r}")
         self._layers = layers
         self._data = data
@@ -71,7 +73,8 @@ class CharacteristicsLogger(ValidationCallback):
     def on_validation(self, x: Any, y: Any, batch_size: int | None, steps: int | None) -> dict[str, float]:
         if self._data is not None:
             return self._measure(self._data, self._batch_size, None)
-        return self._measure(x if y is None else (x, y), batch_size or self._batch_size, steps)
+        is_arrays = isinstance(x, (list, tuple, dict)) or hasattr(x, "shape")
+        return self._measure((x, y) if is_arrays else x, batch_size or self._batch_size, steps)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         if self._data is not None and not self._measured_epoch and logs is not None:
@@ -89,9 +92,7 @@ class CharacteristicsLogger(ValidationCallback):
     def _choose(self) -> list[keras.layers.Layer]:
         if self._layers is not None:
             return select_layers(self.model, self._layers)
-        penalties = [layer for layer in self.model.layers if isinstance(layer, RepresentationRegularization)]
-        regularized = dict.fromkeys(graph.source(self.model, layer) for layer in penalties)
-        return list(regularized) or select_layers(self.model)
+        return list(dict.fromkeys(_regularized(self.model))) or select_layers(self.model)
 
     def _measure(self, data: Any, batch_size: int, steps: int | None) -> dict[str, float]:
         if hasattr(data, "__next__"):
@@ -101,10 +102,23 @@ class CharacteristicsLogger(ValidationCallback):
             )
         accumulators = accumulate(self.model, data, self._chosen, batch_size=batch_size, steps=steps)
         for layer in self._chosen:
-            remember(layer, accumulators[layer.name].moments)
+            if accumulators[layer.name].finite:
+                remember(self.model, layer, accumulators[layer.name].moments)
         self._measured_epoch = self._measured_ever = True
         return {
             f"{name}_{characteristic}": value
             for name, accumulator in accumulators.items()
             for characteristic, value in accumulator.result().items()
         }
+
+
+def _regularized(model: keras.Model) -> list[keras.layers.Layer]:
+    """The layers whose outputs are penalized, in the model and in models within it."""
+    links = graph.of(model)
+    found: list[keras.layers.Layer] = []
+    for layer in model.layers:
+        if isinstance(layer, RepresentationRegularization):
+            found.append(links.source(layer) if links else layer)
+        elif isinstance(layer, keras.Model):
+            found += _regularized(layer)
+    return found

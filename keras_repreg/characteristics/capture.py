@@ -19,6 +19,7 @@ def recorded_outputs(layers: Sequence[keras.layers.Layer]) -> Iterator[dict[str,
     more than once per batch, the last output is kept.
     """
     outputs: dict[str, Any] = {}
+    before = {layer: vars(layer).get("call") for layer in layers}
 
     def recording(layer: Any) -> Callable[..., Any]:
         original = layer.call
@@ -37,16 +38,19 @@ def recorded_outputs(layers: Sequence[keras.layers.Layer]) -> Iterator[dict[str,
     try:
         yield outputs
     finally:
-        for layer in layers:
-            vars(layer).pop("call", None)
+        for layer, call in before.items():
+            vars(layer).pop("call")
+            if call is not None:
+                vars(layer)["call"] = call
 
 
 def batches(data: Any, batch_size: int, steps: int | None = None) -> Iterator[tuple[Any, Any]]:
     """(inputs, targets) batch by batch; targets are None where the data has none.
 
     Args:
-        data: Inputs; a tuple (inputs, targets) or (inputs, targets, sample_weight); or an iterable of batches of
-            these: a `tf.data.Dataset`, `keras.utils.PyDataset`, torch `DataLoader` or generator.
+        data: Inputs, a list or dict of them if there are several; a tuple (inputs, targets) or (inputs, targets,
+            sample_weight); or an iterable of batches of these: a `tf.data.Dataset`, `keras.utils.PyDataset`, torch
+            `DataLoader` or generator.
         batch_size: Samples per batch, where the data is not batched already.
         steps: At most this many batches.
     """
@@ -56,7 +60,7 @@ def batches(data: Any, batch_size: int, steps: int | None = None) -> Iterator[tu
         iterator: Iterator[Any] = (data[i] for i in range(len(data)))
     elif isinstance(data, (tuple, list, dict)) or hasattr(data, "shape"):
         iterator = _slices(data, batch_size)
-    elif hasattr(data, "__iter__") or hasattr(data, "__next__"):
+    elif hasattr(data, "__iter__") and not isinstance(data, (str, bytes)):
         iterator = iter(data)
     else:
         raise ValueError(
@@ -72,8 +76,11 @@ def batches(data: Any, batch_size: int, steps: int | None = None) -> Iterator[tu
 
 
 def _slices(data: Any, batch_size: int) -> Iterator[Any]:
-    x, y, _ = keras.utils.unpack_x_y_sample_weight(data)
+    # Only a tuple holds targets: a list is several inputs, as for `model.evaluate`.
+    x, y = (*data, None)[:2] if isinstance(data, tuple) and data else (data, None)
     arrays = [a for a in keras.tree.flatten((x, y)) if a is not None]
+    if not arrays or any(len(getattr(a, "shape", ())) == 0 for a in arrays):
+        raise ValueError(f"Expected arrays of samples. Received: {data!r}")
     lengths = {len(a) for a in arrays}
     if len(lengths) != 1:
         raise ValueError(f"Expected arrays of the same number of samples. Received: lengths {sorted(lengths)}")
@@ -82,13 +89,22 @@ def _slices(data: Any, batch_size: int) -> Iterator[Any]:
         yield keras.tree.map_structure(lambda a, s=part: None if a is None else a[s], (x, y))
 
 
+def as_tensors(x: Any) -> Any:
+    """Inputs of a model, arrays or None, as tensors."""
+    return keras.tree.map_structure(lambda array: None if array is None else ops.convert_to_tensor(array), x)
+
+
 def as_matrix(z: Any) -> NDArray[np.float64]:
     """(N, M) float64 from activations of a layer: the last axis holds the units, all others are samples.
+
+    Of a layer with several outputs, such as a recurrent one with its states, the first counts.
 
     Raises:
         ValueError: if the activations are not numbers of rank 2 or more.
     """
-    if keras.ops.is_tensor(z):
+    if isinstance(z, (list, tuple)) and z and ops.is_tensor(z[0]):
+        z = z[0]
+    if ops.is_tensor(z):
         # NumPy has no bfloat16 of its own.
         if keras.backend.standardize_dtype(z.dtype) == "bfloat16":
             z = ops.cast(z, "float32")

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from keras_repreg import graph
 from keras_repreg.characteristics.accumulator import Characteristics
-from keras_repreg.characteristics.capture import as_matrix, batches, recorded_outputs
+from keras_repreg.characteristics.capture import as_matrix, as_tensors, batches, recorded_outputs
 
 
 def characterize(z: Any, labels: Any = None, positive_only: bool = True) -> dict[str, float]:
@@ -57,6 +57,8 @@ def characterize(z: Any, labels: Any = None, positive_only: bool = True) -> dict
     matrix = as_matrix(z)
     if not matrix.size:
         raise ValueError(f"Expected at least one sample of at least one unit. Received: shape {np.shape(z)}")
+    if not np.isfinite(matrix).all():
+        raise ValueError(f"Expected finite values. Received: {np.sum(~np.isfinite(matrix))} NaN or infinite ones")
     accumulator = Characteristics(positive_only=positive_only)
     accumulator.update(matrix, None if labels is None else _sample_classes(labels, np.shape(z)[0], len(matrix)))
     return accumulator.result()
@@ -77,7 +79,8 @@ def measure(
         model: Any built Keras model: Sequential, functional or subclassed.
         data: What `model.evaluate` takes: inputs, a tuple (inputs, targets), or an iterable of batches.
         layers: A layer, a name, or a list of these; by default all hidden layers.
-        positive_only: See `characterize`; by default it is so for ReLU layers.
+        positive_only: See `characterize`; by default it is so for layers whose values in the first batch are never
+            negative, as those of ReLU are.
         batch_size: Samples per forward pass, where the data is not batched already.
         steps: At most this many batches.
 
@@ -86,7 +89,7 @@ def measure(
 
     Raises:
         TypeError: if `model` is not a Keras model.
-        ValueError: if there is no such layer, or no data.
+        ValueError: if there is no such layer, no data, or an activation is NaN or infinite.
 
     Example:
     >>> import keras, keras_repreg, numpy as np
@@ -100,6 +103,9 @@ def measure(
     ['amplitude', 'correlation', 'covariance', 'dead_units', 'sparsity', 'stable_rank']
     """
     accumulators = accumulate(model, data, layers, positive_only=positive_only, batch_size=batch_size, steps=steps)
+    broken = [name for name, accumulator in accumulators.items() if not accumulator.finite]
+    if broken:
+        raise ValueError(f"Expected finite activations. Received: NaN or infinite values of layers {broken}")
     return {name: accumulator.result() for name, accumulator in accumulators.items()}
 
 
@@ -114,26 +120,29 @@ def accumulate(
 ) -> dict[str, Characteristics]:
     """As `measure`, but gives the accumulators, which can be merged and hold the full covariance."""
     chosen = select_layers(model, layers)
-    accumulators = {
-        layer.name: Characteristics(is_rectified(model, layer) if positive_only is None else positive_only)
-        for layer in chosen
-    }
-    seen = False
+    accumulators: dict[str, Characteristics] = {}
     with recorded_outputs(chosen) as outputs:
         for x, _ in batches(data, batch_size, steps):
-            seen = True
-            model(
-                keras.tree.map_structure(lambda a: None if a is None else ops.convert_to_tensor(a), x), training=False
-            )
-            for name, accumulator in accumulators.items():
-                if name not in outputs:
-                    raise ValueError(
-                        f"Expected the model to call layer '{name}' in its forward pass. Received: no call"
+            model(as_tensors(x), training=False)
+            for layer in chosen:
+                z = _recorded(outputs, layer)
+                if layer.name not in accumulators:
+                    accumulators[layer.name] = Characteristics(
+                        bool((z >= 0).all()) if positive_only is None else positive_only
                     )
-                accumulator.update(as_matrix(outputs[name]))
-    if not seen:
+                accumulators[layer.name].update(z)
+    if not accumulators:
         raise ValueError(f"Expected at least one batch of data. Received: {type(data).__name__} without any")
     return accumulators
+
+
+def _recorded(outputs: dict[str, Any], layer: keras.layers.Layer) -> NDArray[np.float64]:
+    if layer.name not in outputs:
+        raise ValueError(f"Expected the model to call layer '{layer.name}' when it is called. Received: no call")
+    try:
+        return as_matrix(outputs[layer.name])
+    except ValueError as error:
+        raise ValueError(f"Layer '{layer.name}': {error}") from error
 
 
 def select_layers(model: keras.Model, layers: Any = None) -> list[keras.layers.Layer]:
@@ -143,21 +152,13 @@ def select_layers(model: keras.Model, layers: Any = None) -> list[keras.layers.L
         return [graph.find_layer(model, layer) for layer in wanted]
     if not isinstance(model, keras.Model):
         raise TypeError(f"Expected `model` to be a `keras.Model`. Received: {model!r}")
-    if graph.has_graph(model):
-        links = graph.Graph(model)
-        outputs = [links.source(layer) for layer in links.outputs()]
-    else:
-        outputs = model.layers[-1:]  # of a subclassed model, the layer that was made last
+    links = graph.of(model)
+    # Where there is no graph to tell, the layer that was made last is taken for the output.
+    outputs = [links.source(layer) for layer in links.outputs()] if links else model.layers[-1:]
     hidden = [layer for layer in model.layers if graph.is_hidden(layer) and layer not in outputs]
     if not hidden:
         raise ValueError(f"Expected a model with hidden layers. Received: '{model.name}' with none")
     return hidden
-
-
-def is_rectified(model: keras.Model, layer: Any) -> bool:
-    """Whether the layer's output is that of a ReLU, its own or that of the layer whose output it passes on."""
-    layer = graph.source(model, layer)
-    return isinstance(layer, keras.layers.ReLU) or getattr(layer, "activation", None) is keras.activations.relu
 
 
 def _sample_classes(labels: Any, samples: int, rows: int) -> NDArray[Any]:

@@ -5,10 +5,11 @@ z~ = Q (z - m) for any nonsingular Q and any m, with the weights (the paper's W 
     W_l^T~ = Q W_l^T          b_l~ = Q (b_l - m)
     W_{l+1}^T~ = W_{l+1}^T Q^-1    b_{l+1}~ = b_{l+1} + W_{l+1}^T m
 
-Everything is checked, computed in float64 and tried before the first weight is written.
+Everything is checked, computed in float64, and tried on the two layers' weights before the first one is written.
 """
 
 import weakref
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,12 +19,14 @@ from keras import ops
 from numpy.typing import NDArray
 
 from keras_repreg import graph
+from keras_repreg.characteristics.capture import as_tensors, batches
 
 Array = NDArray[np.float64]
 
 # The largest change of the next layer's input, relative to its size, that still counts as identical.
 LARGEST_DIFFERENCE = 0.01
 _PROBES = 256
+_TINY = np.finfo(np.float64).tiny
 
 
 @dataclass(frozen=True)
@@ -36,8 +39,8 @@ class Rewrite:
         q: Q, shape (M, M).
         m: m, shape (M,).
         condition_number: Of Q, in the 2-norm.
-        output_difference: Largest change of the consumer's values before its activation, for standard normal
-            inputs of the layer, relative to their largest magnitude: rounding to the dtype of the weights.
+        output_difference: Largest change of the consumer's values before its activation, relative to their
+            largest magnitude, for standard normal inputs of the layer: rounding to the dtype of the weights.
     """
 
     layer: str
@@ -56,7 +59,7 @@ def rewrites(model: keras.Model) -> list[Rewrite]:
     return list(_rewrites.get(model, []))
 
 
-def transform(model: keras.Model, layer: Any, q: Any, m: Any = None) -> keras.Model:
+def transform(model: keras.Model, layer: Any, q: Any, m: Any = None, *, data: Any = None) -> keras.Model:
     """Replace the representation z of a linear Dense layer by Q (z - m), leaving the model's output as it is.
 
     Theorem 1 (eq. 1 and 2). Rewrites the weights of the layer and of the Dense layer that takes its output, in
@@ -68,12 +71,15 @@ def transform(model: keras.Model, layer: Any, q: Any, m: Any = None) -> keras.Mo
         layer: A Dense layer without activation, or its name.
         q: Q, a nonsingular matrix of shape (M, M) for the layer's M units.
         m: m, shape (M,); by default 0.
+        data: Compare the model's outputs before and after on the first batch of this, too: see
+            `keras_repreg.measure`.
 
     Returns:
         The model.
 
     Raises:
         TypeError: if `model` is not a Keras model or `layer` neither a layer nor a name.
+        RuntimeError: if the outputs on `data` changed after all; the weights are restored.
         ValueError: before any weight changes, if the theorem does not apply (see `find_consumer`), Q or m have the
             wrong shape or are not finite, Q is singular to the precision of the weights, or m is not 0 and one of
             the layers has no bias to take it up.
@@ -103,7 +109,7 @@ def transform(model: keras.Model, layer: Any, q: Any, m: Any = None) -> keras.Mo
                 "use_bias=False"
             )
     condition = float(np.linalg.cond(q))
-    if not condition < 1 / np.finfo(np.float32).eps:
+    if not condition < 1 / float(np.finfo(np.float32).eps):
         raise ValueError(f"Expected a nonsingular `q`. Received: a matrix of condition number {condition:.3g}")
 
     kernel, bias = _weights(layer)
@@ -121,15 +127,38 @@ def transform(model: keras.Model, layer: Any, q: Any, m: Any = None) -> keras.Mo
             f"Expected a `q` whose inverse the weights can hold. Received: condition number {condition:.3g}, with "
             f"which rounding would change the input of '{consumer.name}' by a share of {difference:.2g}"
         )
-    layer.kernel.assign(new[0])
-    consumer.kernel.assign(new[2])
-    if layer.use_bias:
-        layer.bias.assign(new[1])
-    if consumer.use_bias:
-        consumer.bias.assign(new[3])
+    variables = [layer.kernel, consumer.kernel]
+    values = [new[0], new[2]]
+    for dense, value in ((layer, new[1]), (consumer, new[3])):
+        if dense.use_bias:
+            variables.append(dense.bias)
+            values.append(value)
+    _assign(variables, values, lambda: None if data is None else _first_output(model, data))
     done = Rewrite(layer.name, consumer.name, q, shift, condition, difference)
     _rewrites.setdefault(model, []).append(done)
     return model
+
+
+def _assign(variables: list[Any], values: list[Array], output: Callable[[], Array | None]) -> None:
+    """Write the values; if the output is not what it was, the variables are restored."""
+    old = [ops.convert_to_numpy(variable) for variable in variables]
+    expected = output()
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
+    found = output()
+    if expected is None or found is None:
+        return
+    change = float(np.abs(found - expected).max(initial=0) / max(np.abs(expected).max(initial=0), _TINY))
+    if not change <= LARGEST_DIFFERENCE:
+        for variable, value in zip(variables, old, strict=True):
+            variable.assign(value)
+        raise RuntimeError(f"The output changed by a share of {change:.2g}; the weights are as they were.")
+
+
+def _first_output(model: keras.Model, data: Any) -> Array:
+    x, _ = next(batches(data, _PROBES))
+    outputs = keras.tree.flatten(model(as_tensors(x), training=False))
+    return np.concatenate([np.ravel(ops.convert_to_numpy(ops.cast(output, "float32"))) for output in outputs])
 
 
 def find_consumer(model: keras.Model, layer: keras.layers.Layer) -> keras.layers.Dense:
@@ -139,6 +168,11 @@ def find_consumer(model: keras.Model, layer: keras.layers.Layer) -> keras.layers
         ValueError: if the layer or its consumer is not a plain Dense layer, the layer has an activation, its output
             is used elsewhere or is an output of the model, or something that changes values stands between.
     """
+    if not any(candidate is layer for candidate in model.layers):
+        raise ValueError(
+            f"Expected a layer of the model itself; to rewrite a model within '{model.name}', pass that model. "
+            f"Received: layer '{layer.name}'"
+        )
     _check_dense(layer, "the layer to transform")
     if not graph.is_linear(layer):
         raise ValueError(
@@ -193,7 +227,10 @@ def _name(activation: Any) -> str:
 
 def _finite(value: Any, shape: tuple[int, ...], name: str) -> Array:
     try:
-        array = np.asarray(value, dtype=np.float64)
+        array = np.asarray(value)
+        if np.iscomplexobj(array):
+            raise TypeError
+        array = array.astype(np.float64)
     except (TypeError, ValueError):
         raise ValueError(f"Expected `{name}` to be an array of numbers. Received: {name}={value!r}") from None
     if array.shape != shape or not np.isfinite(array).all():
@@ -227,4 +264,4 @@ def _difference(before: tuple[Array, ...], after: tuple[Array, ...]) -> float:
 
     with np.errstate(invalid="ignore", over="ignore"):
         expected = compose(before)
-        return float(np.abs(compose(after) - expected).max() / max(np.abs(expected).max(), np.finfo(np.float64).tiny))
+        return float(np.abs(compose(after) - expected).max() / max(np.abs(expected).max(), _TINY))

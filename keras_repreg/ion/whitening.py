@@ -31,7 +31,7 @@ def whiten(model: keras.Model, layer: Any, data: Any = None, *, null_space: floa
         model: A built Sequential or functional model.
         layer: A Dense layer without activation, or its name.
         data: What the covariance is measured on: see `keras_repreg.measure`. By default what a
-            `CharacteristicsLogger` measured last, if the layer's weights are still the same; or else, with a
+            `CharacteristicsLogger` measured last, if the model's weights are still the same; or else, with a
             warning, the covariance of inputs of the layer that are uncorrelated with mean 0 and variance 1.
         null_space: Directions with less than this share of the largest variance count as without variance.
 
@@ -69,7 +69,8 @@ def whiten(model: keras.Model, layer: Any, data: Any = None, *, null_space: floa
     if not 0 < null_space < 1:
         raise ValueError(f"Expected `null_space` to be between 0 and 1. Received: null_space={null_space!r}")
     mean, covariance = _moments(model, layer, data)
-    return transform(model, layer, whitening_matrix(covariance, null_space), mean)
+    again = None if hasattr(data, "__next__") else data
+    return transform(model, layer, whitening_matrix(covariance, null_space), mean, data=again)
 
 
 def whitening_matrix(covariance: Array, null_space: float = NULL_SPACE) -> Array:
@@ -96,7 +97,7 @@ def _moments(model: keras.Model, layer: keras.layers.Dense, data: Any) -> tuple[
     if data is not None:
         measured = accumulate(model, data, layer)[layer.name].moments
         return measured.mean, measured.covariance
-    remembered = recall(layer)
+    remembered = recall(model, layer)
     if remembered is not None:
         return remembered.mean, remembered.covariance
     warnings.warn(

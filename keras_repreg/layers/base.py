@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from keras_repreg.classes import Classes
@@ -46,7 +47,7 @@ class RepresentationRegularization(keras.layers.Layer):
     """
 
     def __init__(self, weight: float = 0.01, *, normalize: bool = False, **kwargs: Any):
-        if isinstance(weight, bool) or not isinstance(weight, (int, float)):
+        if isinstance(weight, bool) or not isinstance(weight, (int, float, np.number)):
             raise TypeError(f"Expected `weight` to be a number. Received: weight={weight!r}")
         if not (math.isfinite(weight) and weight >= 0):
             raise ValueError(f"Expected `weight` to be finite and >= 0. Received: weight={weight!r}")
@@ -128,14 +129,16 @@ class ClasswiseRegularization(RepresentationRegularization):
         label_key: str | int | None = None,
         **kwargs: Any,
     ):
-        if num_classes is not None and (isinstance(num_classes, bool) or not isinstance(num_classes, int)):
+        if num_classes is not None and (
+            isinstance(num_classes, bool) or not isinstance(num_classes, (int, np.integer))
+        ):
             raise TypeError(f"Expected `num_classes` to be an integer or None. Received: num_classes={num_classes!r}")
         if num_classes is not None and num_classes < 1:
             raise ValueError(f"Expected `num_classes` to be at least 1. Received: num_classes={num_classes!r}")
-        if label_key is not None and (isinstance(label_key, bool) or not isinstance(label_key, (str, int))):
+        if isinstance(label_key, bool) or not isinstance(label_key, (str, int, type(None))):
             raise TypeError(f"Expected `label_key` to be a string, an integer or None. Received: {label_key!r}")
         super().__init__(weight, normalize=normalize, **kwargs)
-        self.num_classes = num_classes
+        self.num_classes = None if num_classes is None else int(num_classes)
         self.label_key = label_key
 
     def omega(self, z: Tensor, classes: Classes) -> Tensor:  # type: ignore[override]

@@ -172,6 +172,55 @@ def test_a_generator_is_refused():
         )  # fmt: skip
 
 
+@pytest.mark.parametrize("how", ["operator", "function"])
+def test_a_penalty_behind_an_operation_is_measured_itself(how):
+    start = keras.Input((5,))
+    a = layers.Dense(6, activation="relu")(start)
+    z = a + layers.Dense(6)(a) if how == "operator" else keras.ops.relu(layers.Dense(6)(a))
+    model = keras.Model(start, layers.Dense(3)(keras_repreg.RankRegularization(0.1, name="penalty")(z)))
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    x, y = data()
+    logger = keras_repreg.CharacteristicsLogger()
+    history = model.fit(x, y, validation_data=(x, y), callbacks=[logger], verbose=0).history
+    assert_logged(history, model, "penalty", x)
+
+
+def test_a_penalty_within_a_nested_model():
+    inner = keras.Sequential(
+        [keras.Input((5,)), layers.Dense(6, activation="relu", name="inner"), keras_repreg.L1Regularization(1e-3)]
+    )
+    model = keras.Sequential([keras.Input((5,)), inner, layers.Dense(3)])
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    x, y = data()
+    logger = keras_repreg.CharacteristicsLogger()
+    history = model.fit(x, y, validation_data=(x, y), callbacks=[logger], verbose=0).history
+    assert_logged(history, model, "inner", x)
+
+
+def test_divergence_is_logged_and_ends_nothing():
+    model, (x, y) = build(), data()
+    model.layers[0].kernel.assign(np.full((5, 8), np.nan))
+    logger = keras_repreg.CharacteristicsLogger()
+    history = model.fit(x, y, epochs=2, validation_data=(x, y), callbacks=[logger], verbose=0).history
+    assert np.isnan(history["val_second_amplitude"]).all()
+    assert len(history["loss"]) == 2
+
+
+def test_models_with_a_label_input():
+    x, y = data()
+    inputs, labels = keras.Input((5,)), keras.Input((), dtype="int32")
+    z = layers.Dense(6, activation="relu", name="second")(inputs)
+    z = keras_repreg.ClasswiseVarianceRegularization(0.1)([z, labels])
+    model = keras.Model([inputs, labels], layers.Dense(3)(z))
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    history = model.fit(
+        [x, y], y, validation_data=([x, y], y), callbacks=[keras_repreg.CharacteristicsLogger()], verbose=0
+    ).history
+    assert_logged(history, model, "second", [x, y])
+    history = model.fit([x, y], y, callbacks=[keras_repreg.CharacteristicsLogger(data=[x, y])], verbose=0).history
+    assert_logged(history, model, "second", ([x, y], y))
+
+
 def test_wrong_arguments():
     model, (x, y) = build(), data()
     with pytest.raises(ValueError, match="Received: 'nowhere'"):

@@ -69,7 +69,6 @@ def test_every_kind_of_data_is_the_same_data():
     kinds = {
         "tuple": (x, y),
         "with weights": (x, y, y),
-        "list of one": [x],
         "tensor": ops.convert_to_tensor(x),
         "generator": ((x[i : i + 9], y[i : i + 9]) for i in range(0, 50, 9)),
         "PyDataset": Batches(),
@@ -118,6 +117,62 @@ def test_convolutional_layers_have_channels_for_units():
     assert_close(found["conv"], keras_repreg.characterize(activations(model, "conv", x)))
 
 
+def test_pooled_and_flattened_relus_count_positive_values():
+    model = keras.Sequential([keras.Input((6, 6, 1)), layers.Conv2D(4, 3, activation=layers.ReLU()),
+                              layers.MaxPool2D(name="pool"), layers.Flatten(name="flat"), layers.Dense(2)])  # fmt: skip
+    x = np.random.default_rng(0).normal(size=(10, 6, 6, 1)).astype("float32")
+    found = keras_repreg.measure(model, x, ["pool", "flat"])
+    for name in ("pool", "flat"):
+        assert_close(found[name], keras_repreg.characterize(activations(model, name, x), positive_only=True))
+
+
+def test_of_several_outputs_the_first_counts_and_others_are_an_error_with_the_layers_name():
+    class Named(layers.Layer):
+        def call(self, x):
+            return {"a": x, "b": x}
+
+    start = keras.Input((4, 5))
+    z, *_ = layers.LSTM(3, return_state=True, name="lstm")(start)
+    model = keras.Model(start, layers.Dense(2)(Named(name="named")(z)["a"]))
+    x = np.random.default_rng(0).normal(size=(10, 4, 5)).astype("float32")
+    expected = ops.convert_to_numpy(model.get_layer("lstm")(x)[0])
+    assert_close(
+        keras_repreg.measure(model, x, "lstm")["lstm"], keras_repreg.characterize(expected, positive_only=False)
+    )
+    with pytest.raises(ValueError, match="Layer 'named'"):
+        keras_repreg.measure(model, x, "named")
+
+
+def test_a_layer_without_configuration_is_no_obstacle():
+    class Scale(layers.Layer):
+        def __init__(self, function):
+            super().__init__(name="scale")
+            self.function = function
+
+        def call(self, x):
+            return self.function(x)
+
+    start = keras.Input((5,))
+    model = keras.Model(start, layers.Dense(2)(layers.Dense(4, name="h")(Scale(ops.tanh)(start))))
+    assert set(keras_repreg.measure(model, inputs())) == {"scale", "h"}
+
+
+def test_layers_of_a_nested_model_by_name():
+    inner = keras.Sequential([keras.Input((5,)), layers.Dense(4, activation="relu", name="inner")], name="encoder")
+    model = keras.Sequential([keras.Input((5,)), inner, layers.Dense(2)])
+    x = inputs()
+    expected = keras_repreg.characterize(inner(x))
+    assert_close(keras_repreg.measure(model, x, "inner")["inner"], expected)
+    assert list(keras_repreg.measure(model, x)) == ["encoder"]
+
+
+def test_small_batches_of_a_wide_layer():
+    model = keras.Sequential([keras.Input((5,)), layers.Dense(64, activation="relu", name="wide"), layers.Dense(2)])
+    x = inputs()
+    expected = keras_repreg.characterize(activations(model, "wide", x))
+    assert_close(keras_repreg.measure(model, x, batch_size=3)["wide"], expected)
+
+
 def test_measuring_changes_nothing():
     model, x = sequential(), inputs()
     before = model.get_weights()
@@ -138,10 +193,12 @@ def test_measuring_changes_nothing():
         ((None, inputs(), 3), TypeError, "Received: 3"),
         ((None, None), ValueError, "Received: None"),
         ((None, 5), ValueError, "Received: 5"),
+        ((None, "abc"), ValueError, "Received: 'abc'"),
+        ((None, []), ValueError, r"Received: \[\]"),
         ((None, (inputs(), np.zeros(3))), ValueError, r"lengths \[3, 50\]"),
         ((None, iter([])), ValueError, "at least one batch"),
     ],
-    ids=["model", "name", "layer", "none", "number", "lengths", "empty"],
+    ids=["model", "name", "layer", "none", "number", "text", "list", "lengths", "empty"],
 )
 def test_wrong_input(arguments, error, message):
     model, *rest = arguments

@@ -65,6 +65,16 @@ def test_from_what_the_logger_measured():
         ion.whiten(model, "z")
 
 
+def test_what_the_logger_measured_does_not_outlive_a_change_of_an_earlier_layer():
+    model, x = build(units=4), data()
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    model.fit(x, np.zeros(len(x)), callbacks=[keras_repreg.CharacteristicsLogger("z", data=x)], verbose=0)
+    first = model.get_layer("first")
+    first.kernel.assign(first.kernel * 10)
+    with pytest.warns(UserWarning, match="assumed"):
+        ion.whiten(model, "z")
+
+
 def test_without_data_isotropic_inputs_are_assumed():
     keras.utils.set_random_seed(0)
     model, x = build(units=4), data()

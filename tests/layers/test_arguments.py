@@ -82,6 +82,12 @@ def test_a_list_of_three():
         CLASSWISE[0].make()([np.ones((4, 2), "float32")] * 3)
 
 
+def test_numpy_numbers_are_numbers():
+    layer = CLASSWISE[0].layer(np.float32(0.5), num_classes=np.int64(3))
+    assert (layer.weight, layer.num_classes) == (0.5, 3)
+    assert type(layer.num_classes) is int  # so that it can be saved
+
+
 def test_label_aware_takes_models_only():
     with pytest.raises(TypeError, match="Received: .*Dense"):
         keras_repreg.label_aware(keras.layers.Dense(3))

@@ -32,6 +32,16 @@ def test_constant(case, units):
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
+def test_no_sample(case):
+    # What a replica gets when the last batch has fewer samples than there are replicas.
+    if case.arguments.get("method") in ("power", "svd"):
+        pytest.skip("not defined for an empty matrix on every backend")
+    for normalize in (False, True):
+        layer = case.make(normalize=normalize)
+        assert penalty(layer, np.zeros((0, 12), "float32"), np.zeros(0, "int32") if case.classwise else None) == 0.0
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
 def test_one_sample(case):
     z = np.array([[1.0, 0.0, 3.0]], "float32")
     check(case, z, np.array([7], "int32"), case.oracle(z, np.array([7])))

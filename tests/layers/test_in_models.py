@@ -266,6 +266,32 @@ def test_model_from_keywords():
     assert_same(fitted(build)[0], weights_by_input(ONE))
 
 
+def test_subclasses_with_steps_of_their_own_see_the_labels():
+    class Own(keras_repreg.Sequential):
+        seen = 0
+
+        def train_step(self, *args, **kwargs):
+            assert keras_repreg.labels.current_labels() is not None
+            type(self).seen += 1
+            return super().train_step(*args, **kwargs)
+
+    fitted(lambda: Own(stack(ONE)))
+    assert Own.seen > 0
+
+
+def test_what_model_makes_is_a_model():
+    class Mine(keras_repreg.Model):
+        def __init__(self):
+            sequential = keras.Sequential(stack(ONE))
+            super().__init__(sequential.inputs, sequential.outputs)
+
+    sequential = keras.Sequential(stack(ONE))
+    assert isinstance(keras_repreg.Model(sequential.inputs, sequential.outputs), keras_repreg.Model)
+    assert isinstance(Mine(), keras_repreg.Model)
+    assert issubclass(Mine, keras_repreg.Model)
+    assert not isinstance(sequential, keras_repreg.Model)
+
+
 def test_dict_targets_need_a_label_key():
     x, y = data()
 
