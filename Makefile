@@ -26,7 +26,7 @@ lint: $(VENV)/dev.installed
 types: $(VENV)/dev.installed $(VENV)/benchmarks.installed
 	$(BIN)/mypy
 docs: $(VENV)/docs.installed
-	$(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 wheel: $(VENV)/dev.installed
 	rm -rf dist && $(BIN)/python -m build --wheel --outdir dist >/dev/null
 	$(BIN)/python tests/check_wheel.py dist/*.whl

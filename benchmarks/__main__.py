@@ -76,8 +76,11 @@ def run_table6(arguments: argparse.Namespace) -> int:
         )
         written.append(_write(out / "table6_weights.csv", as_csv(found)))
         chosen = weights.picked(found, "chosen")
+        written.append(_write(out / "table6_weights.md", weights.as_markdown(found)))
         by_validation = table6.measure_table(settings, weights.picked(found, "best"), folder)
         written.append(_write(out / "table6_by_validation.csv", as_csv(by_validation)))
+        text = report.as_markdown(by_validation, printed, table6.COLUMNS)
+        written.append(_write(out / "table6_by_validation.md", text))
     else:
         chosen = weights.kept_weights()
     rows = table6.measure_table(settings, chosen, folder)
@@ -87,6 +90,7 @@ def run_table6(arguments: argparse.Namespace) -> int:
         f"Adam {run.learning_rate:g}, batch {run.batch_size}; {environment['machine']}; "
         f"Python {environment['python']}, " + ", ".join(f"{k} {v}" for k, v in environment["versions"].items())
     )
+    png = report.scatter_png(rows, printed, table6.COLUMNS)
     page = report.as_html(
         rows,
         printed,
@@ -94,9 +98,11 @@ def run_table6(arguments: argparse.Namespace) -> int:
         title="Table 6: characteristics of representations",
         claim=" ".join((table6.__doc__ or "").split("Claim: ")[1].split()).capitalize(),
         setting=setting,
+        png=png,
     )
     written.append(_write(out / "table6.csv", as_csv(rows)))
     written.append(_write(out / "table6.html", page))
+    written.append(_write(out / "table6.png", png))
     written.append(_write(out / "table6.md", report.as_markdown(rows, printed, table6.COLUMNS)))
     print(f"\nTable 6 (each cell: measured | paper)\n\n{report.as_text(rows, printed, table6.COLUMNS)}\n")
     print(f"{setting}\nWritten: {', '.join(str(path) for path in written)}; records of the runs in {folder}")
@@ -115,7 +121,7 @@ def run_speed(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _write(path: Path, content: str) -> Path:
+def _write(path: Path, content: str | bytes) -> Path:
     kept = write_keeping_old(path, content)
     if kept is not None:
         print(f"{path} was there with other content, which is now {kept}.")

@@ -5,13 +5,14 @@ import tempfile
 from pathlib import Path
 
 
-def write_atomically(path: Path, content: str) -> None:
-    """Write a text file so that no reader, and no crash, ever sees a part of it."""
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Write a file, text in UTF-8, so that no reader, and no crash, ever sees a part of it."""
+    data = content.encode() if isinstance(content, str) else bytes(content)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(content)
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
             file.flush()
             os.fsync(file.fileno())
         # mkstemp's files are the owner's alone; a result is for everybody whom the umask allows.
@@ -24,9 +25,9 @@ def write_atomically(path: Path, content: str) -> None:
         raise
 
 
-def write_keeping_old(path: Path, content: str) -> Path | None:
+def write_keeping_old(path: Path, content: str | bytes) -> Path | None:
     """As `write_atomically`; a file that is there with other content is kept under a numbered name, returned."""
-    if not path.exists() or path.read_text(encoding="utf-8") == content:
+    if not path.exists() or path.read_bytes() == (content.encode() if isinstance(content, str) else content):
         write_atomically(path, content)
         return None
     number = 1

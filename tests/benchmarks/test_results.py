@@ -1,0 +1,46 @@
+"""The committed results: in the form that is promised, and shown as they are."""
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from benchmarks import paper, report, weights
+from benchmarks.experiments import table6
+from benchmarks.regularizers import REGULARIZERS
+
+ROOT = Path(__file__).parents[2]
+RESULTS = ROOT / "benchmarks" / "results"
+
+
+def rows(name):
+    with (RESULTS / name).open(newline="") as file:
+        return [
+            {key: value if key == "regularizer" else float(value) for key, value in row.items()}
+            for row in csv.DictReader(file)
+        ]
+
+
+def test_table6_has_every_regularizer_over_several_trials_with_the_kept_weights():
+    table = rows("table6.csv")
+    assert [row["regularizer"] for row in table] == list(REGULARIZERS)
+    kept = weights.kept_weights()
+    for row in table:
+        assert row["trials"] >= 3
+        assert row["weight"] == kept.get(row["regularizer"], 0.0)
+
+
+@pytest.mark.parametrize("name", ["table6", "table6_by_validation"])
+def test_tables_in_markdown_are_those_of_the_csv_files(name):
+    expected = report.as_markdown(rows(f"{name}.csv"), paper.table6(), table6.COLUMNS)
+    assert (RESULTS / f"{name}.md").read_text() == expected
+
+
+def test_the_readme_shows_the_table():
+    assert (RESULTS / "table6.md").read_text() in (ROOT / "README.md").read_text()
+
+
+def test_weights_in_markdown_are_those_of_the_csv_file():
+    with (RESULTS / "table6_weights.csv").open(newline="") as file:
+        expected = weights.as_markdown(list(csv.DictReader(file)))
+    assert (RESULTS / "table6_weights.md").read_text() == expected
