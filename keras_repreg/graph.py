@@ -131,6 +131,11 @@ class Graph:
         """The operations that take the output."""
         return [self._operations[name] for name, inputs in self._inputs.items() if operation.name in inputs]
 
+    def producer(self, operation: Any) -> Any:
+        """The operation whose output is the first input, or the operation itself if there is none."""
+        inputs = self._inputs[operation.name]
+        return self._operations[inputs[0]] if inputs else operation
+
     def is_output(self, operation: Any) -> bool:
         """Whether the output is an output of the model."""
         return operation.name in self._outputs

@@ -1,11 +1,12 @@
-"""Theorem 1: an affine transformation of a linear layer that the next layer undoes.
+"""Theorems 1 and 2: a transformation of a layer's representation that the next layer undoes.
 
-z~ = Q (z - m) for any nonsingular Q and any m, with the weights (the paper's W is Keras's kernel)
+z~ = Q (z - m), for any nonsingular Q and any m behind a linear layer, and for a permuted positive diagonal Q and m = 0
+behind ReLU, with the weights (the paper's W is Keras's kernel)
 
-    W_l^T~ = Q W_l^T          b_l~ = Q (b_l - m)
+    W_l^T~ = Q W_l^T               b_l~ = Q (b_l - m)
     W_{l+1}^T~ = W_{l+1}^T Q^-1    b_{l+1}~ = b_{l+1} + W_{l+1}^T m
 
-Everything is checked, computed in float64, and tried on the two layers' weights before the first one is written.
+Everything is checked, computed in float64, and tried on the layers' weights before the first one is written.
 """
 
 import weakref
@@ -18,12 +19,12 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
-from keras_repreg import graph
 from keras_repreg.characteristics.capture import as_tensors, batches
+from keras_repreg.ion.site import Site, find_site
 
 Array = NDArray[np.float64]
 
-# The largest change of the next layer's input, relative to its size, that still counts as identical.
+# The largest change of an output, relative to its size, that still counts as identical.
 LARGEST_DIFFERENCE = 0.01
 _PROBES = 256
 _TINY = np.finfo(np.float64).tiny
@@ -31,7 +32,7 @@ _TINY = np.finfo(np.float64).tiny
 
 @dataclass(frozen=True)
 class Rewrite:
-    """What was done to two adjacent layers.
+    """What was done to two layers.
 
     Attributes:
         layer: Name of the layer whose representation was transformed.
@@ -39,8 +40,8 @@ class Rewrite:
         q: Q, shape (M, M).
         m: m, shape (M,).
         condition_number: Of Q, in the 2-norm.
-        output_difference: Largest change of the consumer's values before its activation, relative to their
-            largest magnitude, for standard normal inputs of the layer: rounding to the dtype of the weights.
+        output_difference: Largest change of what the consumer's kernel computes, relative to its largest magnitude,
+            for standard normal inputs of the layer: rounding to the dtype of the weights.
     """
 
     layer: str
@@ -59,30 +60,35 @@ def rewrites(model: keras.Model) -> list[Rewrite]:
     return list(_rewrites.get(model, []))
 
 
-def transform(model: keras.Model, layer: Any, q: Any, m: Any = None, *, data: Any = None) -> keras.Model:
-    """Replace the representation z of a linear Dense layer by Q (z - m), leaving the model's output as it is.
+def transform(
+    model: keras.Model, layer: Any, q: Any, m: Any = None, *, data: Any = None, copy: bool = False
+) -> keras.Model:
+    """Replace the representation z of a layer by Q (z - m), leaving the model's output as it is.
 
-    Theorem 1 (eq. 1 and 2). Rewrites the weights of the layer and of the Dense layer that takes its output, in
-    place. Dropout, noise and regularizers between the two are looked through: they do nothing at inference.
+    Theorem 1 (eq. 1 and 2) for a linear layer; Theorem 2 (eq. 3 and 4) for a layer with ReLU, where Q is a permuted
+    positive diagonal matrix and m = 0. Rewrites the weights of the layer and of the layer that takes its output.
+    Dropout, noise and regularizers between them are looked through: they do nothing at inference. So are average
+    pooling and Flatten, and behind them convolutions: there the units are the channels.
     What was done is in `keras_repreg.ion.rewrites(model)`.
 
     Args:
         model: A built Sequential or functional model.
-        layer: A Dense layer without activation, or its name.
+        layer: A Dense or convolutional layer, or its name.
         q: Q, a nonsingular matrix of shape (M, M) for the layer's M units.
         m: m, shape (M,); by default 0.
         data: Compare the model's outputs before and after on the first batch of this, too: see
             `keras_repreg.measure`.
+        copy: Leave the model as it is and rewrite a copy of it.
 
     Returns:
-        The model.
+        The model, or the copy.
 
     Raises:
         TypeError: if `model` is not a Keras model or `layer` neither a layer nor a name.
+        ValueError: before any weight changes, if neither theorem applies (see `find_site`), Q or m have the wrong
+            shape or are not finite, Q is singular to the precision of the weights, is not a permuted positive diagonal
+            behind ReLU, or m is not 0 and cannot be taken up: without a bias, or before zero padding.
         RuntimeError: if the outputs on `data` changed after all; the weights are restored.
-        ValueError: before any weight changes, if the theorem does not apply (see `find_consumer`), Q or m have the
-            wrong shape or are not finite, Q is singular to the precision of the weights, or m is not 0 and one of
-            the layers has no bias to take it up.
 
     Example:
     >>> import keras, keras_repreg, numpy as np
@@ -94,138 +100,151 @@ def transform(model: keras.Model, layer: Any, q: Any, m: Any = None, *, data: An
     True
 
     Reference:
-        Theorem 1 and its proof (Appendix A) in Choi, Lee, Shin and Rhee (2018), "On the statistical and
+        Theorems 1 and 2 and their proofs (Appendix A) in Choi, Lee, Shin and Rhee (2018), "On the statistical and
         information-theoretic characteristics of deep network representations".
     """
-    layer = graph.find_layer(model, layer)
-    consumer = find_consumer(model, layer)
-    units = layer.units
-    q = _finite(q, (units, units), "q")
-    shift = np.zeros(units) if m is None else _finite(m, (units,), "m")
-    for dense in (layer, consumer):
-        if shift.any() and not dense.use_bias:
+    site = find_site(model, layer)
+    units = site.layer.kernel.shape[-1]
+    q = as_array(q, (units, units), "q")
+    shift = np.zeros(units) if m is None else as_array(m, (units,), "m")
+    if site.nonlinear and not (is_permuted_positive_diagonal(q) and not shift.any()):
+        raise ValueError(
+            f"Expected a permuted positive diagonal `q` and no `m`, as Theorem 2 has it for {site.nonlinear}. "
+            f"Received: q={q!r}, m={m!r}"
+        )
+    if shift.any():
+        check_shift(site)
+    return rewrite(model, site, q, shift, data=data, copy=copy)
+
+
+def check_shift(site: Site) -> None:
+    """That the two layers can take up a shift m.
+
+    Raises:
+        ValueError: if one has no bias, or the consumer adds zeros around its input, which the shift would not reach.
+    """
+    for affine in (site.layer, site.consumer):
+        if not affine.use_bias:
             raise ValueError(
-                f"Expected both layers to have a bias, which takes up m != 0. Received: layer '{dense.name}' with "
-                "use_bias=False"
+                "Expected both layers to have a bias, which takes up m != 0. Received: layer "
+                f"'{affine.name}' with use_bias=False"
             )
+    if getattr(site.consumer, "padding", "valid") != "valid":
+        raise ValueError(
+            "Expected a convolution without padding, whose zeros m != 0 would have to reach. "
+            f"Received: layer '{site.consumer.name}' with padding='{site.consumer.padding}'"
+        )
+
+
+def rewrite(
+    model: keras.Model,
+    site: Site,
+    q: Array,
+    shift: Array,
+    *,
+    silent: NDArray[np.bool_] | None = None,
+    data: Any = None,
+    copy: bool = False,
+) -> keras.Model:
+    """Write the weights of the theorem, after a trial of their rounding.
+
+    Args:
+        model: The model.
+        site: The layer and its consumer.
+        q: Q, of the right shape.
+        shift: m, of the right shape.
+        silent: New units to set to zero, which then must not vary on the data.
+        data: As in `transform`.
+        copy: As in `transform`.
+    """
+    if copy:
+        model = copied(model)
+        site = find_site(model, site.layer.name)
     condition = float(np.linalg.cond(q))
     if not condition < 1 / float(np.finfo(np.float32).eps):
         raise ValueError(f"Expected a nonsingular `q`. Received: a matrix of condition number {condition:.3g}")
-
-    kernel, bias = _weights(layer)
-    next_kernel, next_bias = _weights(consumer)
+    units = len(q)
+    kernel, bias = _weights(site.layer)
+    next_kernel, next_bias = _weights(site.consumer)
+    # The axis of the units last but one; before it all that is spatial.
+    taps = next_kernel.reshape((-1, site.positions, units, next_kernel.shape[-1]))
     # Rounded to their own dtype here, so that what is tried below is what will be written.
-    new = [
-        _rounded(layer.kernel, kernel @ q.T),
-        _rounded(layer.kernel, q @ (bias - shift)),
-        _rounded(consumer.kernel, np.linalg.solve(q.T, next_kernel)),
-        _rounded(consumer.kernel, next_bias + next_kernel.T @ shift),
-    ]
-    difference = _difference((kernel, bias, next_kernel, next_bias), (new[0], new[1], new[2], new[3]))
+    new_kernel = _rounded(site.layer.kernel, kernel @ q.T)
+    new_bias = _rounded(site.layer.kernel, np.asarray(q @ (bias - shift)))
+    new_taps = _rounded(site.consumer.kernel, np.asarray(np.linalg.solve(q.T, taps), dtype=np.float64))
+    new_next_bias = _rounded(site.consumer.kernel, next_bias + (taps * shift[:, None]).sum(axis=(0, 1, 2)))
+
+    flat, new_flat = (np.moveaxis(k, -2, 0).reshape(units, -1) for k in (taps, new_taps))
+    difference = _difference(
+        (kernel.reshape(-1, units), bias, flat, np.zeros(flat.shape[1])),
+        (new_kernel.reshape(-1, units), new_bias, new_flat, shift @ flat),
+    )
     if not difference <= LARGEST_DIFFERENCE:
         raise ValueError(
             f"Expected a `q` whose inverse the weights can hold. Received: condition number {condition:.3g}, with "
-            f"which rounding would change the input of '{consumer.name}' by a share of {difference:.2g}"
+            f"which rounding would change the input of '{site.consumer.name}' by a share of {difference:.2g}"
         )
-    variables = [layer.kernel, consumer.kernel]
-    values = [new[0], new[2]]
-    for dense, value in ((layer, new[1]), (consumer, new[3])):
-        if dense.use_bias:
-            variables.append(dense.bias)
-            values.append(value)
-    _assign(variables, values, lambda: None if data is None else _first_output(model, data))
-    done = Rewrite(layer.name, consumer.name, q, shift, condition, difference)
+    heard = np.ones(units) if silent is None else 1.0 - silent
+    written = [
+        (site.layer, new_kernel * heard, new_bias * heard),
+        (site.consumer, new_taps.reshape(next_kernel.shape), new_next_bias),
+    ]
+    _assign(written, lambda: None if data is None else first_output(model, data))
+    done = Rewrite(site.layer.name, site.consumer.name, q, shift, condition, difference)
     _rewrites.setdefault(model, []).append(done)
     return model
 
 
-def _assign(variables: list[Any], values: list[Array], output: Callable[[], Array | None]) -> None:
-    """Write the values; if the output is not what it was, the variables are restored."""
-    old = [ops.convert_to_numpy(variable) for variable in variables]
+def _assign(written: list[tuple[Any, Array, Array]], output: Callable[[], Array | None]) -> None:
+    """Write kernels and biases; if the output is not what it was, they are restored."""
+    pairs = [(layer.kernel, kernel) for layer, kernel, _ in written]
+    pairs += [(layer.bias, bias) for layer, _, bias in written if layer.use_bias]
+    old = [ops.convert_to_numpy(variable) for variable, _ in pairs]
     expected = output()
-    for variable, value in zip(variables, values, strict=True):
+    for variable, value in pairs:
         variable.assign(value)
     found = output()
     if expected is None or found is None:
         return
-    change = float(np.abs(found - expected).max(initial=0) / max(np.abs(expected).max(initial=0), _TINY))
+    change = largest_change(expected, found)
     if not change <= LARGEST_DIFFERENCE:
-        for variable, value in zip(variables, old, strict=True):
+        for (variable, _), value in zip(pairs, old, strict=True):
             variable.assign(value)
         raise RuntimeError(f"The output changed by a share of {change:.2g}; the weights are as they were.")
 
 
-def _first_output(model: keras.Model, data: Any) -> Array:
+def first_output(model: keras.Model, data: Any) -> Array:
+    """All outputs of the model for the first batch of data, one after the other."""
     x, _ = next(batches(data, _PROBES))
     outputs = keras.tree.flatten(model(as_tensors(x), training=False))
     return np.concatenate([np.ravel(ops.convert_to_numpy(ops.cast(output, "float32"))) for output in outputs])
 
 
-def find_consumer(model: keras.Model, layer: keras.layers.Layer) -> keras.layers.Dense:
-    """The Dense layer that alone takes the output of a linear Dense layer.
+def largest_change(expected: Array, found: Array) -> float:
+    """The largest absolute difference, relative to the largest expected magnitude."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        return float(np.abs(found - expected).max(initial=0) / max(np.abs(expected).max(initial=0), _TINY))
+
+
+def copied(model: keras.Model) -> keras.Model:
+    """A model of the same class, configuration and weights, not compiled."""
+    copy = type(model).from_config(model.get_config())
+    copy.set_weights(model.get_weights())
+    return copy
+
+
+def is_permuted_positive_diagonal(q: Array) -> bool:
+    """Whether each row and each column has exactly one entry that is not zero, a positive one (Theorem 2)."""
+    entries = q != 0
+    return bool((entries.sum(axis=0) == 1).all() and (entries.sum(axis=1) == 1).all() and (q >= 0).all())
+
+
+def as_array(value: Any, shape: tuple[int, ...], name: str) -> Array:
+    """A finite real float64 array of this shape.
 
     Raises:
-        ValueError: if the layer or its consumer is not a plain Dense layer, the layer has an activation, its output
-            is used elsewhere or is an output of the model, or something that changes values stands between.
+        ValueError: if it is none.
     """
-    if not any(candidate is layer for candidate in model.layers):
-        raise ValueError(
-            f"Expected a layer of the model itself; to rewrite a model within '{model.name}', pass that model. "
-            f"Received: layer '{layer.name}'"
-        )
-    _check_dense(layer, "the layer to transform")
-    if not graph.is_linear(layer):
-        raise ValueError(
-            "Expected a linear layer: Theorem 1 does not hold behind a nonlinearity. "
-            f"Received: layer '{layer.name}' with activation {_name(layer.activation)!r}"
-        )
-    links = graph.Graph(model)
-    current: Any = layer
-    while True:
-        if not links.used_once(current):
-            raise ValueError(
-                "Expected layers that are used once, or what is changed for one use is changed for the others. "
-                f"Received: shared layer '{current.name}'"
-            )
-        if current is not layer and not graph.is_identity(current):
-            break
-        if links.is_output(current):
-            raise ValueError(
-                f"Expected a hidden layer, whose output another Dense layer takes. Received: layer '{layer.name}', "
-                "whose output is an output of the model"
-            )
-        found = links.consumers(current)
-        if len(found) != 1:
-            raise ValueError(
-                f"Expected exactly one layer to take the output of '{layer.name}'. "
-                f"Received: {[operation.name for operation in found]}"
-            )
-        current = found[0]
-    _check_dense(current, f"what takes the output of '{layer.name}'")
-    return current
-
-
-def _check_dense(layer: Any, role: str) -> None:
-    # A subclass may compute something else from the same weights.
-    if type(layer) is not keras.layers.Dense:
-        raise ValueError(
-            f"Expected {role} to be a `keras.layers.Dense`. Received: '{layer.name}' of type {type(layer).__name__}"
-        )
-    if not layer.built:
-        raise ValueError(
-            f"Expected a built model: call it once on data. Received: layer '{layer.name}' without weights"
-        )
-    if getattr(layer, "quantization_mode", None) is not None or getattr(layer, "lora_enabled", False):
-        raise ValueError(
-            f"Expected plain weights. Received: layer '{layer.name}', which is quantized or has LoRA weights"
-        )
-
-
-def _name(activation: Any) -> str:
-    return getattr(activation, "__name__", type(activation).__name__)
-
-
-def _finite(value: Any, shape: tuple[int, ...], name: str) -> Array:
     try:
         array = np.asarray(value)
         if np.iscomplexobj(array):
@@ -238,10 +257,10 @@ def _finite(value: Any, shape: tuple[int, ...], name: str) -> Array:
     return array
 
 
-def _weights(layer: keras.layers.Dense) -> tuple[Array, Array]:
+def _weights(layer: Any) -> tuple[Array, Array]:
     kernel = np.asarray(ops.convert_to_numpy(ops.cast(layer.kernel, "float64")))
     if not layer.use_bias:
-        return kernel, np.zeros(layer.units)
+        return kernel, np.zeros(kernel.shape[-1])
     return kernel, np.asarray(ops.convert_to_numpy(ops.cast(layer.bias, "float64")))
 
 
@@ -255,7 +274,7 @@ def _rounded(variable: Any, value: Array) -> Array:
 
 
 def _difference(before: tuple[Array, ...], after: tuple[Array, ...]) -> float:
-    """Largest relative change of what the two layers compute from random inputs; NaN or infinite if it overflows."""
+    """Largest relative change of what two layers compute from random inputs; NaN or infinite if it overflows."""
     x = np.random.default_rng(0).standard_normal((_PROBES, before[0].shape[0]))
 
     def compose(weights: tuple[Array, ...]) -> Array:
@@ -263,5 +282,4 @@ def _difference(before: tuple[Array, ...], after: tuple[Array, ...]) -> float:
         return (x @ kernel + bias) @ next_kernel + next_bias
 
     with np.errstate(invalid="ignore", over="ignore"):
-        expected = compose(before)
-        return float(np.abs(compose(after) - expected).max() / max(np.abs(expected).max(), _TINY))
+        return largest_change(compose(before), compose(after))

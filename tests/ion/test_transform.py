@@ -178,11 +178,11 @@ def without_configuration():
 
 
 REFUSED = {
-    "activation": (lambda: build(), "first", "linear layer"),
+    "activation": (lambda: build(), "first", "Theorem 2|linear layer"),
     "not dense": (lambda: build(between=[layers.Dropout(0.1, name="drop")]), "drop", "type Dropout"),
     "nonlinearity between": (lambda: build(between=[layers.ReLU(name="relu")]), "z", "'relu' of type ReLU"),
     "activation between": (lambda: build(between=[layers.Activation("tanh", name="t")]), "z", "type Activation"),
-    "normalisation between": (lambda: build(between=[layers.BatchNormalization()]), "z", "type BatchNormalization"),
+    "normalisation between": (lambda: build(between=[layers.BatchNormalization()]), "z", "fold_batch_norm"),
     "output layer": (lambda: build(activation=None), "next", "output of the model"),
     "branch": (lambda: functional(layers.Dense(2, name="other")), "z", r"\['dropout.*', 'other'\]"),
     "branch by an operation": (lambda: functional(lambda z: ops.sin(z)), "z", "exactly one"),
@@ -212,7 +212,7 @@ def test_refusals_change_nothing(why, surgery):
     make, layer, message = REFUSED[why]
     model = make()
     before = model.get_weights()
-    units = 5 if why == "shared layer" else 6
+    units = {"shared layer": 5, "activation": 7}.get(why, 6)
     x = np.random.default_rng(0).normal(size=(30, 5)).astype("float32")
     arguments = (np.eye(units) * 2, np.ones(units)) if surgery == "transform" else (x,)
     with pytest.raises(ValueError, match=message):
@@ -272,7 +272,8 @@ def test_without_bias_a_matrix_alone_is_fine():
 def test_a_model_whose_output_changes_after_all_is_restored(monkeypatch):
     """What no check of the graph foresaw is seen on data."""
     model = build(between=[layers.ReLU()])
-    monkeypatch.setattr(ion.surgery.graph, "is_identity", lambda layer: isinstance(layer, layers.ReLU))
+    monkeypatch.setattr(ion.site, "is_relu", lambda layer: False)
+    monkeypatch.setattr(ion.site.graph, "is_identity", lambda layer: isinstance(layer, layers.ReLU))
     before = model.get_weights()
     x = np.random.default_rng(0).normal(size=(20, 5)).astype("float32")
     with pytest.raises(RuntimeError, match="weights are as they were"):

@@ -1,0 +1,265 @@
+"""Identical output networks with a covariance of one's choice: white, diagonal, given, or with dead units."""
+
+import warnings
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+from numpy.typing import NDArray
+
+from keras_repreg.characteristics import accumulate
+from keras_repreg.characteristics.remembered import recall
+from keras_repreg.ion.site import Site, find_site
+from keras_repreg.ion.surgery import as_array, check_shift, rewrite, transform
+
+Array = NDArray[np.float64]
+
+# Directions with less variance than this share of the largest belong to the null space: whitening them would need
+# a Q of condition number above 1e4, of which float32 weights keep too few digits.
+NULL_SPACE = 1e-8
+
+
+def whiten(
+    model: keras.Model, layer: Any, data: Any = None, *, null_space: float = NULL_SPACE, copy: bool = False
+) -> keras.Model:
+    """Make the covariance of a linear layer's output the identity, leaving the model's output as it is.
+
+    Theorem 1 with m = E[z] and Q = C^(-1/2). Where C is singular, as it mostly is (its rank is near the number
+    of classes), the result is the identity on the range of C, and directions without variance stay without.
+    Rewrites the weights of the layer and of the layer that takes its output.
+
+    Args:
+        model: A built Sequential or functional model.
+        layer: A Dense or convolutional layer without activation, or its name.
+        data: What the covariance is measured on: see `keras_repreg.measure`. By default what a
+            `CharacteristicsLogger` measured last, if the model's weights are still the same; or else, with a
+            warning, the covariance of inputs of the layer that are uncorrelated with mean 0 and variance 1.
+        null_space: Directions with less than this share of the largest variance count as without variance.
+        copy: Leave the model as it is and rewrite a copy of it.
+
+    Returns:
+        The model, or the copy.
+
+    Raises:
+        TypeError: if `model` is not a Keras model or `layer` neither a layer nor a name.
+        ValueError: before any weight changes, if Theorem 1 does not apply (see `transform`), or the layer's output
+            does not vary.
+
+    Example:
+    >>> import keras, keras_repreg, numpy as np
+    >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, name="z"), keras.layers.Dense(2)])
+    >>> x = np.random.default_rng(0).normal(size=(100, 4))
+    >>> before = model.predict(x, verbose=0)
+    >>> model = keras_repreg.ion.whiten(model, "z", x)
+    >>> round(keras_repreg.measure(model, x, "z")["z"]["correlation"], 3)
+    0.0
+    >>> np.allclose(before, model.predict(x, verbose=0), atol=1e-4)
+    True
+
+    Reference:
+        Section 3.1 of Choi, Lee, Shin and Rhee (2018), "On the statistical and information-theoretic
+        characteristics of deep network representations".
+    """
+    site = _linear_site(model, layer)
+    check_shift(site)
+    _check_null_space(null_space)
+    mean, covariance = _moments(model, site, data)
+    return transform(model, layer, whitening_matrix(covariance, null_space), mean, data=_once_more(data), copy=copy)
+
+
+def decorrelate(model: keras.Model, layer: Any, data: Any = None, *, copy: bool = False) -> keras.Model:
+    """Make the units of a linear layer uncorrelated by a rotation to the principal axes; the output stays.
+
+    The variances of the new units are the eigenvalues of the covariance, the largest first.
+
+    Args:
+        model: A built Sequential or functional model.
+        layer: A Dense or convolutional layer without activation, or its name.
+        data: What the covariance is measured on: see `whiten`.
+        copy: Leave the model as it is and rewrite a copy of it.
+
+    Returns:
+        The model, or the copy.
+
+    Raises:
+        TypeError, ValueError, RuntimeError: see `transform`.
+
+    Example:
+    >>> import keras, keras_repreg, numpy as np
+    >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, name="z"), keras.layers.Dense(2)])
+    >>> x = np.random.default_rng(0).normal(size=(100, 4))
+    >>> model = keras_repreg.ion.decorrelate(model, "z", x)
+    >>> round(keras_repreg.measure(model, x, "z")["z"]["correlation"], 3)
+    0.0
+    """
+    _, covariance = _moments(model, _linear_site(model, layer), data)
+    directions = np.linalg.eigh(covariance)[1][:, ::-1]
+    return transform(model, layer, directions.T, data=_once_more(data), copy=copy)
+
+
+def with_covariance(
+    model: keras.Model,
+    layer: Any,
+    target: Any,
+    data: Any = None,
+    *,
+    null_space: float = NULL_SPACE,
+    copy: bool = False,
+) -> keras.Model:
+    """Give a linear layer's output any covariance of the rank that it has; the model's output stays.
+
+    Args:
+        model: A built Sequential or functional model.
+        layer: A Dense or convolutional layer without activation, or its name.
+        target: The covariance, shape (M, M), symmetric and positive semi-definite.
+        data: What the present covariance is measured on: see `whiten`.
+        null_space: Directions with less than this share of the largest variance count as without variance.
+        copy: Leave the model as it is and rewrite a copy of it.
+
+    Returns:
+        The model, or the copy.
+
+    Raises:
+        TypeError, ValueError, RuntimeError: see `transform`; ValueError if `target` is not a covariance, or not of the
+            rank of the present one.
+
+    Example:
+    >>> import keras, keras_repreg, numpy as np
+    >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, name="z"), keras.layers.Dense(2)])
+    >>> x = np.random.default_rng(0).normal(size=(100, 4))
+    >>> model = keras_repreg.ion.with_covariance(model, "z", 0.1 * np.eye(3) + 0.9, x)
+    >>> round(keras_repreg.measure(model, x, "z")["z"]["correlation"], 3)
+    0.9
+    """
+    site = _linear_site(model, layer)
+    _check_null_space(null_space)
+    units = site.layer.kernel.shape[-1]
+    target = as_array(target, (units, units), "target")
+    if not np.allclose(target, target.T, atol=1e-12 * np.abs(target).max(initial=0)):
+        raise ValueError(f"Expected `target` to be symmetric. Received: target={target!r}")
+    wanted, wanted_directions = np.linalg.eigh(target)
+    if wanted[0] < -1e-9 * max(wanted[-1], 0) or wanted[-1] <= 0:
+        raise ValueError(f"Expected `target` to be positive semi-definite. Received: eigenvalues {wanted}")
+    _, covariance = _moments(model, site, data)
+    present, directions = _eigenvalues(covariance)
+    ranks = [int((values > null_space * values[-1]).sum()) for values in (present, wanted)]
+    if ranks[0] != ranks[1]:
+        raise ValueError(f"Expected a `target` of rank {ranks[0]}, that of the covariance. Received: rank {ranks[1]}")
+    # Both in ascending order, so that null spaces and ranges meet.
+    within = np.arange(units) >= units - ranks[0]
+    factors = np.ones(units)
+    factors[within] = np.sqrt(wanted[within] / present[within])
+    q = (wanted_directions * factors) @ directions.T
+    return transform(model, layer, q, data=_once_more(data), copy=copy)
+
+
+def align_dead_units(
+    model: keras.Model, layer: Any, data: Any, *, null_space: float = NULL_SPACE, copy: bool = False
+) -> keras.Model:
+    """Gather the directions in which a linear layer's output does not vary into units that are zero: dead units.
+
+    As many units as the covariance lacks in rank, M - r, become zero for every sample (section 3.1, and the bound of
+    eq. 6 is met); the others are uncorrelated. The output stays as it is on the data, and on all inputs whose
+    representations lie in the span of the data's.
+
+    Args:
+        model: A built Sequential or functional model.
+        layer: A Dense or convolutional layer without activation, or its name.
+        data: What the covariance is measured on: see `keras_repreg.measure`.
+        null_space: Directions with less than this share of the largest variance count as without variance.
+        copy: Leave the model as it is and rewrite a copy of it.
+
+    Returns:
+        The model, or the copy.
+
+    Raises:
+        TypeError, ValueError, RuntimeError: see `transform`; ValueError if the covariance has full rank.
+
+    Example:
+    >>> import keras, keras_repreg, numpy as np
+    >>> model = keras.Sequential([
+    ...     keras.Input((2,)), keras.layers.Dense(8, name="z"), keras.layers.Dense(3)
+    ... ])
+    >>> x = np.random.default_rng(0).normal(size=(100, 2))
+    >>> model = keras_repreg.ion.align_dead_units(model, "z", x)
+    >>> keras_repreg.measure(model, x, "z")["z"]["dead_units"]
+    0.75
+    """
+    site = _linear_site(model, layer)
+    check_shift(site)
+    _check_null_space(null_space)
+    mean, covariance = _moments(model, site, data)
+    variances, directions = _eigenvalues(covariance)
+    dead = (variances <= null_space * variances[-1])[::-1]
+    if not dead.any():
+        raise ValueError(
+            f"Expected a covariance of less than full rank, {len(dead)}, for there to be units to spare. "
+            f"Received: smallest and largest variance {variances[0]:.3g} and {variances[-1]:.3g}"
+        )
+    q = directions[:, ::-1].T
+    # What is left in the null space is rounding noise around its mean: it is set to the mean, which m makes zero.
+    return rewrite(model, site, q, mean, silent=dead, data=_once_more(data), copy=copy)
+
+
+def whitening_matrix(covariance: Array, null_space: float = NULL_SPACE) -> Array:
+    """The symmetric Q with Q C Q the identity on the range of C, and nonsingular.
+
+    Args:
+        covariance: C, shape (M, M), symmetric and positive semi-definite.
+        null_space: Directions with less than this share of the largest variance count as the null space.
+
+    Raises:
+        ValueError: if C is zero.
+    """
+    variances, directions = _eigenvalues(covariance)
+    # The null space is scaled like the direction of most variance: what noise is there, is not amplified.
+    kept = np.where(variances > null_space * variances[-1], variances, variances[-1])
+    return (directions / np.sqrt(kept)) @ directions.T
+
+
+def _eigenvalues(covariance: Array) -> tuple[Array, Array]:
+    """Eigenvalues in ascending order, and the directions that belong to them, in columns."""
+    variances, directions = np.linalg.eigh(covariance)
+    if not variances[-1] > np.finfo(np.float64).tiny:
+        raise ValueError(f"Expected a layer whose output varies. Received: a largest variance of {variances[-1]}")
+    return variances, directions
+
+
+def _linear_site(model: keras.Model, layer: Any) -> Site:
+    site = find_site(model, layer)
+    if site.nonlinear:
+        raise ValueError(
+            f"Expected a linear layer, whose covariance can be changed at will (Theorem 1). Received: {site.nonlinear}"
+        )
+    return site
+
+
+def _check_null_space(null_space: float) -> None:
+    if not 0 < null_space < 1:
+        raise ValueError(f"Expected `null_space` to be between 0 and 1. Received: null_space={null_space!r}")
+
+
+def _once_more(data: Any) -> Any:
+    """The data, for a second reading; None if there is none or it can be read only once."""
+    return None if hasattr(data, "__next__") else data
+
+
+def _moments(model: keras.Model, site: Site, data: Any) -> tuple[Array, Array]:
+    """Mean and covariance of the layer's output."""
+    layer = site.layer
+    if data is not None:
+        measured = accumulate(model, data, layer)[layer.name].moments
+        return measured.mean, measured.covariance
+    remembered = recall(model, layer)
+    if remembered is not None:
+        return remembered.mean, remembered.covariance
+    warnings.warn(
+        f"No data for layer '{layer.name}', so its inputs are assumed to be uncorrelated with mean 0 and variance 1; "
+        "pass `data` for a covariance that is measured.",
+        stacklevel=3,
+    )
+    kernel = np.asarray(ops.convert_to_numpy(layer.kernel), dtype=np.float64)
+    kernel = kernel.reshape(-1, kernel.shape[-1])
+    bias = np.asarray(ops.convert_to_numpy(layer.bias), dtype=np.float64) if layer.use_bias else np.zeros(len(kernel.T))
+    return bias, kernel.T @ kernel

@@ -1,0 +1,99 @@
+"""Identical output networks from a matrix that needs no data: permutation, scaling, random rotation."""
+
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_repreg.ion.site import find_site
+from keras_repreg.ion.surgery import as_array, transform
+
+
+def permute(model: keras.Model, layer: Any, order: Any, *, data: Any = None, copy: bool = False) -> keras.Model:
+    """Put the units of a layer into another order, leaving the model's output as it is; behind ReLU too (Theorem 2).
+
+    Args:
+        model: A built Sequential or functional model.
+        layer: A Dense or convolutional layer, or its name.
+        order: The present number of each unit in the new order: a permutation of 0 to M - 1.
+        data: See `transform`.
+        copy: See `transform`.
+
+    Returns:
+        The model, or the copy.
+
+    Raises:
+        TypeError, ValueError, RuntimeError: see `transform`; ValueError if `order` is not a permutation.
+
+    Example:
+    >>> import keras, keras_repreg
+    >>> model = keras.Sequential([
+    ...     keras.Input((4,)), keras.layers.Dense(3, activation="relu", name="z"), keras.layers.Dense(2)
+    ... ])
+    >>> model = keras_repreg.ion.permute(model, "z", [2, 0, 1])
+    """
+    units = find_site(model, layer).layer.kernel.shape[-1]
+    if sorted(np.ravel(order).tolist()) != list(range(units)):
+        raise ValueError(f"Expected `order` to be a permutation of 0 to {units - 1}. Received: order={order!r}")
+    q = np.eye(units)[np.ravel(order)]
+    return transform(model, layer, q, data=data, copy=copy)
+
+
+def rescale(model: keras.Model, layer: Any, factors: Any, *, data: Any = None, copy: bool = False) -> keras.Model:
+    """Multiply each unit of a layer by a factor of its own, leaving the model's output as it is.
+
+    Changes amplitude and covariance, and no correlation. Behind ReLU the factors are positive (Theorem 2).
+
+    Args:
+        model: A built Sequential or functional model.
+        layer: A Dense or convolutional layer, or its name.
+        factors: A number, or one per unit, of shape (M,).
+        data: See `transform`.
+        copy: See `transform`.
+
+    Returns:
+        The model, or the copy.
+
+    Raises:
+        TypeError, ValueError, RuntimeError: see `transform`.
+
+    Example:
+    >>> import keras, keras_repreg
+    >>> model = keras.Sequential([
+    ...     keras.Input((4,)), keras.layers.Dense(3, activation="relu", name="z"), keras.layers.Dense(2)
+    ... ])
+    >>> model = keras_repreg.ion.rescale(model, "z", [1.0, 2.0, 0.5])
+    """
+    units = find_site(model, layer).layer.kernel.shape[-1]
+    shape = np.shape(factors)
+    diagonal = as_array(factors, shape if shape == () else (units,), "factors")
+    return transform(model, layer, np.diag(np.broadcast_to(diagonal, units)), data=data, copy=copy)
+
+
+def orthogonal(model: keras.Model, layer: Any, seed: int, *, data: Any = None, copy: bool = False) -> keras.Model:
+    """Turn the representation of a linear layer by a random orthogonal matrix, leaving the model's output as it is.
+
+    Keeps all distances between representations, and so their rank and spectrum, but not what single units do.
+
+    Args:
+        model: A built Sequential or functional model.
+        layer: A linear Dense or convolutional layer, or its name.
+        seed: Of the matrix, which is uniform over the orthogonal ones.
+        data: See `transform`.
+        copy: See `transform`.
+
+    Returns:
+        The model, or the copy.
+
+    Raises:
+        TypeError, ValueError, RuntimeError: see `transform`.
+
+    Example:
+    >>> import keras, keras_repreg
+    >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, name="z"), keras.layers.Dense(2)])
+    >>> model = keras_repreg.ion.orthogonal(model, "z", seed=0)
+    """
+    units = find_site(model, layer).layer.kernel.shape[-1]
+    q, r = np.linalg.qr(np.random.default_rng(seed).standard_normal((units, units)))
+    # Without the signs of R's diagonal the factor Q would not be uniform.
+    return transform(model, layer, q * np.sign(np.diag(r)), data=data, copy=copy)

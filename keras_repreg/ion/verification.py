@@ -1,0 +1,50 @@
+"""Whether two models put out the same."""
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_repreg.characteristics.capture import as_tensors, batches
+from keras_repreg.ion.surgery import largest_change
+
+
+def verify(model: keras.Model, other: keras.Model, data: Any, *, batch_size: int = 256) -> float:
+    """The largest difference between the outputs of two models on data, relative to the largest output.
+
+    Args:
+        model: A Keras model.
+        other: A Keras model with the same inputs and outputs.
+        data: See `keras_repreg.measure`.
+        batch_size: Samples per forward pass, where the data is not batched already.
+
+    Returns:
+        A number near the precision of the weights if one is an identical output network of the other.
+
+    Raises:
+        ValueError: if the outputs differ in shape, or there is no data.
+
+    Example:
+    >>> import keras, keras_repreg, numpy as np
+    >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, name="z"), keras.layers.Dense(2)])
+    >>> x = np.random.default_rng(0).normal(size=(100, 4))
+    >>> twin = keras_repreg.ion.whiten(model, "z", x, copy=True)
+    >>> keras_repreg.ion.verify(model, twin, x) < 1e-4
+    True
+    """
+    largest, seen = 0.0, False
+    for x, _ in batches(data, batch_size):
+        seen = True
+        pair = [keras.tree.flatten(m(as_tensors(x), training=False)) for m in (model, other)]
+        if [tuple(a.shape) for a in pair[0]] != [tuple(b.shape) for b in pair[1]]:
+            raise ValueError(
+                "Expected models with outputs of the same shape. "
+                f"Received: {[tuple(a.shape) for a in pair[0]]} and {[tuple(b.shape) for b in pair[1]]}"
+            )
+        for a, b in zip(*pair, strict=True):
+            one, two = (np.asarray(ops.convert_to_numpy(ops.cast(t, "float32")), dtype=np.float64) for t in (a, b))
+            largest = max(largest, largest_change(one, two))
+    if not seen:
+        raise ValueError(f"Expected at least one batch of data. Received: {type(data).__name__} without any")
+    return largest
