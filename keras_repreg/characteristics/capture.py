@@ -10,6 +10,8 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
+from keras_repreg.arrays import to_float64
+
 
 @contextlib.contextmanager
 def recorded_outputs(layers: Sequence[keras.layers.Layer]) -> Iterator[dict[str, Any]]:
@@ -104,15 +106,17 @@ def as_matrix(z: Any) -> NDArray[np.float64]:
     """
     if isinstance(z, (list, tuple)) and z and ops.is_tensor(z[0]):
         z = z[0]
-    if ops.is_tensor(z):
-        # NumPy has no bfloat16 of its own.
-        if keras.backend.standardize_dtype(z.dtype) == "bfloat16":
-            z = ops.cast(z, "float32")
-        z = ops.convert_to_numpy(z)
-    z = np.asarray(z)
-    if z.ndim < 2 or not (np.issubdtype(z.dtype, np.number) or z.dtype == bool):
+    if not ops.is_tensor(z):
+        z = np.asarray(z)
+    if len(z.shape) < 2 or not _is_numeric(z):
         raise ValueError(
             "Expected activations of shape (samples, units), or (samples, ..., units), in a numeric dtype. "
             f"Received: shape {z.shape}, dtype {z.dtype}"
         )
-    return z.reshape(-1, z.shape[-1]).astype(np.float64)
+    return to_float64(z).reshape(-1, z.shape[-1])
+
+
+def _is_numeric(z: Any) -> bool:
+    if ops.is_tensor(z):
+        return keras.backend.standardize_dtype(z.dtype) != "string"
+    return np.issubdtype(z.dtype, np.number) or z.dtype == bool

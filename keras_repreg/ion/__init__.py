@@ -1,22 +1,28 @@
 """Identical output networks (section 3): other weights, other representations, the same output."""
 
+from keras_repreg.ion.comparable import Candidate, comparable, search_comparable
 from keras_repreg.ion.covariance import align_dead_units, decorrelate, whiten, whitening_matrix, with_covariance
 from keras_repreg.ion.folding import fold_batch_norm
+from keras_repreg.ion.insertion import insert_linear
 from keras_repreg.ion.matrices import orthogonal, permute, rescale
 from keras_repreg.ion.site import find_site
 from keras_repreg.ion.surgery import Rewrite, rewrites, transform
 from keras_repreg.ion.verification import verify
 
 __all__ = [
+    "Candidate",
     "Rewrite",
     "align_dead_units",
+    "comparable",
     "decorrelate",
     "find_site",
     "fold_batch_norm",
+    "insert_linear",
     "orthogonal",
     "permute",
     "rescale",
     "rewrites",
+    "search_comparable",
     "transform",
     "verify",
     "whiten",

@@ -5,9 +5,9 @@ from typing import Any
 
 import keras
 import numpy as np
-from keras import ops
 from numpy.typing import NDArray
 
+from keras_repreg.arrays import to_float64
 from keras_repreg.characteristics import accumulate
 from keras_repreg.characteristics.remembered import recall
 from keras_repreg.ion.site import Site, find_site
@@ -259,7 +259,7 @@ def _moments(model: keras.Model, site: Site, data: Any) -> tuple[Array, Array]:
         "pass `data` for a covariance that is measured.",
         stacklevel=3,
     )
-    kernel = np.asarray(ops.convert_to_numpy(layer.kernel), dtype=np.float64)
+    kernel = to_float64(layer.kernel)
     kernel = kernel.reshape(-1, kernel.shape[-1])
-    bias = np.asarray(ops.convert_to_numpy(layer.bias), dtype=np.float64) if layer.use_bias else np.zeros(len(kernel.T))
+    bias = to_float64(layer.bias) if layer.use_bias else np.zeros(kernel.shape[-1])
     return bias, kernel.T @ kernel

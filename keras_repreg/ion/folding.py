@@ -4,9 +4,10 @@ from typing import Any
 
 import keras
 import numpy as np
-from keras import layers, ops
+from keras import layers
 
 from keras_repreg import graph
+from keras_repreg.arrays import to_float64
 from keras_repreg.ion.site import batch_norm_map
 from keras_repreg.ion.surgery import copied
 
@@ -59,8 +60,8 @@ def fold_batch_norm(model: keras.Model, layer: Any, *, copy: bool = False) -> ke
     if copy:
         return fold_batch_norm(copied(model), norm.name)
     scale, shift = batch_norm_map(norm)
-    before.kernel.assign(np.asarray(ops.convert_to_numpy(before.kernel), dtype=np.float64) * scale)
-    before.bias.assign(np.asarray(ops.convert_to_numpy(before.bias), dtype=np.float64) * scale + shift)
+    before.kernel.assign(to_float64(before.kernel) * scale)
+    before.bias.assign(to_float64(before.bias) * scale + shift)
     units = before.kernel.shape[-1]
     if norm.gamma is not None:
         norm.gamma.assign(np.ones(units))

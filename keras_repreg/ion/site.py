@@ -10,9 +10,10 @@ from typing import Any
 
 import keras
 import numpy as np
-from keras import layers, ops
+from keras import layers
 
 from keras_repreg import graph
+from keras_repreg.arrays import to_float64
 
 _AFFINE = (layers.Dense, layers.Conv1D, layers.Conv2D, layers.Conv3D)
 # Averages commute with any affine map of the units, maxima with positive factors and permutations only.
@@ -142,7 +143,7 @@ def batch_norm_map(layer: Any) -> tuple[Any, Any]:
     """(s, t) with which a BatchNormalization computes s x + t at inference."""
 
     def value(variable: Any, default: float) -> Any:
-        return default if variable is None else np.asarray(ops.convert_to_numpy(variable), dtype=np.float64)
+        return default if variable is None else to_float64(variable)
 
     scale = value(layer.gamma, 1.0) / np.sqrt(value(layer.moving_variance, 1.0) + layer.epsilon)
     return scale, value(layer.beta, 0.0) - scale * value(layer.moving_mean, 0.0)

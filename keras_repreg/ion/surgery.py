@@ -19,6 +19,7 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
+from keras_repreg.arrays import to_float64
 from keras_repreg.characteristics.capture import as_tensors, batches
 from keras_repreg.ion.site import Site, find_site
 
@@ -217,7 +218,7 @@ def first_output(model: keras.Model, data: Any) -> Array:
     """All outputs of the model for the first batch of data, one after the other."""
     x, _ = next(batches(data, _PROBES))
     outputs = keras.tree.flatten(model(as_tensors(x), training=False))
-    return np.concatenate([np.ravel(ops.convert_to_numpy(ops.cast(output, "float32"))) for output in outputs])
+    return np.concatenate([np.ravel(to_float64(output)) for output in outputs])
 
 
 def largest_change(expected: Array, found: Array) -> float:
@@ -258,17 +259,15 @@ def as_array(value: Any, shape: tuple[int, ...], name: str) -> Array:
 
 
 def _weights(layer: Any) -> tuple[Array, Array]:
-    kernel = np.asarray(ops.convert_to_numpy(ops.cast(layer.kernel, "float64")))
-    if not layer.use_bias:
-        return kernel, np.zeros(kernel.shape[-1])
-    return kernel, np.asarray(ops.convert_to_numpy(ops.cast(layer.bias, "float64")))
+    kernel = to_float64(layer.kernel)
+    return kernel, to_float64(layer.bias) if layer.use_bias else np.zeros(kernel.shape[-1])
 
 
 def _rounded(variable: Any, value: Array) -> Array:
     """The value as a variable of that dtype will hold it."""
     dtype = keras.backend.standardize_dtype(variable.dtype)
     if dtype == "bfloat16":
-        return np.asarray(ops.convert_to_numpy(ops.cast(ops.cast(value, dtype), "float32")), dtype=np.float64)
+        return to_float64(ops.cast(value.astype(np.float32), dtype))
     with np.errstate(over="ignore"):
         return value.astype(dtype).astype(np.float64)
 

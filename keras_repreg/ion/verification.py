@@ -3,9 +3,8 @@
 from typing import Any
 
 import keras
-import numpy as np
-from keras import ops
 
+from keras_repreg.arrays import to_float64
 from keras_repreg.characteristics.capture import as_tensors, batches
 from keras_repreg.ion.surgery import largest_change
 
@@ -43,8 +42,7 @@ def verify(model: keras.Model, other: keras.Model, data: Any, *, batch_size: int
                 f"Received: {[tuple(a.shape) for a in pair[0]]} and {[tuple(b.shape) for b in pair[1]]}"
             )
         for a, b in zip(*pair, strict=True):
-            one, two = (np.asarray(ops.convert_to_numpy(ops.cast(t, "float32")), dtype=np.float64) for t in (a, b))
-            largest = max(largest, largest_change(one, two))
+            largest = max(largest, largest_change(to_float64(a), to_float64(b)))
     if not seen:
         raise ValueError(f"Expected at least one batch of data. Received: {type(data).__name__} without any")
     return largest

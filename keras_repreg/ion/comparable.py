@@ -1,0 +1,175 @@
+"""Comparable performance networks (section 3.2): what Theorem 2 excludes, and fine-tuning of the next layer."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from keras_repreg.characteristics import measure
+from keras_repreg.ion.site import find_site
+from keras_repreg.ion.surgery import as_array, check_shift, copied, rewrite
+from keras_repreg.labels import label_aware
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One of the networks that a search has tried.
+
+    Attributes:
+        q: Q.
+        error: Share of misclassified samples, in percent.
+        correlation: Of the transformed representation, as `keras_repreg.measure` gives it.
+    """
+
+    q: Array
+    error: float
+    correlation: float
+
+
+def comparable(
+    model: keras.Model,
+    layer: Any,
+    q: Any,
+    data: Any,
+    m: Any = None,
+    *,
+    loss: Any,
+    epochs: int = 1,
+    learning_rate: float = 1e-3,
+    batch_size: int = 100,
+    copy: bool = False,
+) -> keras.Model:
+    """Transform the representation of a ReLU layer by any Q and m as if it were linear, then fine-tune the next layer.
+
+    The weights are those of Theorem 1, which ignores the ReLU: the output changes, and training the next layer alone
+    brings the performance back as far as it will go.
+
+    Args:
+        model: A built Sequential or functional model.
+        layer: A Dense or convolutional layer with ReLU, or its name.
+        q: Q, a nonsingular matrix of shape (M, M).
+        data: What `fit` takes as training data: a tuple (inputs, targets), or batches of these.
+        m: m, shape (M,); by default 0.
+        loss: The loss to fine-tune by, as for `compile`.
+        epochs: Of fine-tuning; 0 for none.
+        learning_rate: Of Adam.
+        batch_size: Of fine-tuning, where the data is not batched already.
+        copy: Leave the model as it is and change a copy of it.
+
+    Returns:
+        The model, or the copy.
+
+    Raises:
+        TypeError, ValueError: see `transform`; ValueError if the layer is linear, for which `transform` is exact.
+
+    Example:
+    >>> import keras, keras_repreg, numpy as np
+    >>> model = keras.Sequential([
+    ...     keras.Input((4,)), keras.layers.Dense(3, activation="relu", name="z"), keras.layers.Dense(2)
+    ... ])
+    >>> x, y = np.random.default_rng(0).normal(size=(100, 4)), np.arange(100) % 2
+    >>> loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    >>> other = keras_repreg.ion.comparable(model, "z", np.eye(3) + 1.0, (x, y), loss=loss, copy=True)
+
+    Reference:
+        Section 3.2 and Table 3 of Choi, Lee, Shin and Rhee (2018), "On the statistical and information-theoretic
+        characteristics of deep network representations".
+    """
+    site = find_site(model, layer)
+    if not site.nonlinear:
+        raise ValueError(
+            f"Expected a layer with ReLU: for a linear one `transform` is exact. Received: layer '{site.layer.name}'"
+        )
+    units = site.layer.kernel.shape[-1]
+    q = as_array(q, (units, units), "q")
+    shift = np.zeros(units) if m is None else as_array(m, (units,), "m")
+    if shift.any():
+        check_shift(site)
+    model = rewrite(model, site, q, shift, copy=copy)
+    if epochs:
+        _fine_tune(model, model.get_layer(site.consumer.name), data, loss, epochs, learning_rate, batch_size)
+    return model
+
+
+def search_comparable(
+    model: keras.Model,
+    layer: Any,
+    draw: Callable[[np.random.Generator], Any],
+    data: Any,
+    validation_data: tuple[Any, Any],
+    *,
+    loss: Any,
+    number: int = 100,
+    margin: float = 0.5,
+    seed: int = 0,
+    **fine_tuning: Any,
+) -> tuple[keras.Model, list[Candidate]]:
+    """Of many random Q, the comparable network of highest correlation whose error stays near the model's.
+
+    Args:
+        model: A built classifier, whose output has a column per class.
+        layer: A Dense or convolutional layer with ReLU, or its name.
+        draw: Gives a Q from a random generator.
+        data: To fine-tune on: see `comparable`.
+        validation_data: Inputs and class ids, on which error and correlation are measured.
+        loss: See `comparable`.
+        number: How many Q are tried.
+        margin: How much more error is allowed, in percentage points.
+        seed: Of the generator.
+        **fine_tuning: `epochs`, `learning_rate` and `batch_size` of `comparable`.
+
+    Returns:
+        The network, a copy, and all that were tried. If none stays within the margin, the one of least error.
+
+    Raises:
+        TypeError, ValueError: see `comparable`.
+    """
+    if number < 1:
+        raise ValueError(f"Expected `number` to be at least 1. Received: number={number!r}")
+    rng = np.random.default_rng(seed)
+    limit = _error(model, validation_data) + margin
+    candidates: list[Candidate] = []
+    best: keras.Model = model
+    name = find_site(model, layer).layer.name
+    for _ in range(number):
+        q = np.asarray(draw(rng), dtype=np.float64)
+        other = comparable(copied(model), name, q, data, loss=loss, **fine_tuning)
+        found = Candidate(q, _error(other, validation_data), measure(other, validation_data, name)[name]["correlation"])
+        if not candidates or _rank(found, limit) > max(_rank(candidate, limit) for candidate in candidates):
+            best = other
+        candidates.append(found)
+    return best, candidates
+
+
+def _rank(candidate: Candidate, limit: float) -> tuple[bool, float]:
+    """Orders candidates: within the limit by correlation, beyond it by error."""
+    within = candidate.error <= limit
+    return within, candidate.correlation if within else -candidate.error
+
+
+def _error(model: keras.Model, data: tuple[Any, Any]) -> float:
+    x, y = data
+    predicted = np.asarray(model.predict(x, verbose=0)).argmax(axis=-1)
+    return 100 * float(np.mean(predicted != np.reshape(y, predicted.shape)))
+
+
+def _fine_tune(
+    model: keras.Model, consumer: Any, data: Any, loss: Any, epochs: int, learning_rate: float, batch_size: int
+) -> None:
+    """Train one layer; a model of its own around the same layers keeps how the user's is compiled."""
+    trainable = {layer: layer.trainable for layer in model.layers}
+    try:
+        for layer in model.layers:
+            layer.trainable = layer is consumer
+        around = label_aware(keras.Model(model.inputs, model.outputs))
+        around.compile(keras.optimizers.Adam(learning_rate), loss)
+        x, y, _ = keras.utils.unpack_x_y_sample_weight(data) if isinstance(data, tuple) else (data, None, None)
+        around.fit(x, y, batch_size=batch_size if y is not None else None, epochs=epochs, verbose=0)
+    finally:
+        for layer, was in trainable.items():
+            layer.trainable = was

@@ -1,0 +1,101 @@
+"""Inserting a linear layer behind a ReLU layer, to which Theorem 1 then applies (section 3.2)."""
+
+import copy
+from typing import Any
+
+import keras
+
+from keras_repreg import graph
+
+
+def insert_linear(model: keras.Model, layer: Any, name: str | None = None) -> keras.Model:
+    """A copy of the model with a linear Dense layer behind a layer, which passes values on unchanged.
+
+    Its kernel is the identity and its bias zero, so that the output is exactly the same; everything that took the
+    layer's output takes the new one's. What Theorem 1 allows can then be done to the new layer.
+
+    Args:
+        model: A built Sequential or functional model.
+        layer: A layer, or its name.
+        name: Of the new layer; by default that of the layer with `_linear` behind it.
+
+    Returns:
+        A model of the same class with copies of all weights, not compiled.
+
+    Raises:
+        TypeError: if `model` is not a Keras model or `layer` neither a layer nor a name.
+        ValueError: if the model is subclassed, has no such layer or has one of the new name, or the layer is used more
+            than once or has no single output of known width.
+
+    Example:
+    >>> import keras, keras_repreg, numpy as np
+    >>> model = keras.Sequential([
+    ...     keras.Input((4,)), keras.layers.Dense(3, activation="relu", name="z"), keras.layers.Dense(2)
+    ... ])
+    >>> x = np.random.default_rng(0).normal(size=(100, 4))
+    >>> longer = keras_repreg.ion.insert_linear(model, "z")
+    >>> keras_repreg.ion.verify(model, longer, x)
+    0.0
+    >>> white = keras_repreg.ion.whiten(longer, "z_linear", x)
+
+    Reference:
+        Section 3.2 of Choi, Lee, Shin and Rhee (2018), "On the statistical and information-theoretic characteristics
+        of deep network representations".
+    """
+    layer = graph.find_layer(model, layer)
+    links = graph.Graph(model)
+    if layer.name not in {other.name for other in model.layers} or not links.used_once(layer):
+        raise ValueError(f"Expected a layer of the model itself that is used once. Received: '{layer.name}'")
+    name = f"{layer.name}_linear" if name is None else name
+    names = [other.name for other in model.layers]
+    if name in names:
+        raise ValueError(f"Expected a name that is not taken by one of {names}. Received: name={name!r}")
+    shape = getattr(layer.output, "shape", None)
+    if shape is None or len(shape) < 2 or shape[-1] is None:
+        raise ValueError(
+            f"Expected a layer with one output of known width. Received: '{layer.name}' with shape {shape}"
+        )
+    linear = keras.layers.Dense(shape[-1], kernel_initializer="identity", name=name, dtype=layer.dtype_policy)
+    serialized = keras.saving.serialize_keras_object(linear)
+    config = copy.deepcopy(model.get_config())
+    position = next(i for i, entry in enumerate(config["layers"]) if entry["config"]["name"] == layer.name) + 1
+    if isinstance(model, keras.Sequential):
+        config["layers"].insert(position, serialized)
+    else:
+        node = _node_from(config["layers"], layer.name)
+        for key in ("layers", "output_layers"):
+            config[key] = _redirected(config[key], layer.name, name)
+        config["layers"].insert(position, {**serialized, "name": name, "inbound_nodes": [node]})
+    longer = type(model).from_config(config)
+    for other in longer.layers:
+        if other.name != name:
+            other.set_weights(model.get_layer(other.name).get_weights())
+    return longer
+
+
+def _node_from(entries: list[dict[str, Any]], source: str) -> dict[str, Any]:
+    """A serialized call with the output of `source` as its only argument."""
+    tensor = _find_tensor(entries, source)
+    if tensor is None:
+        raise ValueError(f"Expected a hidden layer, whose output another layer takes. Received: '{source}'")
+    return {"args": [tensor], "kwargs": {}}
+
+
+def _find_tensor(part: Any, source: str) -> Any:
+    if isinstance(part, dict):
+        if part.get("class_name") == "__keras_tensor__" and part["config"]["keras_history"][0] == source:
+            return part
+        part = list(part.values())
+    if isinstance(part, (list, tuple)):
+        return next((found for item in part if (found := _find_tensor(item, source)) is not None), None)
+    return None
+
+
+def _redirected(part: Any, source: str, target: str) -> Any:
+    """A serialized structure in which each reference to the output of `source` is one to that of `target`."""
+    if isinstance(part, dict):
+        return {key: _redirected(value, source, target) for key, value in part.items()}
+    if isinstance(part, (list, tuple)):
+        history = len(part) == 3 and part[0] == source and isinstance(part[1], int) and isinstance(part[2], int)
+        return [target, 0, 0] if history else [_redirected(item, source, target) for item in part]
+    return part

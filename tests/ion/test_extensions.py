@@ -1,0 +1,104 @@
+"""Section 3.2: insertion of a linear layer, and comparable performance networks."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+import keras_repreg
+from keras_repreg import ion
+from tests.ion.test_kinds import IMAGES, X, convolutional, relu
+from tests.ion.test_transform import build, functional, nonsingular, output, representation
+
+Y = (X[:, 0] > X[:, 1]).astype("int32") + (X[:, 2] > 2)
+LOSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
+
+@pytest.mark.parametrize("make", [relu, build, lambda: keras_repreg.Sequential.from_config(relu().get_config())])
+def test_an_inserted_layer_changes_nothing_at_all(make):
+    model = make()
+    longer = ion.insert_linear(model, "z")
+    assert type(longer) is type(model)
+    assert ion.verify(model, longer, X) == 0
+    names = [layer.name for layer in longer.layers]
+    assert names.index("z_linear") == names.index("z") + 1
+    ion.whiten(longer, "z_linear", X)
+    assert ion.verify(model, longer, X) < 1e-3
+    np.testing.assert_array_equal(representation(longer, X), representation(model, X))
+
+
+def test_insertion_in_a_graph_redirects_all_consumers():
+    for model in (functional(), functional(layers.Dense(2, name="other")), functional(lambda z: z)):
+        longer = ion.insert_linear(model, "z", name="inserted")
+        assert ion.verify(model, longer, X) == 0
+        inserted = longer.get_layer("inserted")
+        inserted.kernel.assign(inserted.kernel * 0)
+        outputs = keras.tree.flatten(longer(X, training=False))
+        for found in outputs:  # nothing but biases is left
+            assert np.allclose(keras.ops.convert_to_numpy(found), keras.ops.convert_to_numpy(found)[:1])
+
+
+def test_insertion_behind_a_convolution():
+    model = convolutional([layers.Flatten(), layers.Dense(3)], activation="relu")
+    longer = ion.insert_linear(model, "z")
+    assert ion.verify(model, longer, IMAGES) == 0
+    ion.whiten(longer, "z_linear", IMAGES)
+    assert ion.verify(model, longer, IMAGES) < 1e-3
+
+
+def test_wrong_insertions():
+    with pytest.raises(ValueError, match="Received: name='next'"):
+        ion.insert_linear(build(), "z", name="next")
+    with pytest.raises(ValueError, match="Received: 'nowhere'"):
+        ion.insert_linear(build(), "nowhere")
+
+
+def trained():
+    model = relu(8)
+    model.compile(keras.optimizers.Adam(0.02), LOSS)
+    model.fit(X, Y, epochs=20, verbose=0)
+    return model
+
+
+def error(model):
+    return float(np.mean(output(model, X).argmax(axis=1) != Y))
+
+
+def test_comparable_networks_are_fine_tuned_in_the_next_layer_only():
+    model = trained()
+    before = model.get_weights()
+    q = nonsingular(8, 3, 0)
+    raw = ion.comparable(model, "z", q, (X, Y), loss=LOSS, epochs=0, copy=True)
+    tuned = ion.comparable(model, "z", q, (X, Y), loss=LOSS, epochs=30, learning_rate=0.02, copy=True)
+    for a, b in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    z = representation(keras.Sequential([keras.Input((5,)), layers.Dense(8, name="z")]), X)
+    assert z.shape == representation(raw, X).shape
+    np.testing.assert_array_equal(raw.get_layer("z").get_weights()[0], tuned.get_layer("z").get_weights()[0])
+    assert not np.array_equal(raw.get_layer("next").get_weights()[0], tuned.get_layer("next").get_weights()[0])
+    assert ion.verify(model, raw, X) > 0.01  # not identical
+    assert error(tuned) <= error(raw)
+    assert all(layer.trainable for layer in tuned.layers)
+
+
+def test_comparable_search_takes_the_highest_correlation_within_the_margin():
+    model = trained()
+    arguments = {"loss": LOSS, "number": 4, "margin": 100.0, "epochs": 1, "learning_rate": 0.01}
+
+    def draw(rng):
+        return np.ones((8, 8)) + np.diag(rng.uniform(size=8) - 1)
+
+    best, tried = ion.search_comparable(model, "z", draw, (X, Y), (X, Y), **arguments)
+    assert len(tried) == 4
+    assert len({candidate.q.tobytes() for candidate in tried}) == 4
+    found = keras_repreg.measure(best, X, "z")["z"]["correlation"]
+    assert found == pytest.approx(max(candidate.correlation for candidate in tried))
+    _, tried = ion.search_comparable(model, "z", draw, (X, Y), (X, Y), **{**arguments, "margin": -100.0})
+    assert [candidate.correlation for candidate in tried]
+    with pytest.raises(ValueError, match="number=0"):
+        ion.search_comparable(model, "z", draw, (X, Y), (X, Y), **{**arguments, "number": 0})
+
+
+def test_comparable_is_for_relu():
+    with pytest.raises(ValueError, match="transform"):
+        ion.comparable(build(), "z", np.eye(6), (X, Y), loss=LOSS)
