@@ -96,7 +96,7 @@ def run_table6(arguments: argparse.Namespace) -> int:
         printed,
         table6.COLUMNS,
         title="Table 6: characteristics of representations",
-        claim=" ".join((table6.__doc__ or "").split("Claim: ")[1].split()).capitalize(),
+        claim=table6.CLAIM,
         setting=setting,
         png=png,
     )

@@ -83,14 +83,15 @@ def scatter_png(rows: Rows, paper: Paper, columns: Sequence[str]) -> bytes:
     figure, grid = plt.subplots(down, across, figsize=(4 * across, 3.8 * down), layout="constrained")
     for axis in grid.flat[len(columns) :]:
         axis.set_axis_off()
-    markers, colors = "osD^v<>PX*hp", plt.get_cmap("Paired")  # twelve of each
+    # Twelve of each.
+    markers, colors = "osD^v<>PX*hp", [*(f"C{i}" for i in range(10)), "black", "darkgoldenrod"]
     for axis, column in zip(grid.flat, columns, strict=False):
         xs = [paper[row["regularizer"]][column] for row in rows]
         ys = [row[f"{column}_mean"] for row in rows]
         errors = [row[f"{column}_std"] for row in rows]
         for i, row in enumerate(rows):
             axis.errorbar(
-                xs[i], ys[i], yerr=errors[i], color=colors(i), marker=markers[i % len(markers)],
+                xs[i], ys[i], yerr=errors[i], color=colors[i % len(colors)], marker=markers[i % len(markers)],
                 markersize=6, capsize=2, linestyle="none", label=row["regularizer"],
             )  # fmt: skip
         finite = [value for value in xs + ys if math.isfinite(value)]

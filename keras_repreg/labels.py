@@ -151,16 +151,16 @@ class Sequential(LabelAware, keras.Sequential):
 
     It stays one when saved and loaded; `keras.models.clone_model` makes a plain one, to be given to `label_aware`.
 
-    Example:
-    >>> import keras, keras_repreg, numpy as np
-    >>> model = keras_repreg.Sequential([
-    ...     keras.Input((4,)),
-    ...     keras.layers.Dense(8, activation="relu"),
-    ...     keras_repreg.ClasswiseVarianceRegularization(0.01),
-    ...     keras.layers.Dense(3, activation="softmax"),
-    ... ])
-    >>> model.compile("adam", "sparse_categorical_crossentropy")
-    >>> history = model.fit(np.ones((6, 4)), np.array([0, 1, 2, 0, 1, 2]), verbose=0)
+    Examples:
+        >>> import keras, keras_repreg, numpy as np
+        >>> model = keras_repreg.Sequential([
+        ...     keras.Input((4,)),
+        ...     keras.layers.Dense(8, activation="relu"),
+        ...     keras_repreg.ClasswiseVarianceRegularization(0.01),
+        ...     keras.layers.Dense(3, activation="softmax"),
+        ... ])
+        >>> model.compile("adam", "sparse_categorical_crossentropy")
+        >>> history = model.fit(np.ones((6, 4)), np.array([0, 1, 2, 0, 1, 2]), verbose=0)
     """
 
 
@@ -189,12 +189,12 @@ class Model(LabelAware, keras.Model, metaclass=_ModelType):
 
     Use it as `keras.Model`: with `inputs` and `outputs`, or as the base of a class with its own `call`.
 
-    Example:
-    >>> import keras, keras_repreg
-    >>> x = keras.Input((4,))
-    >>> z = keras.layers.Dense(8, activation="relu")(x)
-    >>> z = keras_repreg.ClasswiseVarianceRegularization(0.01)(z)
-    >>> model = keras_repreg.Model(x, keras.layers.Dense(3)(z))
+    Examples:
+        >>> import keras, keras_repreg
+        >>> x = keras.Input((4,))
+        >>> z = keras.layers.Dense(8, activation="relu")(x)
+        >>> z = keras_repreg.ClasswiseVarianceRegularization(0.01)(z)
+        >>> model = keras_repreg.Model(x, keras.layers.Dense(3)(z))
     """
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
@@ -232,14 +232,14 @@ def label_aware(model: keras.Model) -> keras.Model:
     Raises:
         TypeError: if `model` is not a `keras.Model`.
 
-    Example:
-    >>> import keras, keras_repreg
-    >>> model = keras.Sequential([
-    ...     keras.layers.Dense(8, activation="relu"),
-    ...     keras_repreg.ClasswiseVarianceRegularization(0.01),
-    ...     keras.layers.Dense(3, activation="softmax"),
-    ... ])
-    >>> model = keras_repreg.label_aware(model)
+    Examples:
+        >>> import keras, keras_repreg
+        >>> model = keras.Sequential([
+        ...     keras.layers.Dense(8, activation="relu"),
+        ...     keras_repreg.ClasswiseVarianceRegularization(0.01),
+        ...     keras.layers.Dense(3, activation="softmax"),
+        ... ])
+        >>> model = keras_repreg.label_aware(model)
     """
     if not isinstance(model, keras.Model):
         raise TypeError(f"Expected a `keras.Model`. Received: {model!r} of type {type(model).__name__}")

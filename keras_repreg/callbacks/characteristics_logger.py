@@ -35,20 +35,20 @@ class CharacteristicsLogger(ValidationCallback):
         ValueError: at the start of training, if there is no such layer; at the first validation, if its data
             can be read only once (a generator).
 
-    Example:
-    >>> import keras, keras_repreg, numpy as np
-    >>> model = keras.Sequential([
-    ...     keras.Input((4,)),
-    ...     keras.layers.Dense(8, activation="relu", name="hidden"),
-    ...     keras_repreg.RankRegularization(0.01),
-    ...     keras.layers.Dense(3),
-    ... ])
-    >>> model.compile("adam", "mse")
-    >>> x, y = np.ones((10, 4)), np.ones((10, 3))
-    >>> logger = keras_repreg.CharacteristicsLogger()
-    >>> history = model.fit(x, y, validation_data=(x, y), callbacks=[logger], verbose=0)
-    >>> "val_hidden_stable_rank" in history.history
-    True
+    Examples:
+        >>> import keras, keras_repreg, numpy as np
+        >>> model = keras.Sequential([
+        ...     keras.Input((4,)),
+        ...     keras.layers.Dense(8, activation="relu", name="hidden"),
+        ...     keras_repreg.RankRegularization(0.01),
+        ...     keras.layers.Dense(3),
+        ... ])
+        >>> model.compile("adam", "mse")
+        >>> x, y = np.ones((10, 4)), np.ones((10, 3))
+        >>> logger = keras_repreg.CharacteristicsLogger()
+        >>> history = model.fit(x, y, validation_data=(x, y), callbacks=[logger], verbose=0)
+        >>> "val_hidden_stable_rank" in history.history
+        True
     """
 
     def __init__(self, layers: Any = None, data: Any = None, *, batch_size: int = 256):

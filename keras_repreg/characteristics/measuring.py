@@ -43,12 +43,12 @@ def characterize(z: Any, labels: Any = None, positive_only: bool = True) -> dict
     Raises:
         ValueError: if `z` is not numeric, of rank 2 or more, finite and not empty, or the labels do not fit.
 
-    Example:
-    >>> import numpy as np, keras_repreg
-    >>> z = np.array([[1.0, 2.0, 0.0], [3.0, 4.0, 0.0], [0.0, 6.0, 0.0]])
-    >>> result = keras_repreg.characterize(z)
-    >>> round(result["sparsity"], 3), round(result["dead_units"], 3), result["amplitude"]
-    (0.444, 0.333, 3.2)
+    Examples:
+        >>> import numpy as np, keras_repreg
+        >>> z = np.array([[1.0, 2.0, 0.0], [3.0, 4.0, 0.0], [0.0, 6.0, 0.0]])
+        >>> result = keras_repreg.characterize(z)
+        >>> round(result["sparsity"], 3), round(result["dead_units"], 3), result["amplitude"]
+        (0.444, 0.333, 3.2)
 
     Reference:
         Table 1 of Choi, Lee, Shin and Rhee (2018), "On the statistical and information-theoretic
@@ -91,16 +91,16 @@ def measure(
         TypeError: if `model` is not a Keras model.
         ValueError: if there is no such layer, no data, or an activation is NaN or infinite.
 
-    Example:
-    >>> import keras, keras_repreg, numpy as np
-    >>> model = keras.Sequential([
-    ...     keras.Input((4,)),
-    ...     keras.layers.Dense(8, activation="relu", name="hidden"),
-    ...     keras.layers.Dense(3),
-    ... ])
-    >>> x = np.random.default_rng(0).normal(size=(100, 4))
-    >>> sorted(keras_repreg.measure(model, x)["hidden"])
-    ['amplitude', 'correlation', 'covariance', 'dead_units', 'sparsity', 'stable_rank']
+    Examples:
+        >>> import keras, keras_repreg, numpy as np
+        >>> model = keras.Sequential([
+        ...     keras.Input((4,)),
+        ...     keras.layers.Dense(8, activation="relu", name="hidden"),
+        ...     keras.layers.Dense(3),
+        ... ])
+        >>> x = np.random.default_rng(0).normal(size=(100, 4))
+        >>> sorted(keras_repreg.measure(model, x)["hidden"])
+        ['amplitude', 'correlation', 'covariance', 'dead_units', 'sparsity', 'stable_rank']
     """
     accumulators = accumulate(model, data, layers, positive_only=positive_only, batch_size=batch_size, steps=steps)
     broken = [name for name, accumulator in accumulators.items() if not accumulator.finite]

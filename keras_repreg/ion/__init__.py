@@ -1,7 +1,7 @@
 """Identical output networks (section 3): other weights, other representations, the same output."""
 
-from keras_repreg.ion.comparable import Candidate, comparable, search_comparable
 from keras_repreg.ion.covariance import align_dead_units, decorrelate, whiten, whitening_matrix, with_covariance
+from keras_repreg.ion.cpn import Candidate, comparable, search_comparable
 from keras_repreg.ion.folding import fold_batch_norm
 from keras_repreg.ion.insertion import insert_linear
 from keras_repreg.ion.matrices import orthogonal, permute, rescale

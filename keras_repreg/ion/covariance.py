@@ -46,16 +46,16 @@ def whiten(
         ValueError: before any weight changes, if Theorem 1 does not apply (see `transform`), or the layer's output
             does not vary.
 
-    Example:
-    >>> import keras, keras_repreg, numpy as np
-    >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, name="z"), keras.layers.Dense(2)])
-    >>> x = np.random.default_rng(0).normal(size=(100, 4))
-    >>> before = model.predict(x, verbose=0)
-    >>> model = keras_repreg.ion.whiten(model, "z", x)
-    >>> round(keras_repreg.measure(model, x, "z")["z"]["correlation"], 3)
-    0.0
-    >>> np.allclose(before, model.predict(x, verbose=0), atol=1e-4)
-    True
+    Examples:
+        >>> import keras, keras_repreg, numpy as np
+        >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, name="z"), keras.layers.Dense(2)])
+        >>> x = np.random.default_rng(0).normal(size=(100, 4))
+        >>> before = model.predict(x, verbose=0)
+        >>> model = keras_repreg.ion.whiten(model, "z", x)
+        >>> round(keras_repreg.measure(model, x, "z")["z"]["correlation"], 3)
+        0.0
+        >>> np.allclose(before, model.predict(x, verbose=0), atol=1e-4)
+        True
 
     Reference:
         Section 3.1 of Choi, Lee, Shin and Rhee (2018), "On the statistical and information-theoretic
@@ -85,13 +85,13 @@ def decorrelate(model: keras.Model, layer: Any, data: Any = None, *, copy: bool 
     Raises:
         TypeError, ValueError, RuntimeError: see `transform`.
 
-    Example:
-    >>> import keras, keras_repreg, numpy as np
-    >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, name="z"), keras.layers.Dense(2)])
-    >>> x = np.random.default_rng(0).normal(size=(100, 4))
-    >>> model = keras_repreg.ion.decorrelate(model, "z", x)
-    >>> round(keras_repreg.measure(model, x, "z")["z"]["correlation"], 3)
-    0.0
+    Examples:
+        >>> import keras, keras_repreg, numpy as np
+        >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, name="z"), keras.layers.Dense(2)])
+        >>> x = np.random.default_rng(0).normal(size=(100, 4))
+        >>> model = keras_repreg.ion.decorrelate(model, "z", x)
+        >>> round(keras_repreg.measure(model, x, "z")["z"]["correlation"], 3)
+        0.0
     """
     _, covariance = _moments(model, _linear_site(model, layer), data)
     directions = np.linalg.eigh(covariance)[1][:, ::-1]
@@ -124,13 +124,13 @@ def with_covariance(
         TypeError, ValueError, RuntimeError: see `transform`; ValueError if `target` is not a covariance, or not of the
             rank of the present one.
 
-    Example:
-    >>> import keras, keras_repreg, numpy as np
-    >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, name="z"), keras.layers.Dense(2)])
-    >>> x = np.random.default_rng(0).normal(size=(100, 4))
-    >>> model = keras_repreg.ion.with_covariance(model, "z", 0.1 * np.eye(3) + 0.9, x)
-    >>> round(keras_repreg.measure(model, x, "z")["z"]["correlation"], 3)
-    0.9
+    Examples:
+        >>> import keras, keras_repreg, numpy as np
+        >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, name="z"), keras.layers.Dense(2)])
+        >>> x = np.random.default_rng(0).normal(size=(100, 4))
+        >>> model = keras_repreg.ion.with_covariance(model, "z", 0.1 * np.eye(3) + 0.9, x)
+        >>> round(keras_repreg.measure(model, x, "z")["z"]["correlation"], 3)
+        0.9
     """
     site = _linear_site(model, layer)
     _check_null_space(null_space)
@@ -176,15 +176,15 @@ def align_dead_units(
     Raises:
         TypeError, ValueError, RuntimeError: see `transform`; ValueError if the covariance has full rank.
 
-    Example:
-    >>> import keras, keras_repreg, numpy as np
-    >>> model = keras.Sequential([
-    ...     keras.Input((2,)), keras.layers.Dense(8, name="z"), keras.layers.Dense(3)
-    ... ])
-    >>> x = np.random.default_rng(0).normal(size=(100, 2))
-    >>> model = keras_repreg.ion.align_dead_units(model, "z", x)
-    >>> keras_repreg.measure(model, x, "z")["z"]["dead_units"]
-    0.75
+    Examples:
+        >>> import keras, keras_repreg, numpy as np
+        >>> model = keras.Sequential([
+        ...     keras.Input((2,)), keras.layers.Dense(8, name="z"), keras.layers.Dense(3)
+        ... ])
+        >>> x = np.random.default_rng(0).normal(size=(100, 2))
+        >>> model = keras_repreg.ion.align_dead_units(model, "z", x)
+        >>> keras_repreg.measure(model, x, "z")["z"]["dead_units"]
+        0.75
     """
     site = _linear_site(model, layer)
     check_shift(site)

@@ -31,14 +31,14 @@ def fold_batch_norm(model: keras.Model, layer: Any, *, copy: bool = False) -> ke
         ValueError: before any weight changes, if the layer is no BatchNormalization over the last axis, or what comes
             before it is not a linear Dense or convolutional layer with a bias, whose output nothing else takes.
 
-    Example:
-    >>> import keras, keras_repreg
-    >>> model = keras.Sequential([
-    ...     keras.Input((4,)), keras.layers.Dense(3, name="z"),
-    ...     keras.layers.BatchNormalization(name="bn"), keras.layers.Dense(2),
-    ... ])
-    >>> model = keras_repreg.ion.fold_batch_norm(model, "bn")
-    >>> model = keras_repreg.ion.orthogonal(model, "z", seed=0)
+    Examples:
+        >>> import keras, keras_repreg
+        >>> model = keras.Sequential([
+        ...     keras.Input((4,)), keras.layers.Dense(3, name="z"),
+        ...     keras.layers.BatchNormalization(name="bn"), keras.layers.Dense(2),
+        ... ])
+        >>> model = keras_repreg.ion.fold_batch_norm(model, "bn")
+        >>> model = keras_repreg.ion.orthogonal(model, "z", seed=0)
     """
     norm = graph.find_layer(model, layer)
     if type(norm) is not layers.BatchNormalization:

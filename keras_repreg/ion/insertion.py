@@ -27,16 +27,16 @@ def insert_linear(model: keras.Model, layer: Any, name: str | None = None) -> ke
         ValueError: if the model is subclassed, has no such layer or has one of the new name, or the layer is used more
             than once or has no single output of known width.
 
-    Example:
-    >>> import keras, keras_repreg, numpy as np
-    >>> model = keras.Sequential([
-    ...     keras.Input((4,)), keras.layers.Dense(3, activation="relu", name="z"), keras.layers.Dense(2)
-    ... ])
-    >>> x = np.random.default_rng(0).normal(size=(100, 4))
-    >>> longer = keras_repreg.ion.insert_linear(model, "z")
-    >>> keras_repreg.ion.verify(model, longer, x)
-    0.0
-    >>> white = keras_repreg.ion.whiten(longer, "z_linear", x)
+    Examples:
+        >>> import keras, keras_repreg, numpy as np
+        >>> model = keras.Sequential([
+        ...     keras.Input((4,)), keras.layers.Dense(3, activation="relu", name="z"), keras.layers.Dense(2)
+        ... ])
+        >>> x = np.random.default_rng(0).normal(size=(100, 4))
+        >>> longer = keras_repreg.ion.insert_linear(model, "z")
+        >>> keras_repreg.ion.verify(model, longer, x)
+        0.0
+        >>> white = keras_repreg.ion.whiten(longer, "z_linear", x)
 
     Reference:
         Section 3.2 of Choi, Lee, Shin and Rhee (2018), "On the statistical and information-theoretic characteristics

@@ -25,12 +25,12 @@ def permute(model: keras.Model, layer: Any, order: Any, *, data: Any = None, cop
     Raises:
         TypeError, ValueError, RuntimeError: see `transform`; ValueError if `order` is not a permutation.
 
-    Example:
-    >>> import keras, keras_repreg
-    >>> model = keras.Sequential([
-    ...     keras.Input((4,)), keras.layers.Dense(3, activation="relu", name="z"), keras.layers.Dense(2)
-    ... ])
-    >>> model = keras_repreg.ion.permute(model, "z", [2, 0, 1])
+    Examples:
+        >>> import keras, keras_repreg
+        >>> model = keras.Sequential([
+        ...     keras.Input((4,)), keras.layers.Dense(3, activation="relu", name="z"), keras.layers.Dense(2)
+        ... ])
+        >>> model = keras_repreg.ion.permute(model, "z", [2, 0, 1])
     """
     units = find_site(model, layer).layer.kernel.shape[-1]
     if sorted(np.ravel(order).tolist()) != list(range(units)):
@@ -57,12 +57,12 @@ def rescale(model: keras.Model, layer: Any, factors: Any, *, data: Any = None, c
     Raises:
         TypeError, ValueError, RuntimeError: see `transform`.
 
-    Example:
-    >>> import keras, keras_repreg
-    >>> model = keras.Sequential([
-    ...     keras.Input((4,)), keras.layers.Dense(3, activation="relu", name="z"), keras.layers.Dense(2)
-    ... ])
-    >>> model = keras_repreg.ion.rescale(model, "z", [1.0, 2.0, 0.5])
+    Examples:
+        >>> import keras, keras_repreg
+        >>> model = keras.Sequential([
+        ...     keras.Input((4,)), keras.layers.Dense(3, activation="relu", name="z"), keras.layers.Dense(2)
+        ... ])
+        >>> model = keras_repreg.ion.rescale(model, "z", [1.0, 2.0, 0.5])
     """
     units = find_site(model, layer).layer.kernel.shape[-1]
     shape = np.shape(factors)
@@ -88,10 +88,10 @@ def orthogonal(model: keras.Model, layer: Any, seed: int, *, data: Any = None, c
     Raises:
         TypeError, ValueError, RuntimeError: see `transform`.
 
-    Example:
-    >>> import keras, keras_repreg
-    >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, name="z"), keras.layers.Dense(2)])
-    >>> model = keras_repreg.ion.orthogonal(model, "z", seed=0)
+    Examples:
+        >>> import keras, keras_repreg
+        >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, name="z"), keras.layers.Dense(2)])
+        >>> model = keras_repreg.ion.orthogonal(model, "z", seed=0)
     """
     units = find_site(model, layer).layer.kernel.shape[-1]
     q, r = np.linalg.qr(np.random.default_rng(seed).standard_normal((units, units)))

@@ -91,14 +91,14 @@ def transform(
             behind ReLU, or m is not 0 and cannot be taken up: without a bias, or before zero padding.
         RuntimeError: if the outputs on `data` changed after all; the weights are restored.
 
-    Example:
-    >>> import keras, keras_repreg, numpy as np
-    >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2, name="z"), keras.layers.Dense(3)])
-    >>> x = np.ones((1, 4))
-    >>> before = model.predict(x, verbose=0)
-    >>> model = keras_repreg.ion.transform(model, "z", [[0.0, 2.0], [1.0, 0.0]], m=[1.0, -1.0])
-    >>> np.allclose(before, model.predict(x, verbose=0), atol=1e-5)
-    True
+    Examples:
+        >>> import keras, keras_repreg, numpy as np
+        >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2, name="z"), keras.layers.Dense(3)])
+        >>> x = np.ones((1, 4))
+        >>> before = model.predict(x, verbose=0)
+        >>> model = keras_repreg.ion.transform(model, "z", [[0.0, 2.0], [1.0, 0.0]], m=[1.0, -1.0])
+        >>> np.allclose(before, model.predict(x, verbose=0), atol=1e-5)
+        True
 
     Reference:
         Theorems 1 and 2 and their proofs (Appendix A) in Choi, Lee, Shin and Rhee (2018), "On the statistical and

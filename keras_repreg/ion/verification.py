@@ -24,13 +24,13 @@ def verify(model: keras.Model, other: keras.Model, data: Any, *, batch_size: int
     Raises:
         ValueError: if the outputs differ in shape, or there is no data.
 
-    Example:
-    >>> import keras, keras_repreg, numpy as np
-    >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, name="z"), keras.layers.Dense(2)])
-    >>> x = np.random.default_rng(0).normal(size=(100, 4))
-    >>> twin = keras_repreg.ion.whiten(model, "z", x, copy=True)
-    >>> keras_repreg.ion.verify(model, twin, x) < 1e-4
-    True
+    Examples:
+        >>> import keras, keras_repreg, numpy as np
+        >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, name="z"), keras.layers.Dense(2)])
+        >>> x = np.random.default_rng(0).normal(size=(100, 4))
+        >>> twin = keras_repreg.ion.whiten(model, "z", x, copy=True)
+        >>> keras_repreg.ion.verify(model, twin, x) < 1e-4
+        True
     """
     largest, seen = 0.0, False
     for x, _ in batches(data, batch_size):

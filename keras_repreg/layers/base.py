@@ -17,18 +17,6 @@ Tensor = Any
 class RepresentationRegularization(keras.layers.Layer):
     """Base class: passes activations on unchanged and adds `weight * Omega(Z)` to the model's loss.
 
-    A penalty of your own needs one method:
-
-    >>> import keras, keras_repreg
-    >>> @keras.saving.register_keras_serializable(package="example")
-    ... class EnergyRegularization(keras_repreg.layers.RepresentationRegularization):
-    ...     def omega(self, z):
-    ...         return keras.ops.sum(keras.ops.square(z))
-    >>> layer = EnergyRegularization(0.5)
-    >>> z = layer(keras.ops.ones((2, 3)))
-    >>> float(layer.losses[0])
-    3.0
-
     Args:
         weight: Loss weight, a finite number >= 0.
         normalize: Divide Omega by `normalizer`, so that the same weight suits any width, number of classes and
@@ -44,6 +32,19 @@ class RepresentationRegularization(keras.layers.Layer):
     Raises:
         TypeError: if `weight` is not a number or `normalize` not a bool.
         ValueError: if `weight` is negative, infinite or NaN, or if the input is not of rank 2.
+
+    Examples:
+        A penalty of your own needs one method:
+
+        >>> import keras, keras_repreg
+        >>> @keras.saving.register_keras_serializable(package="example")
+        ... class EnergyRegularization(keras_repreg.layers.RepresentationRegularization):
+        ...     def omega(self, z):
+        ...         return keras.ops.sum(keras.ops.square(z))
+        >>> layer = EnergyRegularization(0.5)
+        >>> z = layer(keras.ops.ones((2, 3)))
+        >>> float(layer.losses[0])
+        3.0
     """
 
     def __init__(self, weight: float = 0.01, *, normalize: bool = False, **kwargs: Any):

@@ -32,12 +32,12 @@ class CovarianceRegularization(RepresentationRegularization):
     Raises:
         TypeError, ValueError: see `RepresentationRegularization`.
 
-    Example:
-    >>> import keras, keras_repreg
-    >>> layer = keras_repreg.CovarianceRegularization(1.0)
-    >>> z = layer(keras.ops.array([[0.0, 0.0], [2.0, 2.0]]))
-    >>> float(layer.losses[0])  # c_12 = c_21 = 1
-    2.0
+    Examples:
+        >>> import keras, keras_repreg
+        >>> layer = keras_repreg.CovarianceRegularization(1.0)
+        >>> z = layer(keras.ops.array([[0.0, 0.0], [2.0, 2.0]]))
+        >>> float(layer.losses[0])  # c_12 = c_21 = 1
+        2.0
 
     Reference:
         Cogswell et al. (2015), "Reducing overfitting in deep networks by decorrelating representations"; with
@@ -76,13 +76,13 @@ class ClasswiseCovarianceRegularization(ClasswiseRegularization):
     Raises:
         TypeError, ValueError: see `ClasswiseRegularization`.
 
-    Example:
-    >>> import keras, keras_repreg
-    >>> layer = keras_repreg.ClasswiseCovarianceRegularization(1.0)
-    >>> z = keras.ops.array([[0.0, 0.0], [2.0, 2.0], [7.0, 5.0]])
-    >>> z = layer([z, keras.ops.array([0, 0, 1])])
-    >>> round(float(layer.losses[0]), 4)
-    2.0
+    Examples:
+        >>> import keras, keras_repreg
+        >>> layer = keras_repreg.ClasswiseCovarianceRegularization(1.0)
+        >>> z = keras.ops.array([[0.0, 0.0], [2.0, 2.0], [7.0, 5.0]])
+        >>> z = layer([z, keras.ops.array([0, 0, 1])])
+        >>> round(float(layer.losses[0]), 4)
+        2.0
 
     Reference:
         Choi and Rhee (2018), "Utilizing class information for DNN representation shaping".

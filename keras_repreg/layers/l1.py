@@ -32,12 +32,12 @@ class L1Regularization(RepresentationRegularization):
     Raises:
         TypeError, ValueError: see `RepresentationRegularization`.
 
-    Example:
-    >>> import keras, keras_repreg
-    >>> layer = keras_repreg.L1Regularization(1.0)
-    >>> z = layer(keras.ops.array([[0.0, -1.0], [2.0, 1.0]]))
-    >>> float(layer.losses[0])
-    4.0
+    Examples:
+        >>> import keras, keras_repreg
+        >>> layer = keras_repreg.L1Regularization(1.0)
+        >>> z = layer(keras.ops.array([[0.0, -1.0], [2.0, 1.0]]))
+        >>> float(layer.losses[0])
+        4.0
 
     Reference:
         Glorot, Bordes and Bengio (2011), "Deep sparse rectifier neural networks".

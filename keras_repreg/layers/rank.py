@@ -45,12 +45,12 @@ class RankRegularization(RepresentationRegularization):
     Raises:
         TypeError, ValueError: see `RepresentationRegularization`; ValueError if `method` is none of the three.
 
-    Example:
-    >>> import keras, keras_repreg
-    >>> layer = keras_repreg.RankRegularization(1.0, method="power")
-    >>> z = layer(keras.ops.array([[3.0, 0.0], [0.0, 3.0], [0.0, 0.0]]))
-    >>> float(layer.losses[0])
-    2.0
+    Examples:
+        >>> import keras, keras_repreg
+        >>> layer = keras_repreg.RankRegularization(1.0, method="power")
+        >>> z = layer(keras.ops.array([[3.0, 0.0], [0.0, 3.0], [0.0, 0.0]]))
+        >>> float(layer.losses[0])
+        2.0
 
     Reference:
         Section 4.2 of Choi, Lee, Shin and Rhee (2018), "On the statistical and information-theoretic
@@ -98,13 +98,13 @@ class ClasswiseRankRegularization(ClasswiseRegularization):
     Raises:
         TypeError, ValueError: see `ClasswiseRegularization`; ValueError if `method` is none of the three.
 
-    Example:
-    >>> import keras, keras_repreg
-    >>> layer = keras_repreg.ClasswiseRankRegularization(1.0, method="power")
-    >>> z = keras.ops.array([[3.0, 0.0], [0.0, 3.0], [1.0, 2.0]])
-    >>> z = layer([z, keras.ops.array([0, 0, 1])])
-    >>> round(float(layer.losses[0]), 4)  # 2 for class 0 and 1 for class 1
-    3.0
+    Examples:
+        >>> import keras, keras_repreg
+        >>> layer = keras_repreg.ClasswiseRankRegularization(1.0, method="power")
+        >>> z = keras.ops.array([[3.0, 0.0], [0.0, 3.0], [1.0, 2.0]])
+        >>> z = layer([z, keras.ops.array([0, 0, 1])])
+        >>> round(float(layer.losses[0]), 4)  # 2 for class 0 and 1 for class 1
+        3.0
 
     Reference:
         Section 4.2 and Table 5 of Choi, Lee, Shin and Rhee (2018), "On the statistical and

@@ -33,12 +33,12 @@ class VarianceRegularization(RepresentationRegularization):
     Raises:
         TypeError, ValueError: see `RepresentationRegularization`.
 
-    Example:
-    >>> import keras, keras_repreg
-    >>> layer = keras_repreg.VarianceRegularization(1.0)
-    >>> z = layer(keras.ops.array([[0.0, 1.0], [2.0, 1.0]]))
-    >>> float(layer.losses[0])
-    1.0
+    Examples:
+        >>> import keras, keras_repreg
+        >>> layer = keras_repreg.VarianceRegularization(1.0)
+        >>> z = layer(keras.ops.array([[0.0, 1.0], [2.0, 1.0]]))
+        >>> float(layer.losses[0])
+        1.0
 
     Reference:
         Choi and Rhee (2018), "Utilizing class information for DNN representation shaping".
@@ -73,13 +73,13 @@ class ClasswiseVarianceRegularization(ClasswiseRegularization):
     Raises:
         TypeError, ValueError: see `ClasswiseRegularization`.
 
-    Example:
-    >>> import keras, keras_repreg
-    >>> layer = keras_repreg.ClasswiseVarianceRegularization(1.0)
-    >>> z = keras.ops.array([[0.0, 1.0], [2.0, 1.0], [9.0, 9.0]])
-    >>> z = layer([z, keras.ops.array([0, 0, 1])])
-    >>> round(float(layer.losses[0]), 4)
-    1.0
+    Examples:
+        >>> import keras, keras_repreg
+        >>> layer = keras_repreg.ClasswiseVarianceRegularization(1.0)
+        >>> z = keras.ops.array([[0.0, 1.0], [2.0, 1.0], [9.0, 9.0]])
+        >>> z = layer([z, keras.ops.array([0, 0, 1])])
+        >>> round(float(layer.losses[0]), 4)
+        1.0
 
     Reference:
         Choi and Rhee (2018), "Utilizing class information for DNN representation shaping".

@@ -67,14 +67,14 @@ def comparable(
     Raises:
         TypeError, ValueError: see `transform`; ValueError if the layer is linear, for which `transform` is exact.
 
-    Example:
-    >>> import keras, keras_repreg, numpy as np
-    >>> model = keras.Sequential([
-    ...     keras.Input((4,)), keras.layers.Dense(3, activation="relu", name="z"), keras.layers.Dense(2)
-    ... ])
-    >>> x, y = np.random.default_rng(0).normal(size=(100, 4)), np.arange(100) % 2
-    >>> loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    >>> other = keras_repreg.ion.comparable(model, "z", np.eye(3) + 1.0, (x, y), loss=loss, copy=True)
+    Examples:
+        >>> import keras, keras_repreg, numpy as np
+        >>> model = keras.Sequential([
+        ...     keras.Input((4,)), keras.layers.Dense(3, activation="relu", name="z"), keras.layers.Dense(2)
+        ... ])
+        >>> x, y = np.random.default_rng(0).normal(size=(100, 4)), np.arange(100) % 2
+        >>> loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        >>> other = keras_repreg.ion.comparable(model, "z", np.eye(3) + 1.0, (x, y), loss=loss, copy=True)
 
     Reference:
         Section 3.2 and Table 3 of Choi, Lee, Shin and Rhee (2018), "On the statistical and information-theoretic
