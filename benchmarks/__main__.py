@@ -3,11 +3,13 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from concurrent.futures import BrokenExecutor
 from dataclasses import replace
 from pathlib import Path
 
 from benchmarks import paper, records, report, weights
 from benchmarks.aggregate import as_csv
+from benchmarks.data import load
 from benchmarks.experiments import speed, table6
 from benchmarks.files import write_keeping_old
 from benchmarks.mnist_run import MnistRun
@@ -17,7 +19,7 @@ DEFAULT_OUT = Path("runs")
 
 def positive(text: str) -> int:
     """An argument that is an integer >= 1."""
-    value = int(text)
+    value = int(text) if text.isdecimal() else 0
     if value < 1:
         raise argparse.ArgumentTypeError(f"expected an integer >= 1, received {text}")
     return value
@@ -62,11 +64,9 @@ def run_table6(arguments: argparse.Namespace) -> int:
         quiet=arguments.quiet,
     )
     folder = out / "records"
-    if run.dataset != "mnist":
-        # A data set that is not there is one error here, not one in every run.
-        from benchmarks.data import load
-
-        load(run.dataset)
+    folder.mkdir(parents=True, exist_ok=True)
+    # A data set that is not there is one error here, not one in every run.
+    load(run.dataset)
     written = []
     printed = paper.table6()
     if arguments.weights == "search":
@@ -84,11 +84,13 @@ def run_table6(arguments: argparse.Namespace) -> int:
     else:
         chosen = weights.kept_weights()
     rows = table6.measure_table(settings, chosen, folder)
-    environment = records.environment()
+    if not any(row["trials"] for row in rows):
+        print(f"No run finished; their records in {folder} say why.", file=sys.stderr)
+        return 1
     setting = (
         f"{run.dataset}, {run.samples or 'all'} training samples, {run.epochs} epochs, {settings.trials} trial(s), "
-        f"Adam {run.learning_rate:g}, batch {run.batch_size}; {environment['machine']}; "
-        f"Python {environment['python']}, " + ", ".join(f"{k} {v}" for k, v in environment["versions"].items())
+        f"Adam {run.learning_rate:g}, batch {run.batch_size}; "
+        + records.environments(folder, list(table6.runs_of(settings, chosen)))
     )
     png = report.scatter_png(rows, printed, table6.COLUMNS)
     page = report.as_html(
@@ -108,16 +110,17 @@ def run_table6(arguments: argparse.Namespace) -> int:
     print(f"{setting}\nWritten: {', '.join(str(path) for path in written)}; records of the runs in {folder}")
     failed = len(rows) * settings.trials - sum(row["trials"] for row in rows)
     if failed:
-        print(f"{failed} run(s) did not finish; their records say why.", file=sys.stderr)
+        print(f"{failed} run(s) did not finish; their records in {folder} say why.", file=sys.stderr)
     return 1 if failed else 0
 
 
 def run_speed(arguments: argparse.Namespace) -> int:
     """Time, print, and write the ratios."""
-    rows = speed.compare(repeats=2 if arguments.smoke else arguments.repeats, samples=2000 if arguments.smoke else None)
     out = arguments.out / "smoke" if arguments.smoke else arguments.out
-    path = _write(out / "speed.csv", as_csv(rows))
-    print(f"\n{speed.as_text(rows)}\n\n{records.environment()['machine']}\nWritten: {path}")
+    out.mkdir(parents=True, exist_ok=True)
+    rows = speed.compare(repeats=2 if arguments.smoke else arguments.repeats, samples=2000 if arguments.smoke else None)
+    print(f"\n{speed.as_text(rows)}\n\n{records.in_words(records.environment())}")
+    print(f"Written: {_write(out / 'speed.csv', as_csv(rows))}")
     return 0
 
 
@@ -136,6 +139,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ValueError, OSError) as error:
         print(f"python -m benchmarks: {error}", file=sys.stderr)
         return 2
+    except BrokenExecutor:
+        print(
+            "python -m benchmarks: a worker process was killed, for want of memory perhaps. What has finished is "
+            "recorded; the same command continues, with fewer --jobs if need be.",
+            file=sys.stderr,
+        )
+        return 1
     except KeyboardInterrupt:
         print("Interrupted. What has finished is recorded; the same command continues.", file=sys.stderr)
         return 130

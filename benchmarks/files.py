@@ -7,7 +7,7 @@ from pathlib import Path
 
 def write_atomically(path: Path, content: str | bytes) -> None:
     """Write a file, text in UTF-8, so that no reader, and no crash, ever sees a part of it."""
-    data = content.encode() if isinstance(content, str) else bytes(content)
+    data = content.encode() if isinstance(content, str) else memoryview(content)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:

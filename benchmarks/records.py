@@ -1,7 +1,7 @@
 """One JSON record per run, under a hash of the run's configuration.
 
-A record is written once, whole, when its run has ended: well, diverged or crashed. What has a record is not run
-again, so that an interrupted sweep continues where it stopped.
+A record is written once, whole, when its run has ended: well, diverged or crashed. A sweep continues where it stopped:
+what finished or diverged is not run again, and what crashed, which can have had a passing cause, is.
 """
 
 import dataclasses
@@ -46,7 +46,8 @@ def read(folder: Path, run: Any) -> dict[str, Any] | None:
     place = path(folder, run)
     try:
         record = json.loads(place.read_text(encoding="utf-8"))
-        if record["config"] == dataclasses.asdict(run) and record["status"] in (FINISHED, DIVERGED, CRASHED):
+        content = {FINISHED: "result", DIVERGED: "result", CRASHED: "error"}[record["status"]]
+        if record["config"] == dataclasses.asdict(run) and record[content] and record["environment"]:
             return record
         problem = "it is not the record of this run"
     except FileNotFoundError:
@@ -73,6 +74,18 @@ def environment() -> dict[str, Any]:
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, {_processor()}",
         "commit": _commit(),
     }
+
+
+def environments(folder: Path, runs: list[Any]) -> str:
+    """The machines and versions that the runs' records name, each once, in words."""
+    found = [record["environment"] for run in runs if (record := read(folder, run)) is not None]
+    return "; ".join(dict.fromkeys(map(in_words, found)))
+
+
+def in_words(environment: dict[str, Any]) -> str:
+    """Machine and versions of an environment."""
+    versions = ", ".join(f"{package} {version}" for package, version in environment["versions"].items())
+    return f"{environment['machine']}; Python {environment['python']}, {versions}"
 
 
 def _processor() -> str:

@@ -95,10 +95,9 @@ def scatter_png(rows: Rows, paper: Paper, columns: Sequence[str]) -> bytes:
                 markersize=6, capsize=2, linestyle="none", label=row["regularizer"],
             )  # fmt: skip
         finite = [value for value in xs + ys if math.isfinite(value)]
-        if column in ("amplitude", "covariance"):
+        if column in ("amplitude", "covariance") and min(finite) > 0:
             axis.set_xscale("log")
             axis.set_yscale("log")
-            finite = [value for value in finite if value > 0]
         axis.axline((min(finite), min(finite)), (max(finite), max(finite)), color="0.6", linewidth=1, zorder=0)
         axis.set_title(column.replace("_", " ") + (" (%)" if column == "error" else ""))
         axis.set_xlabel("paper")

@@ -23,7 +23,7 @@ Train = Callable[[Any], dict[str, Any]]
 def sweep(
     runs: Sequence[Any], train: Train, folder: Path, *, jobs: int = -1, title: str = "runs", quiet: bool = False
 ) -> list[dict[str, Any]]:
-    """Run what has no record yet; the records of all runs, in order.
+    """Run what has no record of an outcome yet; the records of all runs, in order.
 
     Args:
         runs: Frozen dataclasses, the configurations.
@@ -33,7 +33,7 @@ def sweep(
         title: Of the progress bar.
         quiet: No progress bar.
     """
-    missing = [run for run in dict.fromkeys(runs) if records.read(folder, run) is None]
+    missing = [run for run in dict.fromkeys(runs) if not _has_outcome(records.read(folder, run))]
     if missing:
         workers = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered", batch_size=1)
         with (
@@ -45,10 +45,15 @@ def sweep(
             warnings.filterwarnings("ignore", "A worker stopped while some jobs were given")
             for record in workers(joblib.delayed(execute)(train, run, folder) for run in missing):
                 if record["status"] != records.FINISHED:
-                    bar.write(f"{record['status']}: {record['config']}")
+                    cause = record.get("error", "").strip().splitlines()[-1:]
+                    bar.write(f"{record['status']}: {record['config']} {' '.join(cause)}")
                 bar.update()
     found = [records.read(folder, run) for run in runs]
     return [record for record in found if record is not None]
+
+
+def _has_outcome(record: dict[str, Any] | None) -> bool:
+    return record is not None and record["status"] != records.CRASHED
 
 
 def execute(train: Train, run: Any, folder: Path) -> dict[str, Any]:

@@ -21,7 +21,6 @@ _IDENTITIES = (
     keras.layers.SpatialDropout1D,
     keras.layers.SpatialDropout2D,
     keras.layers.SpatialDropout3D,
-    RepresentationRegularization,
 )
 _RESHAPES = (keras.layers.Flatten, keras.layers.Permute, keras.layers.RepeatVector, keras.layers.Reshape)
 
@@ -33,9 +32,10 @@ def is_linear(layer: Any) -> bool:
 
 def is_identity(layer: Any) -> bool:
     """Whether the layer passes its input on unchanged at inference."""
-    if isinstance(layer, keras.layers.Activation):
+    if type(layer) is keras.layers.Activation:
         return is_linear(layer)
-    return isinstance(layer, _IDENTITIES)
+    # A subclass of Keras's may do something else.
+    return type(layer) in _IDENTITIES or isinstance(layer, RepresentationRegularization)
 
 
 def is_hidden(layer: Any) -> bool:
@@ -86,6 +86,7 @@ class Graph:
         self._calls: dict[str, int] = {}
         self._inputs: dict[str, list[str]] = {}
         self._outputs: set[str] = set()
+        self._training: set[str] = set()
         if isinstance(model, keras.Sequential) and type(model).call is keras.Sequential.call:
             self._read_sequence(model)
             return
@@ -120,12 +121,23 @@ class Graph:
             nodes = operation["inbound_nodes"]
             self._calls[operation["name"]] = max(len(nodes), 1)
             self._inputs[operation["name"]] = _tensor_sources(nodes)
+            if any(node.get("kwargs", {}).get("training") for node in nodes):
+                self._training.add(operation["name"])
         self._outputs = set(_history_names(config["output_layers"]))
 
     def used_once(self, operation: Any) -> bool:
-        """Whether the operation is called in a single place, models and wrappers within the model included."""
-        others = [other for other in self._operations.values() if other is not operation]
-        return self._calls[operation.name] == 1 and not any(_contains(other, operation) for other in others)
+        """Whether the operation is called in a single place, and no other one has a variable of it."""
+        own = {id(variable) for variable in getattr(operation, "variables", [])}
+        return self._calls[operation.name] == 1 and not any(
+            id(variable) in own
+            for other in self._operations.values()
+            if other is not operation
+            for variable in getattr(other, "variables", [])
+        )
+
+    def always_training(self, operation: Any) -> bool:
+        """Whether the operation is called with `training=True`, so that it acts at inference as in training."""
+        return operation.name in self._training
 
     def consumers(self, operation: Any) -> list[Any]:
         """The operations that take the output."""
@@ -159,12 +171,6 @@ def of(model: keras.Model) -> Graph | None:
         return Graph(model)
     except ValueError:
         return None
-
-
-def _contains(outer: Any, layer: Any) -> bool:
-    """Whether a model or wrapper has the layer within."""
-    inner = [*getattr(outer, "layers", []), *([outer.layer] if isinstance(outer, keras.layers.Wrapper) else [])]
-    return any(part is layer or _contains(part, layer) for part in inner)
 
 
 def _tensor_sources(node: Any) -> list[str]:

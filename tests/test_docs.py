@@ -39,6 +39,11 @@ def test_ion_names_are_in_the_reference():
         assert f"::: keras_repreg.ion.{name}\n" in text
 
 
+def test_no_page_has_a_gap_left_to_fill():
+    for page in PAGES:
+        assert not re.search(r"@[A-Z]+@", page.read_text()), page.name
+
+
 def test_links_between_pages_lead_somewhere():
     for page in PAGES:
         for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):

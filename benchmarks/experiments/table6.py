@@ -42,11 +42,7 @@ class Settings:
 
 def measure_table(settings: Settings, weights: dict[str, float], folder: Path) -> list[dict[str, Any]]:
     """Train and measure; one row a regularizer, with means and standard deviations over the trials."""
-    runs = [
-        replace(settings.run, regularizer=name, weight=weights.get(name, 0.0), seed=seed)
-        for name in REGULARIZERS
-        for seed in range(1, settings.trials + 1)
-    ]
+    runs = runs_of(settings, weights)
     found = sweep(runs, train, folder, jobs=settings.jobs, title="Table 6", quiet=settings.quiet)
     rows = []
     for name in REGULARIZERS:
@@ -57,3 +53,12 @@ def measure_table(settings: Settings, weights: dict[str, float], folder: Path) -
             row[f"{column}_mean"], row[f"{column}_std"] = mean_and_std([result[column] for result in finished])
         rows.append(row)
     return rows
+
+
+def runs_of(settings: Settings, weights: dict[str, float]) -> list[MnistRun]:
+    """The runs that the table is made of."""
+    return [
+        replace(settings.run, regularizer=name, weight=weights.get(name, 0.0), seed=seed)
+        for name in REGULARIZERS
+        for seed in range(1, settings.trials + 1)
+    ]

@@ -2,6 +2,7 @@
 
 import contextlib
 import inspect
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -89,6 +90,25 @@ def _slices(data: Any, batch_size: int) -> Iterator[Any]:
     for start in range(0, lengths.pop(), batch_size):
         part = slice(start, start + batch_size)
         yield keras.tree.map_structure(lambda a, s=part: None if a is None else a[s], (x, y))
+
+
+def peek(data: Any, batch_size: int) -> tuple[Any, Any]:
+    """The inputs of the first batch, and the data with that batch still to come: what can be read once is read once.
+
+    Raises:
+        ValueError: if there is no batch.
+    """
+    is_arrays = isinstance(data, (tuple, list, dict, keras.utils.PyDataset)) or hasattr(data, "shape")
+    if not is_arrays and hasattr(data, "__iter__"):
+        iterator = iter(data)
+        first = list(itertools.islice(iterator, 1))
+        data = itertools.chain(first, iterator)
+        source: Any = iter(first)
+    else:
+        source = data
+    for x, _ in batches(source, batch_size):
+        return x, data
+    raise ValueError("Expected at least one batch of data. Received: none")
 
 
 def as_tensors(x: Any) -> Any:

@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from keras_repreg.arrays import to_float64
 from keras_repreg.characteristics import accumulate
+from keras_repreg.characteristics.capture import peek
 from keras_repreg.characteristics.remembered import recall
 from keras_repreg.ion.site import Site, find_site
-from keras_repreg.ion.surgery import as_array, check_shift, rewrite, transform
+from keras_repreg.ion.surgery import PROBES, as_array, check_shift, rewrite
 
 Array = NDArray[np.float64]
 
@@ -64,8 +65,8 @@ def whiten(
     site = _linear_site(model, layer)
     check_shift(site)
     _check_null_space(null_space)
-    mean, covariance = _moments(model, site, data)
-    return transform(model, layer, whitening_matrix(covariance, null_space), mean, data=_once_more(data), copy=copy)
+    mean, covariance, probe = _moments(model, site, data)
+    return rewrite(model, site, whitening_matrix(covariance, null_space), mean, probe=probe, copy=copy)
 
 
 def decorrelate(model: keras.Model, layer: Any, data: Any = None, *, copy: bool = False) -> keras.Model:
@@ -93,9 +94,10 @@ def decorrelate(model: keras.Model, layer: Any, data: Any = None, *, copy: bool 
         >>> round(keras_repreg.measure(model, x, "z")["z"]["correlation"], 3)
         0.0
     """
-    _, covariance = _moments(model, _linear_site(model, layer), data)
+    site = _linear_site(model, layer)
+    mean, covariance, probe = _moments(model, site, data)
     directions = np.linalg.eigh(covariance)[1][:, ::-1]
-    return transform(model, layer, directions.T, data=_once_more(data), copy=copy)
+    return rewrite(model, site, directions.T, np.zeros_like(mean), probe=probe, copy=copy)
 
 
 def with_covariance(
@@ -141,7 +143,7 @@ def with_covariance(
     wanted, wanted_directions = np.linalg.eigh(target)
     if wanted[0] < -1e-9 * max(wanted[-1], 0) or wanted[-1] <= 0:
         raise ValueError(f"Expected `target` to be positive semi-definite. Received: eigenvalues {wanted}")
-    _, covariance = _moments(model, site, data)
+    mean, covariance, probe = _moments(model, site, data)
     present, directions = _eigenvalues(covariance)
     ranks = [int((values > null_space * values[-1]).sum()) for values in (present, wanted)]
     if ranks[0] != ranks[1]:
@@ -151,7 +153,7 @@ def with_covariance(
     factors = np.ones(units)
     factors[within] = np.sqrt(wanted[within] / present[within])
     q = (wanted_directions * factors) @ directions.T
-    return transform(model, layer, q, data=_once_more(data), copy=copy)
+    return rewrite(model, site, q, np.zeros_like(mean), probe=probe, copy=copy)
 
 
 def align_dead_units(
@@ -189,7 +191,7 @@ def align_dead_units(
     site = _linear_site(model, layer)
     check_shift(site)
     _check_null_space(null_space)
-    mean, covariance = _moments(model, site, data)
+    mean, covariance, probe = _moments(model, site, data)
     variances, directions = _eigenvalues(covariance)
     dead = (variances <= null_space * variances[-1])[::-1]
     if not dead.any():
@@ -199,7 +201,7 @@ def align_dead_units(
         )
     q = directions[:, ::-1].T
     # What is left in the null space is rounding noise around its mean: it is set to the mean, which m makes zero.
-    return rewrite(model, site, q, mean, silent=dead, data=_once_more(data), copy=copy)
+    return rewrite(model, site, q, mean, silent=dead, probe=probe, copy=copy)
 
 
 def whitening_matrix(covariance: Array, null_space: float = NULL_SPACE) -> Array:
@@ -240,20 +242,18 @@ def _check_null_space(null_space: float) -> None:
         raise ValueError(f"Expected `null_space` to be between 0 and 1. Received: null_space={null_space!r}")
 
 
-def _once_more(data: Any) -> Any:
-    """The data, for a second reading; None if there is none or it can be read only once."""
-    return None if hasattr(data, "__next__") else data
-
-
-def _moments(model: keras.Model, site: Site, data: Any) -> tuple[Array, Array]:
-    """Mean and covariance of the layer's output."""
+def _moments(model: keras.Model, site: Site, data: Any) -> tuple[Array, Array, Any]:
+    """Mean and covariance of the layer's output, and the first inputs of the data, if there is data."""
     layer = site.layer
     if data is not None:
-        measured = accumulate(model, data, layer)[layer.name].moments
-        return measured.mean, measured.covariance
+        probe, data = peek(data, PROBES)
+        measured = accumulate(model, data, layer)[layer.name]
+        if not measured.finite:
+            raise ValueError(f"Expected finite activations. Received: NaN or infinite values of layer '{layer.name}'")
+        return measured.moments.mean, measured.moments.covariance, probe
     remembered = recall(model, layer)
     if remembered is not None:
-        return remembered.mean, remembered.covariance
+        return remembered.mean, remembered.covariance, None
     warnings.warn(
         f"No data for layer '{layer.name}', so its inputs are assumed to be uncorrelated with mean 0 and variance 1; "
         "pass `data` for a covariance that is measured.",
@@ -262,4 +262,4 @@ def _moments(model: keras.Model, site: Site, data: Any) -> tuple[Array, Array]:
     kernel = to_float64(layer.kernel)
     kernel = kernel.reshape(-1, kernel.shape[-1])
     bias = to_float64(layer.bias) if layer.use_bias else np.zeros(kernel.shape[-1])
-    return bias, kernel.T @ kernel
+    return bias, kernel.T @ kernel, None

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from keras_repreg.characteristics import measure
 from keras_repreg.ion.site import find_site
-from keras_repreg.ion.surgery import as_array, check_shift, copied, rewrite
+from keras_repreg.ion.surgery import as_array, check_shift, rewrite
 from keras_repreg.labels import label_aware
 
 Array = NDArray[np.float64]
@@ -90,9 +90,15 @@ def comparable(
     shift = np.zeros(units) if m is None else as_array(m, (units,), "m")
     if shift.any():
         check_shift(site)
-    model = rewrite(model, site, q, shift, copy=copy)
+    if isinstance(epochs, bool) or not isinstance(epochs, int) or epochs < 0:
+        raise ValueError(f"Expected `epochs` to be an integer >= 0. Received: epochs={epochs!r}")
+    # All is done to a copy, so that whatever fails leaves the model as it is.
+    other = rewrite(model, site, q, shift, copy=True)
     if epochs:
-        _fine_tune(model, model.get_layer(site.consumer.name), data, loss, epochs, learning_rate, batch_size)
+        _fine_tune(other, other.get_layer(site.consumer.name), data, loss, epochs, learning_rate, batch_size)
+    if copy:
+        return other
+    model.set_weights(other.get_weights())
     return model
 
 
@@ -131,6 +137,8 @@ def search_comparable(
     """
     if number < 1:
         raise ValueError(f"Expected `number` to be at least 1. Received: number={number!r}")
+    if hasattr(data, "__next__"):
+        raise ValueError(f"Expected `data` that can be read {number} times. Received: {data!r}")
     rng = np.random.default_rng(seed)
     limit = _error(model, validation_data) + margin
     candidates: list[Candidate] = []
@@ -138,7 +146,7 @@ def search_comparable(
     name = find_site(model, layer).layer.name
     for _ in range(number):
         q = np.asarray(draw(rng), dtype=np.float64)
-        other = comparable(copied(model), name, q, data, loss=loss, **fine_tuning)
+        other = comparable(model, name, q, data, loss=loss, copy=True, **fine_tuning)
         found = Candidate(q, _error(other, validation_data), measure(other, validation_data, name)[name]["correlation"])
         if not candidates or _rank(found, limit) > max(_rank(candidate, limit) for candidate in candidates):
             best = other
@@ -162,14 +170,25 @@ def _fine_tune(
     model: keras.Model, consumer: Any, data: Any, loss: Any, epochs: int, learning_rate: float, batch_size: int
 ) -> None:
     """Train one layer; a model of its own around the same layers keeps how the user's is compiled."""
-    trainable = {layer: layer.trainable for layer in model.layers}
+    around = label_aware(keras.Model(model.inputs, model.outputs))
+    flags = [(layer, layer.trainable) for layer in _with_inner(model.layers)]
     try:
         for layer in model.layers:
             layer.trainable = layer is consumer
-        around = label_aware(keras.Model(model.inputs, model.outputs))
         around.compile(keras.optimizers.Adam(learning_rate), loss)
-        x, y, _ = keras.utils.unpack_x_y_sample_weight(data) if isinstance(data, tuple) else (data, None, None)
-        around.fit(x, y, batch_size=batch_size if y is not None else None, epochs=epochs, verbose=0)
+        x, y, weight = keras.utils.unpack_x_y_sample_weight(data) if isinstance(data, tuple) else (data, None, None)
+        batches = {} if y is None else {"batch_size": batch_size}
+        around.fit(x, y, sample_weight=weight, epochs=epochs, verbose=0, **batches)
     finally:
-        for layer, was in trainable.items():
-            layer.trainable = was
+        # A layer hands its flag on to those within it, which therefore come last.
+        for layer, flag in flags:
+            layer.trainable = flag
+
+
+def _with_inner(layers: list[Any]) -> list[Any]:
+    """Layers, and after each those within it."""
+    found = []
+    for layer in layers:
+        inner = [*getattr(layer, "layers", []), *([layer.layer] if isinstance(layer, keras.layers.Wrapper) else [])]
+        found += [layer, *_with_inner(inner)]
+    return found

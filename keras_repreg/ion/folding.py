@@ -8,7 +8,7 @@ from keras import layers
 
 from keras_repreg import graph
 from keras_repreg.arrays import to_float64
-from keras_repreg.ion.site import batch_norm_map
+from keras_repreg.ion.site import batch_norm_map, check_affine, own_layer
 from keras_repreg.ion.surgery import copied
 
 
@@ -40,18 +40,18 @@ def fold_batch_norm(model: keras.Model, layer: Any, *, copy: bool = False) -> ke
         >>> model = keras_repreg.ion.fold_batch_norm(model, "bn")
         >>> model = keras_repreg.ion.orthogonal(model, "z", seed=0)
     """
-    norm = graph.find_layer(model, layer)
+    norm = own_layer(model, layer)
     if type(norm) is not layers.BatchNormalization:
         raise ValueError(f"Expected a BatchNormalization. Received: '{norm.name}' of type {type(norm).__name__}")
     if norm.axis not in (-1, len(norm.input.shape) - 1):
         raise ValueError(f"Expected a BatchNormalization over the last axis. Received: axis={norm.axis}")
     links = graph.Graph(model)
     before = links.producer(norm)
-    if type(before) not in (layers.Dense, layers.Conv1D, layers.Conv2D, layers.Conv3D) or not graph.is_linear(before):
-        raise ValueError(
-            f"Expected a linear Dense or convolutional layer before '{norm.name}'. "
-            f"Received: {before.name!r} of type {type(before).__name__}"
-        )
+    check_affine(before, f"what comes before '{norm.name}'")
+    if not graph.is_linear(before):
+        raise ValueError(f"Expected a linear layer before '{norm.name}'. Received: '{before.name}' with an activation")
+    if links.always_training(norm):
+        raise ValueError(f"Expected a layer that is not called with training=True. Received: '{norm.name}'")
     if not before.use_bias:
         raise ValueError(f"Expected a layer with a bias. Received: '{before.name}' with use_bias=False")
     alone = len(links.consumers(before)) == 1 and not links.is_output(before)

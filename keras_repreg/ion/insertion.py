@@ -6,6 +6,7 @@ from typing import Any
 import keras
 
 from keras_repreg import graph
+from keras_repreg.ion.site import own_layer
 
 
 def insert_linear(model: keras.Model, layer: Any, name: str | None = None) -> keras.Model:
@@ -42,10 +43,11 @@ def insert_linear(model: keras.Model, layer: Any, name: str | None = None) -> ke
         Section 3.2 of Choi, Lee, Shin and Rhee (2018), "On the statistical and information-theoretic characteristics
         of deep network representations".
     """
-    layer = graph.find_layer(model, layer)
-    links = graph.Graph(model)
-    if layer.name not in {other.name for other in model.layers} or not links.used_once(layer):
-        raise ValueError(f"Expected a layer of the model itself that is used once. Received: '{layer.name}'")
+    layer = own_layer(model, layer)
+    if not (model.built and layer.built):
+        raise ValueError(f"Expected a built model: call it once on data. Received: '{model.name}' without weights")
+    if not graph.Graph(model).used_once(layer):
+        raise ValueError(f"Expected a layer that is used once. Received: shared layer '{layer.name}'")
     name = f"{layer.name}_linear" if name is None else name
     names = [other.name for other in model.layers]
     if name in names:
@@ -62,9 +64,10 @@ def insert_linear(model: keras.Model, layer: Any, name: str | None = None) -> ke
     if isinstance(model, keras.Sequential):
         config["layers"].insert(position, serialized)
     else:
-        node = _node_from(config["layers"], layer.name)
-        for key in ("layers", "output_layers"):
-            config[key] = _redirected(config[key], layer.name, name)
+        node = _node_from([entry["inbound_nodes"] for entry in config["layers"]], layer.name)
+        for entry in config["layers"]:
+            entry["inbound_nodes"] = _redirected(entry["inbound_nodes"], layer.name, name)
+        config["output_layers"] = _redirected(config["output_layers"], layer.name, name)
         config["layers"].insert(position, {**serialized, "name": name, "inbound_nodes": [node]})
     longer = type(model).from_config(config)
     for other in longer.layers:
@@ -73,9 +76,9 @@ def insert_linear(model: keras.Model, layer: Any, name: str | None = None) -> ke
     return longer
 
 
-def _node_from(entries: list[dict[str, Any]], source: str) -> dict[str, Any]:
+def _node_from(nodes: list[Any], source: str) -> dict[str, Any]:
     """A serialized call with the output of `source` as its only argument."""
-    tensor = _find_tensor(entries, source)
+    tensor = _find_tensor(nodes, source)
     if tensor is None:
         raise ValueError(f"Expected a hidden layer, whose output another layer takes. Received: '{source}'")
     return {"args": [tensor], "kwargs": {}}

@@ -33,9 +33,10 @@ def permute(model: keras.Model, layer: Any, order: Any, *, data: Any = None, cop
         >>> model = keras_repreg.ion.permute(model, "z", [2, 0, 1])
     """
     units = find_site(model, layer).layer.kernel.shape[-1]
-    if sorted(np.ravel(order).tolist()) != list(range(units)):
+    numbers = np.ravel(order)
+    if not np.issubdtype(numbers.dtype, np.integer) or sorted(numbers.tolist()) != list(range(units)):
         raise ValueError(f"Expected `order` to be a permutation of 0 to {units - 1}. Received: order={order!r}")
-    q = np.eye(units)[np.ravel(order)]
+    q = np.eye(units)[numbers]
     return transform(model, layer, q, data=data, copy=copy)
 
 

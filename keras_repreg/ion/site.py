@@ -62,13 +62,8 @@ def find_site(model: keras.Model, layer: Any) -> Site:
             commute with the transformation, a layer is used more than once, or the output is used elsewhere or is an
             output of the model.
     """
-    layer = graph.find_layer(model, layer)
-    if not any(candidate is layer for candidate in model.layers):
-        raise ValueError(
-            f"Expected a layer of the model itself; to rewrite a model within '{model.name}', pass that model. "
-            f"Received: layer '{layer.name}'"
-        )
-    _check_affine(layer, "the layer to transform")
+    layer = own_layer(model, layer)
+    check_affine(layer, "the layer to transform")
     if not graph.is_linear(layer) and not is_relu(layer):
         raise ValueError(
             "Expected a linear layer (Theorem 1) or one with ReLU (Theorem 2). "
@@ -82,20 +77,42 @@ def find_site(model: keras.Model, layer: Any) -> Site:
         current = _only_consumer(links, current, layer)
         if type(current) in _AFFINE:
             break
-        if isinstance(current, layers.Flatten):
+        if links.always_training(current):
+            raise ValueError(
+                f"Expected layers that do at inference what they are made for. Received: '{current.name}', which is "
+                "called with training=True"
+            )
+        if getattr(current, "data_format", "channels_last") != "channels_last":
+            raise ValueError(f"Expected units to be the last axis. Received: '{current.name}' with channels_first")
+        if type(current) is layers.Flatten:
             positions = _positions(current)
-        elif is_relu(current) or isinstance(current, _MAXIMA):
+        elif is_relu(current) or type(current) in _MAXIMA:
             nonlinear = nonlinear or f"layer '{current.name}' of type {type(current).__name__}"
-        elif not (graph.is_identity(current) or _is_identity_batch_norm(current) or isinstance(current, _AVERAGES)):
+        elif not (graph.is_identity(current) or _is_identity_batch_norm(current) or type(current) in _AVERAGES):
             hint = "; ion.fold_batch_norm can take it out" if type(current) is layers.BatchNormalization else ""
             raise ValueError(
                 f"Expected a Dense or convolutional layer to take the output of '{layer.name}', with nothing between "
                 "that does not commute with the transformation. "
                 f"Received: '{current.name}' of type {type(current).__name__}{hint}"
             )
-    _check_affine(current, f"what takes the output of '{layer.name}'")
+    check_affine(current, f"what takes the output of '{layer.name}'")
     _check_used_once(links, current)
     return Site(layer, current, positions, nonlinear)
+
+
+def own_layer(model: keras.Model, layer: Any) -> Any:
+    """The layer, from the layer or its name, which must be one of the model's own.
+
+    Raises:
+        TypeError, ValueError: see `graph.find_layer`; ValueError if it belongs to a model within the model.
+    """
+    layer = graph.find_layer(model, layer)
+    if not any(candidate is layer for candidate in model.layers):
+        raise ValueError(
+            f"Expected a layer of the model itself; to rewrite a model within '{model.name}', pass that model. "
+            f"Received: layer '{layer.name}'"
+        )
+    return layer
 
 
 def _only_consumer(links: graph.Graph, operation: Any, layer: Any) -> Any:
@@ -125,10 +142,11 @@ def _check_used_once(links: graph.Graph, operation: Any) -> None:
 
 def is_relu(layer: Any) -> bool:
     """Whether the layer's output is max(x, 0) of what it computes."""
-    if isinstance(layer, layers.ReLU):
+    if type(layer) is layers.ReLU:
         config = layer.get_config()
         return config["max_value"] is None and not config["negative_slope"] and not config["threshold"]
-    return getattr(layer, "activation", None) is keras.activations.relu
+    plain = type(layer) in (*_AFFINE, layers.Activation)
+    return plain and layer.activation is keras.activations.relu
 
 
 def _is_identity_batch_norm(layer: Any) -> bool:
@@ -150,13 +168,11 @@ def batch_norm_map(layer: Any) -> tuple[Any, Any]:
 
 
 def _positions(flatten: Any) -> int:
-    shape = flatten.input.shape[1:]
-    if flatten.data_format == "channels_first" and len(shape) > 1:
-        raise ValueError(f"Expected channels to be the last axis. Received: '{flatten.name}' with channels_first")
-    return math.prod(shape[:-1])
+    return math.prod(flatten.input.shape[1:-1])
 
 
-def _check_affine(layer: Any, role: str) -> None:
+def check_affine(layer: Any, role: str) -> None:
+    """That it is a built Dense or convolutional layer with plain weights and channels last, or a ValueError."""
     # A subclass may compute something else from the same weights.
     if type(layer) not in _AFFINE:
         raise ValueError(

@@ -20,14 +20,14 @@ from keras import ops
 from numpy.typing import NDArray
 
 from keras_repreg.arrays import to_float64
-from keras_repreg.characteristics.capture import as_tensors, batches
+from keras_repreg.characteristics.capture import as_tensors, peek
 from keras_repreg.ion.site import Site, find_site
 
 Array = NDArray[np.float64]
 
 # The largest change of an output, relative to its size, that still counts as identical.
 LARGEST_DIFFERENCE = 0.01
-_PROBES = 256
+PROBES = 256
 _TINY = np.finfo(np.float64).tiny
 
 
@@ -115,7 +115,8 @@ def transform(
         )
     if shift.any():
         check_shift(site)
-    return rewrite(model, site, q, shift, data=data, copy=copy)
+    probe = None if data is None else peek(data, PROBES)[0]
+    return rewrite(model, site, q, shift, probe=probe, copy=copy)
 
 
 def check_shift(site: Site) -> None:
@@ -144,7 +145,7 @@ def rewrite(
     shift: Array,
     *,
     silent: NDArray[np.bool_] | None = None,
-    data: Any = None,
+    probe: Any = None,
     copy: bool = False,
 ) -> keras.Model:
     """Write the weights of the theorem, after a trial of their rounding.
@@ -155,7 +156,7 @@ def rewrite(
         q: Q, of the right shape.
         shift: m, of the right shape.
         silent: New units to set to zero, which then must not vary on the data.
-        data: As in `transform`.
+        probe: Inputs of the model, on which its outputs are compared before and after.
         copy: As in `transform`.
     """
     if copy:
@@ -190,7 +191,14 @@ def rewrite(
         (site.layer, new_kernel * heard, new_bias * heard),
         (site.consumer, new_taps.reshape(next_kernel.shape), new_next_bias),
     ]
-    _assign(written, lambda: None if data is None else first_output(model, data))
+    for affine, new_weights, _ in written:
+        with np.errstate(over="ignore"):
+            if not np.isfinite(to_float64(ops.cast(new_weights.astype(np.float32), affine.compute_dtype))).all():
+                raise ValueError(
+                    f"Expected weights within the range of {affine.compute_dtype}, in which layer '{affine.name}' "
+                    f"computes. Received: a `q` with entries up to {np.abs(q).max():.3g}"
+                )
+    _assign(written, lambda: None if probe is None else outputs_on(model, probe))
     done = Rewrite(site.layer.name, site.consumer.name, q, shift, condition, difference)
     _rewrites.setdefault(model, []).append(done)
     return model
@@ -202,29 +210,30 @@ def _assign(written: list[tuple[Any, Array, Array]], output: Callable[[], Array 
     pairs += [(layer.bias, bias) for layer, _, bias in written if layer.use_bias]
     old = [ops.convert_to_numpy(variable) for variable, _ in pairs]
     expected = output()
-    for variable, value in pairs:
-        variable.assign(value)
-    found = output()
-    if expected is None or found is None:
-        return
-    change = largest_change(expected, found)
-    if not change <= LARGEST_DIFFERENCE:
+    try:
+        for variable, value in pairs:
+            variable.assign(value)
+        found = output()
+        change = 0.0 if expected is None or found is None else largest_change(expected, found)
+        if not change <= LARGEST_DIFFERENCE:
+            raise RuntimeError(f"The output changed by a share of {change:.2g}; the weights are as they were.")
+    except BaseException:
         for (variable, _), value in zip(pairs, old, strict=True):
             variable.assign(value)
-        raise RuntimeError(f"The output changed by a share of {change:.2g}; the weights are as they were.")
+        raise
 
 
-def first_output(model: keras.Model, data: Any) -> Array:
-    """All outputs of the model for the first batch of data, one after the other."""
-    x, _ = next(batches(data, _PROBES))
+def outputs_on(model: keras.Model, x: Any) -> Array:
+    """All outputs of the model for these inputs, one after the other."""
     outputs = keras.tree.flatten(model(as_tensors(x), training=False))
     return np.concatenate([np.ravel(to_float64(output)) for output in outputs])
 
 
 def largest_change(expected: Array, found: Array) -> float:
-    """The largest absolute difference, relative to the largest expected magnitude."""
+    """The largest absolute difference, relative to the largest expected magnitude; infinite if one is not a number."""
     with np.errstate(invalid="ignore", over="ignore"):
-        return float(np.abs(found - expected).max(initial=0) / max(np.abs(expected).max(initial=0), _TINY))
+        change = np.abs(found - expected).max(initial=0) / max(np.abs(expected).max(initial=0), _TINY)
+    return float("inf") if np.isnan(change) else float(change)
 
 
 def copied(model: keras.Model) -> keras.Model:
@@ -274,7 +283,7 @@ def _rounded(variable: Any, value: Array) -> Array:
 
 def _difference(before: tuple[Array, ...], after: tuple[Array, ...]) -> float:
     """Largest relative change of what two layers compute from random inputs; NaN or infinite if it overflows."""
-    x = np.random.default_rng(0).standard_normal((_PROBES, before[0].shape[0]))
+    x = np.random.default_rng(0).standard_normal((PROBES, before[0].shape[0]))
 
     def compose(weights: tuple[Array, ...]) -> Array:
         kernel, bias, next_kernel, next_bias = weights

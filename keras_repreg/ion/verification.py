@@ -19,7 +19,8 @@ def verify(model: keras.Model, other: keras.Model, data: Any, *, batch_size: int
         batch_size: Samples per forward pass, where the data is not batched already.
 
     Returns:
-        A number near the precision of the weights if one is an identical output network of the other.
+        A number near the precision of the weights if one is an identical output network of the other; infinite if
+        an output is NaN.
 
     Raises:
         ValueError: if the outputs differ in shape, or there is no data.

@@ -57,7 +57,8 @@ def test_crashed_and_diverged_runs_are_outcomes(tmp_path):
         found = sweep(runs, train, tmp_path, jobs=1, quiet=True)
         assert [record["status"] for record in found] == ["diverged", "crashed", "finished"]
         assert "RuntimeError: unlucky" in found[1]["error"]
-    assert calls(tmp_path, 13) == 1
+    assert calls(tmp_path, 7) == 1
+    assert calls(tmp_path, 13) == 2  # the cause may have passed
 
 
 @pytest.mark.parametrize("damage", ["", "{", "[]", '{"status": "finished"}', '{"config": {}, "status": "finished"}'])

@@ -104,11 +104,21 @@ def test_kept_weights_cover_every_regularizer_that_has_one():
 
 def test_failed_runs_show_as_such(capsys, monkeypatch, tmp_path):
     monkeypatch.setattr(table6, "train", invented)
-    monkeypatch.setattr(weights, "kept_weights", lambda: dict.fromkeys(REGULARIZERS, 0.1))
+    monkeypatch.setattr(weights, "kept_weights", lambda: dict.fromkeys(WITH_WEIGHT, 0.1))
     assert main(["table6", "--quiet", "--jobs", "1", "--out", str(tmp_path)]) == 1
     captured = capsys.readouterr()
-    assert "12 run(s) did not finish" in captured.err
+    assert "9 run(s) did not finish" in captured.err  # the three without a weight did
     assert "–" in captured.out
+    monkeypatch.setattr(table6, "train", None)
+    assert main(["table6", "--quiet", "--jobs", "1", "--epochs", "3", "--out", str(tmp_path)]) == 1
+    assert "No run finished" in capsys.readouterr().err
+
+
+def test_a_folder_that_cannot_be_written_to_is_found_out_first(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    for command in ("table6", "speed"):
+        assert main([command, "--smoke", "--out", str(tmp_path / "file")]) == 2
+        assert capsys.readouterr().err.count("\n") == 1
 
 
 @pytest.mark.parametrize(

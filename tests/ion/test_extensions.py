@@ -99,6 +99,26 @@ def test_comparable_search_takes_the_highest_correlation_within_the_margin():
         ion.search_comparable(model, "z", draw, (X, Y), (X, Y), **{**arguments, "number": 0})
 
 
+def test_what_fails_or_is_frozen_is_as_it_was():
+    inner = keras.Sequential([keras.Input((5,)), layers.Dense(5, name="frozen"), layers.Dense(5)])
+    inner.layers[0].trainable = False
+    model = keras.Sequential([keras.Input((5,)), inner, *relu().layers])
+    before = model.get_weights()
+    with pytest.raises(ValueError, match="epochs=-1"):
+        ion.comparable(model, "z", np.eye(6) * 2, (X, Y), loss=LOSS, epochs=-1)
+    with pytest.raises(ValueError):  # noqa: PT011 - Keras's own, about the lengths
+        ion.comparable(model, "z", np.eye(6) * 2, (X, Y[:7]), loss=LOSS)
+    for a, b in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    count = len(model.trainable_variables)
+    ion.comparable(model, "z", np.eye(6) + 1.0, (X, Y), loss=LOSS)
+    assert len(model.trainable_variables) == count
+    assert not inner.layers[0].trainable
+    np.testing.assert_array_equal(before[0], model.get_weights()[0])
+    with pytest.raises(ValueError, match="read 100 times"):
+        ion.search_comparable(model, "z", lambda rng: np.eye(6), iter([(X, Y)]), (X, Y), loss=LOSS)
+
+
 def test_comparable_is_for_relu():
     with pytest.raises(ValueError, match="transform"):
         ion.comparable(build(), "z", np.eye(6), (X, Y), loss=LOSS)

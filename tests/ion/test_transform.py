@@ -172,6 +172,36 @@ class Unserializable(layers.Layer):
         return self.function(x)
 
 
+class Squares(layers.Identity):
+    def call(self, x):
+        return x**2
+
+
+class Tied(layers.Layer):
+    def __init__(self, layer):
+        super().__init__()
+        self.tied = layer
+
+    def call(self, x):
+        return ops.matmul(x, self.tied.kernel[:3])
+
+
+def tied_weights():
+    z = layers.Dense(6, name="z")
+    return keras.Sequential([keras.Input((5,)), z, layers.Dense(3), Tied(z)])
+
+
+def always_dropping():
+    start = keras.Input((5,))
+    z = layers.Dropout(0.5, name="drop")(layers.Dense(6, name="z")(start), training=True)
+    return keras.Model(start, layers.Dense(3)(z))
+
+
+def channels_first():
+    pool = layers.GlobalAveragePooling1D(data_format="channels_first", name="pool")
+    return keras.Sequential([keras.Input((6, 5)), layers.Dense(6, name="z"), pool, layers.Dense(3)])
+
+
 def without_configuration():
     start = keras.Input((5,))
     return keras.Model(start, layers.Dense(3)(layers.Dense(6, name="z")(Unserializable(ops.tanh)(start))))
@@ -201,6 +231,10 @@ REFUSED = {
     "own call of a graph": (OwnGraphCall, "z", "OwnGraphCall"),
     "shared with a nested model": (shared_with_a_nested_model, "z", "shared layer 'z'"),
     "within a nested model": (within_a_nested_model, "z", "pass that model"),
+    "subclass of an identity": (lambda: build(between=[Squares(name="squares")]), "z", "type Squares"),
+    "tied weights": (tied_weights, "z", "shared layer 'z'"),
+    "called with training=True": (always_dropping, "z", "training=True"),
+    "channels first": (channels_first, "z", "channels_first"),
     "without configuration": (without_configuration, "z", "configuration"),
     "no such layer": (lambda: build(), "nowhere", "'nowhere'"),
 }  # fmt: skip
@@ -281,6 +315,15 @@ def test_a_model_whose_output_changes_after_all_is_restored(monkeypatch):
     for a, b in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
     assert ion.rewrites(model) == []
+
+
+def test_what_half_precision_cannot_hold_is_refused():
+    model = build(dtype="mixed_float16")
+    before = model.get_weights()
+    with pytest.raises(ValueError, match="range of float16"):
+        ion.transform(model, "z", np.eye(6) * 1e7)
+    for a, b in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 @pytest.mark.parametrize("dtype", ["mixed_float16", "mixed_bfloat16", "float64"])

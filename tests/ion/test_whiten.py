@@ -86,6 +86,42 @@ def test_without_data_isotropic_inputs_are_assumed():
     np.testing.assert_allclose(kernel.T @ kernel, np.eye(4), atol=1e-5)
 
 
+def test_data_in_batches_is_read_once():
+    x = data()
+    for batches in (iter([x[:100], x[100:]]), (part for part in (x[:150], x[150:]))):
+        model = build(units=4)
+        y = output(model, x)
+        ion.whiten(model, "z", batches)
+        np.testing.assert_allclose(output(model, x), y, atol=1e-5)
+        np.testing.assert_allclose(covariance(model, x), np.eye(4), atol=1e-3)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="a tf.data.Dataset")
+def test_a_shuffled_dataset():
+    import tensorflow as tf
+
+    model, x = build(units=4), data()
+    y = output(model, x)
+    ion.whiten(model, "z", tf.data.Dataset.from_tensor_slices(x).shuffle(200).batch(20))
+    np.testing.assert_allclose(output(model, x), y, atol=1e-5)
+
+
+def test_dead_units_that_cost_output_are_refused_however_the_data_comes():
+    for make in (lambda x: x, lambda x: iter([x])):
+        model, x = build(units=6), data()
+        before = model.get_weights()
+        with pytest.raises(RuntimeError, match="weights are as they were"):
+            ion.align_dead_units(model, "z", make(x), null_space=0.5)
+        for a, b in zip(before, model.get_weights(), strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("x", [np.full((10, 5), np.nan, "float32"), np.zeros((0, 5), "float32")], ids=["nan", "empty"])
+def test_data_that_tells_nothing(x):
+    with pytest.raises(ValueError, match="Received"):
+        ion.whiten(build(), "z", x)
+
+
 def test_a_layer_that_does_not_vary():
     model = build()
     with pytest.raises(ValueError, match="varies"):
