@@ -46,7 +46,7 @@ class Classes:
 
     def largest(self, per_sample: Tensor) -> Tensor:
         """Maximum over each sample's class of non-negative values, shape (N,)."""
-        return ops.max(self.same * per_sample[None, :], axis=1, initial=0)
+        return _largest_in_rows(self.same * per_sample[None, :])
 
     def center(self, z: Tensor) -> Tensor:
         """z minus the mean of its class (eq. 11)."""
@@ -77,13 +77,13 @@ class Classes:
 
     def unit_scale(self, z: Tensor) -> Tensor:
         """z with each class divided by its largest magnitude (see `statistics.unit_scale`)."""
-        largest = ops.stop_gradient(self.largest(ops.max(ops.abs(z), axis=1, initial=0)))
+        largest = ops.stop_gradient(self.largest(_largest_in_rows(ops.abs(z))))
         return z / ops.where(largest > statistics.TINY, largest, ops.ones_like(largest))[:, None]
 
     def holder_bound(self, z: Tensor) -> Tensor:
         """||Z^(k)||_1 ||Z^(k)||_inf of each sample's class (eq. 9), shape (N,)."""
         magnitude = statistics.absolute(z)
-        columns = ops.max(self.total(magnitude), axis=1, initial=0)
+        columns = _largest_in_rows(self.total(magnitude))
         return columns * self.largest(ops.sum(magnitude, axis=1))
 
     def squared_spectral_norm(self, z: Tensor, method: str) -> Tensor:
@@ -118,3 +118,11 @@ class Classes:
         eligible = ops.where(mass > threshold, values[None, :], -ops.ones_like(mass))
         chosen = ops.argmax(eligible, axis=1)
         return ops.take_along_axis(vectors, chosen[:, None], axis=1)[:, 0]
+
+
+def _largest_in_rows(x: Tensor) -> Tensor:
+    """The maximum of each row of non-negative values; of no rows, none."""
+    if x.shape[0]:
+        return ops.max(x, axis=1)
+    # Keras has no maximum of an empty tensor, which the batch of a replica can be: a row of zeros is lent to it.
+    return ops.max(ops.pad(x, [[0, 1], [0, 1]]), axis=1)[:-1]

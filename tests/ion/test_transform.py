@@ -144,8 +144,9 @@ class OwnCall(keras.Sequential):
 class OwnGraphCall(keras.Model):
     def __init__(self):
         start = keras.Input((5,))
-        self.z, self.last = layers.Dense(6, name="z"), layers.Dense(3)
-        super().__init__(start, self.last(self.z(start)))
+        z, last = layers.Dense(6, name="z"), layers.Dense(3)
+        super().__init__(start, last(z(start)))
+        self.z, self.last = z, last
 
     def call(self, x):
         return self.last(ops.relu(self.z(x)))
