@@ -53,7 +53,7 @@ def parser() -> argparse.ArgumentParser:
 
 def run_table6(arguments: argparse.Namespace) -> int:
     """Train, print, and write Table 6."""
-    out = arguments.out / "smoke" if arguments.smoke else arguments.out
+    out = _folder(arguments)
     run = MnistRun("Baseline", 0.0, seed=1, epochs=arguments.epochs, dataset=arguments.data)
     if arguments.smoke:
         run = replace(run, epochs=1, samples=2000)
@@ -64,7 +64,6 @@ def run_table6(arguments: argparse.Namespace) -> int:
         quiet=arguments.quiet,
     )
     folder = out / "records"
-    folder.mkdir(parents=True, exist_ok=True)
     # A data set that is not there is one error here, not one in every run.
     load(run.dataset)
     written = []
@@ -116,12 +115,18 @@ def run_table6(arguments: argparse.Namespace) -> int:
 
 def run_speed(arguments: argparse.Namespace) -> int:
     """Time, print, and write the ratios."""
-    out = arguments.out / "smoke" if arguments.smoke else arguments.out
-    out.mkdir(parents=True, exist_ok=True)
+    out = _folder(arguments)
     rows = speed.compare(repeats=2 if arguments.smoke else arguments.repeats, samples=2000 if arguments.smoke else None)
     print(f"\n{speed.as_text(rows)}\n\n{records.in_words(records.environment())}")
     print(f"Written: {_write(out / 'speed.csv', as_csv(rows))}")
     return 0
+
+
+def _folder(arguments: argparse.Namespace) -> Path:
+    """Where results go; made at once, so that a place that cannot be written to costs no training."""
+    out: Path = arguments.out / "smoke" if arguments.smoke else arguments.out
+    out.mkdir(parents=True, exist_ok=True)
+    return out
 
 
 def _write(path: Path, content: str | bytes) -> Path:

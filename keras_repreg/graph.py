@@ -160,7 +160,7 @@ class Graph:
         """The layer that computes what an identity passes on; any other operation is its own source."""
         current = operation
         while is_identity(current) and self._inputs[current.name]:
-            current = self._operations[self._inputs[current.name][0]]
+            current = self.producer(current)
         # An operation that is no layer, or the model's input, cannot be measured by itself.
         return current if isinstance(current, keras.layers.Layer) and is_hidden(current) else operation
 

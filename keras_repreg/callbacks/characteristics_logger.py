@@ -9,6 +9,7 @@ import numpy as np
 from keras_repreg import graph
 from keras_repreg.callbacks.validation import ValidationCallback
 from keras_repreg.characteristics import accumulate, select_layers
+from keras_repreg.characteristics.capture import is_arrays
 from keras_repreg.characteristics.remembered import remember
 from keras_repreg.layers.base import RepresentationRegularization
 
@@ -73,8 +74,7 @@ class CharacteristicsLogger(ValidationCallback):
     def on_validation(self, x: Any, y: Any, batch_size: int | None, steps: int | None) -> dict[str, float]:
         if self._data is not None:
             return self._measure(self._data, self._batch_size, None)
-        is_arrays = isinstance(x, (list, tuple, dict)) or hasattr(x, "shape")
-        return self._measure((x, y) if is_arrays else x, batch_size or self._batch_size, steps)
+        return self._measure((x, y) if is_arrays(x) else x, batch_size or self._batch_size, steps)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         if self._data is not None and not self._measured_epoch and logs is not None:

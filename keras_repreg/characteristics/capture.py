@@ -61,7 +61,7 @@ def batches(data: Any, batch_size: int, steps: int | None = None) -> Iterator[tu
         raise ValueError("Expected `data`: arrays, (inputs, targets) or an iterable of batches. Received: None")
     if isinstance(data, keras.utils.PyDataset):
         iterator: Iterator[Any] = (data[i] for i in range(len(data)))
-    elif isinstance(data, (tuple, list, dict)) or hasattr(data, "shape"):
+    elif is_arrays(data):
         iterator = _slices(data, batch_size)
     elif hasattr(data, "__iter__") and not isinstance(data, (str, bytes)):
         iterator = iter(data)
@@ -76,6 +76,11 @@ def batches(data: Any, batch_size: int, steps: int | None = None) -> Iterator[tu
         # A torch DataLoader hands lists where the others hand tuples.
         x, y, _ = keras.utils.unpack_x_y_sample_weight(tuple(batch) if isinstance(batch, list) else batch)
         yield x, y
+
+
+def is_arrays(data: Any) -> bool:
+    """Whether the data is an array or a structure of arrays, rather than an iterable of batches."""
+    return isinstance(data, (tuple, list, dict)) or hasattr(data, "shape")
 
 
 def _slices(data: Any, batch_size: int) -> Iterator[Any]:
@@ -98,8 +103,7 @@ def peek(data: Any, batch_size: int) -> tuple[Any, Any]:
     Raises:
         ValueError: if there is no batch.
     """
-    is_arrays = isinstance(data, (tuple, list, dict, keras.utils.PyDataset)) or hasattr(data, "shape")
-    if not is_arrays and hasattr(data, "__iter__"):
+    if hasattr(data, "__iter__") and not (is_arrays(data) or isinstance(data, keras.utils.PyDataset)):
         iterator = iter(data)
         first = list(itertools.islice(iterator, 1))
         data = itertools.chain(first, iterator)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from keras_repreg.characteristics import measure
 from keras_repreg.ion.site import find_site
-from keras_repreg.ion.surgery import as_array, check_shift, rewrite
+from keras_repreg.ion.surgery import as_affine_map, check_shift, rewrite
 from keras_repreg.labels import label_aware
 
 Array = NDArray[np.float64]
@@ -85,9 +85,7 @@ def comparable(
         raise ValueError(
             f"Expected a layer with ReLU: for a linear one `transform` is exact. Received: layer '{site.layer.name}'"
         )
-    units = site.layer.kernel.shape[-1]
-    q = as_array(q, (units, units), "q")
-    shift = np.zeros(units) if m is None else as_array(m, (units,), "m")
+    q, shift = as_affine_map(site, q, m)
     if shift.any():
         check_shift(site)
     if isinstance(epochs, bool) or not isinstance(epochs, int) or epochs < 0:

@@ -105,9 +105,7 @@ def transform(
         information-theoretic characteristics of deep network representations".
     """
     site = find_site(model, layer)
-    units = site.layer.kernel.shape[-1]
-    q = as_array(q, (units, units), "q")
-    shift = np.zeros(units) if m is None else as_array(m, (units,), "m")
+    q, shift = as_affine_map(site, q, m)
     if site.nonlinear and not (is_permuted_positive_diagonal(q) and not shift.any()):
         raise ValueError(
             f"Expected a permuted positive diagonal `q` and no `m`, as Theorem 2 has it for {site.nonlinear}. "
@@ -117,6 +115,17 @@ def transform(
         check_shift(site)
     probe = None if data is None else peek(data, PROBES)[0]
     return rewrite(model, site, q, shift, probe=probe, copy=copy)
+
+
+def as_affine_map(site: Site, q: Any, m: Any) -> tuple[Array, Array]:
+    """Q and m as arrays that fit the layer, m = 0 for None.
+
+    Raises:
+        ValueError: if they do not fit or are not finite.
+    """
+    units = site.layer.kernel.shape[-1]
+    q = as_array(q, (units, units), "q")
+    return q, np.zeros(units) if m is None else as_array(m, (units,), "m")
 
 
 def check_shift(site: Site) -> None:
