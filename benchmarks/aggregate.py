@@ -4,30 +4,38 @@ import csv
 import io
 import math
 import statistics
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from benchmarks import records
 
 
-def finished_of(found: Iterable[dict[str, Any]], regularizer: str, weight: float) -> list[dict[str, Any]]:
-    """The results of the runs with this regularizer and weight that finished, in the order of the records."""
+def finished_of(found: Iterable[dict[str, Any]], **config: Any) -> list[dict[str, Any]]:
+    """The results of the runs of this configuration, as far as it is given, that finished; in the records' order."""
     return [
         record["result"]
         for record in found
         if record["status"] == records.FINISHED
-        and (record["config"]["regularizer"], record["config"]["weight"]) == (regularizer, weight)
+        and all(record["config"].get(name) == value for name, value in config.items())
     ]
 
 
-def mean_and_std(values: list[float]) -> tuple[float, float]:
+def summary(results: Sequence[Mapping[str, Any]], columns: Iterable[str]) -> dict[str, Any]:
+    """Of several trials, their number, and mean and deviation of each column; NaN where there are none."""
+    row: dict[str, Any] = {"trials": len(results)}
+    for column in columns:
+        row[f"{column}_mean"], row[f"{column}_std"] = mean_and_std([float(result[column]) for result in results])
+    return row
+
+
+def mean_and_std(values: Sequence[float]) -> tuple[float, float]:
     """Mean and sample standard deviation; (NaN, NaN) without values, a deviation of 0 for a single one."""
     if not values:
         return math.nan, math.nan
     return statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else 0.0
 
 
-def as_csv(rows: list[dict[str, Any]]) -> str:
+def as_csv(rows: Sequence[Mapping[str, Any]]) -> str:
     """Rows as CSV, floats with six significant digits."""
     file = io.StringIO()
     writer = csv.DictWriter(file, rows[0].keys(), lineterminator="\n")

@@ -41,6 +41,24 @@ def mlp(
     return keras_repreg.Sequential(layers)
 
 
+def with_linear_layer(regularizer: str, *, inputs: int = 784, width: int = 100, classes: int = 10) -> keras.Model:
+    """The 7-layer MLP of Table 2: five ReLU layers, a linear sixth, and the output; `Dropout` and `BN` at each.
+
+    The hidden layers' representations are those of the layers named `layer1` to `layer6`.
+    """
+    layers: list[Any] = [keras.Input((inputs,))]
+    for number in range(1, 7):
+        activation = "relu" if number < 6 else "linear"
+        if regularizer == "BN":
+            layers += [_dense(width), keras.layers.BatchNormalization()]
+            layers += [keras.layers.Activation(activation, name=f"layer{number}")]
+        else:
+            layers += [_dense(width, activation=activation, name=f"layer{number}")]
+        if regularizer == "Dropout":
+            layers += [keras.layers.Dropout(DROPOUT_RATE)]
+    return keras.Sequential([*layers, _dense(classes, name="logits")])
+
+
 def _dense(units: int, **kwargs: Any) -> keras.layers.Dense:
     initializer = keras.initializers.TruncatedNormal(stddev=KERNEL_STDDEV)
     return keras.layers.Dense(units, kernel_initializer=initializer, bias_initializer="zeros", **kwargs)

@@ -4,8 +4,10 @@ Source: Choi, Lee, Shin and Rhee (2018), "On the statistical and information-the
 network representations", Tables 2, 3, 4, 6, 8 and 9.
 """
 
+import functools
 import json
 from pathlib import Path
+from typing import Any
 
 # The paper's column names and ours.
 COLUMNS = {
@@ -21,8 +23,27 @@ COLUMNS = {
 
 def table6() -> dict[str, dict[str, float]]:
     """Table 6 as {regularizer: {our column name: value}}; errors in percent."""
-    tables = json.loads((Path(__file__).parent / "paper_tables.json").read_text())
+    return _characteristics("table6")
+
+
+def table2() -> dict[str, dict[str, float]]:
+    """Table 2 as {"Baseline (1st)", ...: {our column name: value}}."""
+    return _characteristics("table2")
+
+
+def table3() -> dict[str, dict[str, float]]:
+    """Table 3 as {name of Q: {our column name: value}}; errors in percent."""
+    return _characteristics("table3")
+
+
+def _characteristics(table: str) -> dict[str, dict[str, float]]:
     return {
-        regularizer: {COLUMNS[column]: float(value) for column, value in row.items()}
-        for regularizer, row in tables["table6"]["rows"].items()
+        row: {COLUMNS[column]: float(value) for column, value in values.items()}
+        for row, values in _tables()[table]["rows"].items()
     }
+
+
+@functools.cache
+def _tables() -> dict[str, Any]:
+    tables: dict[str, Any] = json.loads((Path(__file__).parent / "paper_tables.json").read_text())
+    return tables

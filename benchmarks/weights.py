@@ -63,7 +63,9 @@ def search_weights(
     found = sweep(runs, train, folder, jobs=jobs, title="search for loss weights", quiet=quiet)
     rows: list[dict[str, Any]] = []
     for name in dict.fromkeys(name for name, _ in grid):
-        results = {weight: finished_of(found, name, weight) for other, weight in grid if other == name}
+        results = {
+            weight: finished_of(found, regularizer=name, weight=weight) for other, weight in grid if other == name
+        }
         rows += _choose(name, results, trials, None if paper is None else paper[name])
     return rows
 

@@ -4,14 +4,34 @@ Both train the same network on the same data in one process; their epochs altern
 machine's speed meets both, and each pair gives one ratio.
 """
 
+import argparse
 import os
 import statistics
 import time
 from typing import Any
 
-from benchmarks import backend
+from benchmarks import backend, command, records
+from benchmarks.aggregate import as_csv
 
+HELP = "an epoch of these experiments against one of model.fit"
 REGULARIZERS = (("Baseline", 0.0), ("CR", 10.0), ("cw-CR", 100.0), ("cw-VR", 1.0), ("cw-RR", 1.0))
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command line's."""
+    parser.add_argument("--repeats", type=command.positive, default=5, help="epochs timed of each (default 5)")
+    command.add_place_arguments(parser, "two epochs on 2,000 samples: does it run?")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Time, print, and write the ratios."""
+    out = command.folder(arguments)
+    rows = compare(
+        repeats=2 if arguments.smoke else arguments.repeats, samples=command.SMOKE_SAMPLES if arguments.smoke else None
+    )
+    print(f"\n{as_text(rows)}\n\n{records.in_words(records.environment())}")
+    print(f"Written: {command.write(out / 'speed.csv', as_csv(rows))}")
+    return 0
 
 
 def compare(repeats: int = 5, samples: int | None = None) -> list[dict[str, Any]]:

@@ -3,15 +3,20 @@
 Network, data and training: Appendix D and `benchmarks.models`; loss weights: `benchmarks.weights`.
 """
 
+import argparse
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.aggregate import finished_of, mean_and_std
+from benchmarks import command, paper, pictures, records, weights
+from benchmarks.aggregate import as_csv, finished_of, summary
+from benchmarks.data import load
 from benchmarks.mnist_run import MnistRun, train
 from benchmarks.regularizers import REGULARIZERS
 from benchmarks.sweep import sweep
+from benchmarks.table import Table, as_markdown
 
+HELP = "characteristics of the twelve regularizers (Table 6)"
 CLAIM = (
     "Each representation regularizer moves the characteristic that it targets, while weight regularizers move none; "
     "and a large share of dead units, or a rank of one, does not hurt the performance."
@@ -40,19 +45,84 @@ class Settings:
     quiet: bool = False
 
 
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command line's."""
+    command.add_sweep_arguments(parser, epochs=DEFAULT_RUN.epochs)
+    parser.add_argument(
+        "--weights",
+        choices=("kept", "search"),
+        default="kept",
+        help="loss weights: those kept in the repository, or a new search on the validation set (Appendix D.1)",
+    )
+    parser.add_argument(
+        "--search-trials", type=command.positive, default=5, help="networks per weight searched (default %(default)s)"
+    )
+    parser.add_argument("--data", default="mnist", help="mnist, or a name of tensorflow-datasets")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Train, print, and write Table 6."""
+    out = command.folder(arguments)
+    shared = replace(DEFAULT_RUN, epochs=arguments.epochs, dataset=arguments.data)
+    if arguments.smoke:
+        shared = replace(shared, epochs=1, samples=command.SMOKE_SAMPLES)
+    settings = Settings(trials=arguments.trials, run=shared, jobs=arguments.jobs or -1, quiet=arguments.quiet)
+    folder = out / "records"
+    # A data set that is not there is one error here, not one in every run.
+    load(shared.dataset)
+    written: list[Path] = []
+    if arguments.weights == "search":
+        chosen, written = _searched(settings, arguments.search_trials, out)
+    else:
+        chosen = weights.kept_weights()
+    rows = measure_table(settings, chosen, folder)
+    setting = (
+        f"{shared.dataset}, {shared.samples or 'all'} training samples, {shared.epochs} epochs, "
+        f"{settings.trials} trial(s), Adam {shared.learning_rate:g}, batch {shared.batch_size}; "
+        + records.environments(folder, list(runs_of(settings, chosen)))
+    )
+    table = table_of(rows)
+    written += command.publish(
+        "table6", table, out, heading="Table 6: characteristics of representations", claim=CLAIM, setting=setting,
+        png=pictures.against_paper(table),
+    )  # fmt: skip
+    print(f"Written: {', '.join(str(path) for path in written)}; records of the runs in {folder}")
+    return command.outcome(len(rows) * settings.trials, sum(row["trials"] for row in rows), folder)
+
+
+def table_of(rows: list[dict[str, Any]]) -> Table:
+    """The rows beside the paper's."""
+    return Table(rows, COLUMNS, paper.table6(), shown=("weight",))
+
+
+def _searched(settings: Settings, trials: int, out: Path) -> tuple[dict[str, float], list[Path]]:
+    """The weights that a search finds, and what it has written: the search, and the table by validation alone."""
+    folder = out / "records"
+    near = paper.table6() if settings.run.dataset == "mnist" else None
+    found = weights.search_weights(settings.run, trials, folder, near, jobs=settings.jobs, quiet=settings.quiet)
+    by_validation = measure_table(settings, weights.picked(found, "best"), folder)
+    written = [
+        command.write(out / "table6_weights.csv", as_csv(found)),
+        command.write(out / "table6_weights.md", weights.as_markdown(found)),
+        command.write(out / "table6_by_validation.csv", as_csv(by_validation)),
+        command.write(out / "table6_by_validation.md", as_markdown(table_of(by_validation))),
+    ]
+    return weights.picked(found, "chosen"), written
+
+
 def measure_table(settings: Settings, weights: dict[str, float], folder: Path) -> list[dict[str, Any]]:
     """Train and measure; one row a regularizer, with means and standard deviations over the trials."""
-    runs = runs_of(settings, weights)
-    found = sweep(runs, train, folder, jobs=settings.jobs, title="Table 6", quiet=settings.quiet)
-    rows = []
-    for name in REGULARIZERS:
-        weight = weights.get(name, 0.0)
-        finished = finished_of(found, name, weight)
-        row: dict[str, Any] = {"regularizer": name, "weight": weight, "trials": len(finished)}
-        for column in COLUMNS:
-            row[f"{column}_mean"], row[f"{column}_std"] = mean_and_std([result[column] for result in finished])
-        rows.append(row)
-    return rows
+    found = sweep(
+        runs_of(settings, weights), train, folder, jobs=settings.jobs, title="Table 6", quiet=settings.quiet
+    )  # fmt: skip
+    return [
+        {
+            "regularizer": name,
+            "weight": weights.get(name, 0.0),
+            **summary(finished_of(found, regularizer=name, weight=weights.get(name, 0.0)), COLUMNS),
+        }
+        for name in REGULARIZERS
+    ]
 
 
 def runs_of(settings: Settings, weights: dict[str, float]) -> list[MnistRun]:

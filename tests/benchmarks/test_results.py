@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import paper, report, weights
+from benchmarks import weights
 from benchmarks.experiments import table6
 from benchmarks.regularizers import REGULARIZERS
+from benchmarks.table import as_markdown
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "benchmarks" / "results"
@@ -32,7 +33,7 @@ def test_table6_has_every_regularizer_over_several_trials_with_the_kept_weights(
 
 @pytest.mark.parametrize("name", ["table6", "table6_by_validation"])
 def test_tables_in_markdown_are_those_of_the_csv_files(name):
-    expected = report.as_markdown(rows(f"{name}.csv"), paper.table6(), table6.COLUMNS)
+    expected = as_markdown(table6.table_of(rows(f"{name}.csv")))
     assert (RESULTS / f"{name}.md").read_text() == expected
 
 

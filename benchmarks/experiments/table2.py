@@ -1,0 +1,104 @@
+"""Table 2: representation characteristics of a linear layer and of the ReLU layer before it are similar.
+
+Protocol: that of Table 6 (`benchmarks.experiments.table6`) for initial weights, optimizer and epochs. Dropout and BN
+are applied at every hidden layer: so the sparsity of the first layer under both comes out as printed, while applied
+to one layer they would leave the first as it is in the baseline.
+"""
+
+import argparse
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from benchmarks import command, paper, pictures, records
+from benchmarks.aggregate import finished_of, summary
+from benchmarks.sweep import sweep
+from benchmarks.table import Table
+
+HELP = "characteristics of linear and ReLU layers (Table 2)"
+CLAIM = (
+    "The representation characteristics of an inserted linear layer (the sixth) are much like those of the ReLU layer "
+    "before it (the fifth), and unlike those of the first."
+)
+REGULARIZERS = ("Baseline", "Dropout", "BN")
+LAYERS = {"layer1": "1st", "layer5": "5th", "layer6": "6th"}
+COLUMNS = ("amplitude", "covariance", "correlation", "sparsity", "dead_units", "stable_rank")
+
+
+@dataclass(frozen=True)
+class LayersRun:
+    """A 7-layer MLP on MNIST of which three layers are measured."""
+
+    regularizer: str
+    seed: int
+    epochs: int = 50
+    samples: int | None = None
+    learning_rate: float = 1e-4
+    batch_size: int = 100
+    experiment: str = "table2"
+
+
+def train(run: LayersRun) -> dict[str, Any]:
+    """Train, and measure the three layers on the test images, positive activations only."""
+    import keras
+    import numpy as np
+
+    from benchmarks.data import load
+    from benchmarks.models import with_linear_layer
+    from benchmarks.training import EpochTrainer, error_rate
+    from keras_repreg.characteristics import characterize
+
+    keras.utils.set_random_seed(run.seed)
+    data = load("mnist")
+    training = data.train if run.samples is None else data.train.first(run.samples)
+    model = with_linear_layer(run.regularizer)
+    optimizer = keras.optimizers.Adam(run.learning_rate)
+    losses = EpochTrainer(model, optimizer, training, batch_size=run.batch_size, seed=run.seed).train(run.epochs)
+    result: dict[str, Any] = {"loss": losses[-1], "error": error_rate(model, data.test)}
+    if math.isfinite(losses[-1]):
+        probe = keras.Model(model.inputs, [model.get_layer(name).output for name in LAYERS])
+        for name, z in zip(LAYERS, probe.predict(data.test.x, batch_size=1000, verbose=0), strict=True):
+            # "Only using positive activation values": of the linear layer too, whose negative values count as zero.
+            result[name] = characterize(np.maximum(z, 0))
+    return result
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command line's."""
+    command.add_sweep_arguments(parser, epochs=LayersRun.epochs)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Train, print, and write Table 2."""
+    out = command.folder(arguments)
+    folder = out / "records"
+    runs = [
+        LayersRun(
+            name, seed, 1 if arguments.smoke else arguments.epochs, command.SMOKE_SAMPLES if arguments.smoke else None
+        )
+        for name in REGULARIZERS
+        for seed in range(1, arguments.trials + 1)
+    ]
+    found = sweep(runs, train, folder, jobs=arguments.jobs or -1, title="Table 2", quiet=arguments.quiet)
+    table = table_of(found)
+    setting = (
+        f"MNIST, {runs[0].samples or 'all'} training samples, {runs[0].epochs} epochs, {arguments.trials} trial(s); "
+        + records.environments(folder, list(runs))
+    )
+    written = command.publish(
+        "table2", table, out, heading="Table 2: linear and ReLU layers", claim=CLAIM, setting=setting,
+        png=pictures.against_paper(table),
+    )  # fmt: skip
+    print(f"Written: {', '.join(str(path) for path in written)}; records of the runs in {folder}")
+    return command.outcome(len(runs), len(finished_of(found)), folder)
+
+
+def table_of(found: list[dict[str, Any]]) -> Table:
+    """A row for each regularizer and layer."""
+    rows = []
+    for name in REGULARIZERS:
+        results = finished_of(found, regularizer=name)
+        for layer, place in LAYERS.items():
+            measured = [result[layer] for result in results]
+            rows.append({"layer": f"{name} ({place})", **summary(measured, COLUMNS)})
+    return Table(rows, COLUMNS, paper.table2(), label="layer")

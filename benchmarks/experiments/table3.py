@@ -1,0 +1,159 @@
+"""Table 3: a network's representation transformed by some Q, with the output layer fine-tuned afterwards.
+
+The first two rows are identical output networks (Theorem 2), the other two comparable performance networks
+(section 3.2). The original network is the baseline of Table 6, trained twice as long: at 100 epochs its amplitude,
+covariance and error are those of the table's first row, at 50 they are not.
+"""
+
+import argparse
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from benchmarks import command, paper, pictures, records
+from benchmarks.aggregate import finished_of, summary
+from benchmarks.sweep import sweep
+from benchmarks.table import Table
+
+HELP = "characteristics of comparable performance networks (Table 3)"
+CLAIM = (
+    "A positive diagonal Q changes amplitude and covariance and nothing else; with an arbitrary Q and a fine-tuned "
+    "output layer, a network of very high or of very low correlation performs comparably."
+)
+COLUMNS = ("error", "amplitude", "covariance", "correlation", "sparsity", "dead_units")
+IDENTITY, DIAGONAL = "Identity", "Random positive diagonal"
+ONES, WHITENING = "Ones with random positive diagonal", "Whitening"
+
+
+@dataclass(frozen=True)
+class TransformedRun:
+    """A 6-layer MLP on MNIST whose fifth layer is then transformed in four ways.
+
+    Attributes:
+        seed: Of the network and of the random matrices.
+        epochs: Of training the network.
+        tries: Random matrices of ones with a random diagonal, of which one is kept.
+        margin: How much more error the kept one may have, in percentage points, on the validation images.
+        fine_tuning: Epochs of training the output layer.
+    """
+
+    seed: int
+    epochs: int = 100
+    tries: int = 100
+    margin: float = 0.5
+    fine_tuning: int = 1
+    samples: int | None = None
+    experiment: str = "table3"
+
+
+def train(run: TransformedRun) -> dict[str, Any]:
+    """Train, transform, and measure each of the four networks on the test images."""
+    import keras
+    import numpy as np
+
+    from benchmarks.data import load
+    from benchmarks.models import mlp
+    from benchmarks.training import EpochTrainer, error_rate
+    from keras_repreg import ion, measure
+
+    keras.utils.set_random_seed(run.seed)
+    data = load("mnist")
+    training = data.train if run.samples is None else data.train.first(run.samples)
+    model = mlp("Baseline", 0.0)
+    losses = EpochTrainer(model, keras.optimizers.Adam(1e-4), training, seed=run.seed).train(run.epochs)
+    if not math.isfinite(losses[-1]):
+        return {"loss": losses[-1]}
+    pairs = (training.x, training.y)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    rng = np.random.default_rng(run.seed)
+    width = model.get_layer("representation").units
+
+    def ones_with_random_diagonal(rng: np.random.Generator) -> Any:
+        q = np.ones((width, width))
+        np.fill_diagonal(q, rng.uniform(size=width))
+        return q
+
+    networks = {IDENTITY: model}
+    networks[DIAGONAL] = ion.rescale(model, "representation", 1 - rng.uniform(size=width), copy=True)  # in (0, 1]
+    networks[ONES], candidates = ion.search_comparable(
+        model,
+        "representation",
+        ones_with_random_diagonal,
+        pairs,
+        (data.validation.x, data.validation.y),
+        loss=loss,
+        number=run.tries,
+        margin=run.margin,
+        seed=run.seed,
+        epochs=run.fine_tuning,
+    )
+    q, m = whitening_before_relu(model, training.x)
+    networks[WHITENING] = ion.comparable(
+        model, "representation", q, pairs, m, loss=loss, epochs=run.fine_tuning, copy=True
+    )
+    rows = {}
+    for name, network in networks.items():
+        measured = measure(network, data.test.x, "representation", batch_size=1000)["representation"]
+        rows[name] = {"error": error_rate(network, data.test), **measured}
+    return {
+        "loss": losses[-1],
+        "rows": rows,
+        "candidates": [[candidate.error, candidate.correlation] for candidate in candidates],
+    }
+
+
+def whitening_before_relu(model: Any, x: Any) -> tuple[Any, Any]:
+    """Q and m that whiten the fifth layer's values before its ReLU, as if it had none."""
+    import keras
+    import numpy as np
+
+    from keras_repreg.ion.covariance import whitening_matrix
+
+    layer = model.get_layer("representation")
+    inputs = keras.Model(model.inputs, layer.input).predict(x, batch_size=1000, verbose=0).astype(np.float64)
+    kernel, bias = (np.asarray(value, np.float64) for value in layer.get_weights())
+    before = inputs @ kernel + bias
+    return whitening_matrix(np.cov(before.T, bias=True)), before.mean(axis=0)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command line's."""
+    command.add_sweep_arguments(parser, epochs=TransformedRun.epochs)
+    parser.add_argument(
+        "--tries", type=command.positive, default=TransformedRun.tries, help="random matrices (default %(default)s)"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Train, transform, print, and write Table 3."""
+    out = command.folder(arguments)
+    folder = out / "records"
+    runs = [
+        TransformedRun(seed, 1, tries=3, samples=command.SMOKE_SAMPLES)
+        if arguments.smoke
+        else TransformedRun(seed, arguments.epochs, tries=arguments.tries)
+        for seed in range(1, arguments.trials + 1)
+    ]
+    found = sweep(runs, train, folder, jobs=arguments.jobs or -1, title="Table 3", quiet=arguments.quiet)
+    table = table_of(found)
+    setting = (
+        f"MNIST, {runs[0].samples or 'all'} images, {runs[0].epochs} epochs, {runs[0].tries} random matrices, "
+        f"{runs[0].fine_tuning} epoch(s) of fine-tuning, {arguments.trials} network(s); "
+        + records.environments(folder, list(runs))
+    )
+    written = command.publish(
+        "table3", table, out, heading="Table 3: comparable performance networks", claim=CLAIM, setting=setting,
+        png=pictures.against_paper(table),
+    )  # fmt: skip
+    print(f"Written: {', '.join(str(path) for path in written)}; records of the runs in {folder}")
+    return command.outcome(len(runs), len(finished_of(found)), folder)
+
+
+def table_of(found: list[dict[str, Any]]) -> Table:
+    """A row for each Q."""
+    results = finished_of(found)
+    rows = [
+        {"q": name, **summary([result["rows"][name] for result in results], COLUMNS)}
+        for name in (IDENTITY, DIAGONAL, ONES, WHITENING)
+    ]
+    return Table(rows, COLUMNS, paper.table3(), label="q")
