@@ -1,12 +1,15 @@
-"""What the commands have in common: their arguments, where they write, and how a result is published."""
+"""What the commands have in common: their arguments, where they write, and the way from runs to a published table."""
 
 import argparse
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
-from benchmarks import page
-from benchmarks.aggregate import as_csv
+from benchmarks import page, pictures, records
+from benchmarks.aggregate import as_csv, finished_of
 from benchmarks.files import write_keeping_old
+from benchmarks.sweep import Train, sweep
 from benchmarks.table import Table, as_markdown, as_text
 
 DEFAULT_OUT = Path("runs")
@@ -36,6 +39,13 @@ def add_place_arguments(parser: argparse.ArgumentParser, smoke: str) -> None:
     parser.add_argument("--smoke", action="store_true", help=smoke)
 
 
+def epochs_and_samples(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The two fields of a run that `--smoke` cuts short."""
+    if arguments.smoke:
+        return {"epochs": 1, "samples": SMOKE_SAMPLES}
+    return {"epochs": arguments.epochs, "samples": None}
+
+
 def folder(arguments: argparse.Namespace) -> Path:
     """Where results go; made at once, so that a place that cannot be written to costs no training."""
     out: Path = arguments.out / "smoke" if arguments.smoke else arguments.out
@@ -51,24 +61,51 @@ def write(path: Path, content: str | bytes) -> Path:
     return path
 
 
-def publish(
-    name: str, table: Table, out: Path, *, heading: str, claim: str, setting: str, png: bytes, deviations: bool = False
-) -> list[Path]:
-    """Print a table and write it as CSV, Markdown, PNG and an HTML page, all under one name."""
-    html = page.as_html(table, heading=heading, claim=claim, setting=setting, png=png)
+def carry_out(
+    arguments: argparse.Namespace,
+    name: str,
+    runs: Sequence[Any],
+    train: Train,
+    table_of: Callable[[list[dict[str, Any]]], Table],
+    *,
+    heading: str,
+    claim: str,
+    setting: str,
+    picture: Callable[[Table], bytes] = pictures.against_paper,
+    deviations: bool = False,
+) -> int:
+    """Train what is not recorded yet, then print the table and write it as CSV, Markdown, PNG and an HTML page.
+
+    Args:
+        arguments: Those of `add_sweep_arguments`.
+        name: Of the files.
+        runs: The configurations.
+        train: Gives the result of one.
+        table_of: Makes the table of the runs' records.
+        heading: What it is.
+        claim: What the paper says about it.
+        setting: How it was made, in words; machine and versions are added.
+        picture: Makes the picture of the table.
+        deviations: Whether the Markdown shows them.
+
+    Returns:
+        The exit status, 1 where runs did not finish, which is said.
+    """
+    out = folder(arguments)
+    place = out / "records"
+    found = sweep(runs, train, place, jobs=arguments.jobs or -1, title=heading.split(":")[0], quiet=arguments.quiet)
+    table = table_of(found)
+    setting = f"{setting}; {records.environments(place, list(runs))}"
+    png = picture(table)
     written = [
         write(out / f"{name}.csv", as_csv(table.rows)),
         write(out / f"{name}.md", as_markdown(table, deviations=deviations)),
         write(out / f"{name}.png", png),
-        write(out / f"{name}.html", html),
+        write(out / f"{name}.html", page.as_html(table, heading=heading, claim=claim, setting=setting, png=png)),
     ]
-    cells = "each cell: measured | paper" if table.paper else "measured"
-    print(f"\n{heading} ({cells})\n\n{as_text(table)}\n\n{setting}")
-    return written
-
-
-def outcome(expected: int, finished: int, records: Path) -> int:
-    """The exit status, 1 where runs did not finish, which is said."""
-    if expected > finished:
-        print(f"{expected - finished} run(s) did not finish; their records in {records} say why.", file=sys.stderr)
-    return 1 if expected > finished else 0
+    print(f"\n{heading} ({'each cell: measured | paper' if table.paper else 'measured'})\n\n{as_text(table)}\n")
+    print(f"{setting}\nWritten: {', '.join(str(path) for path in written)}; records of the runs in {place}")
+    missing = len(runs) - len(finished_of(found))
+    if missing:
+        print(f"{missing} run(s) did not finish; their records in {place} say why.", file=sys.stderr)
+    return 1 if missing else 0

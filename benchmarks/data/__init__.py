@@ -1,15 +1,26 @@
-"""Data sets of the paper: MNIST from this folder, any other by its name from tensorflow-datasets."""
+"""Data sets of the paper: MNIST from this folder, those made of factors, any other from tensorflow-datasets."""
 
 import functools
+import re
 
+from benchmarks.data.factors import load_pca_mnist, load_synthetic
 from benchmarks.data.mnist import load_mnist
 from benchmarks.data.splits import Split, Splits
 from benchmarks.data.tfds import load_tfds
 
-__all__ = ["Split", "Splits", "load", "load_mnist", "load_tfds"]
+__all__ = ["Split", "Splits", "load", "load_mnist", "load_pca_mnist", "load_synthetic", "load_tfds"]
 
 
 @functools.lru_cache(maxsize=1)
 def load(name: str) -> Splits:
-    """The splits of a data set, images as vectors; read once per process."""
-    return load_mnist() if name == "mnist" else load_tfds(name)
+    """The splits of a data set, images as vectors; read once per process.
+
+    Args:
+        name: `mnist`, `mnist-pca-D` or `synthetic-D` with a number of factors D, or a name of tensorflow-datasets.
+    """
+    if name == "mnist":
+        return load_mnist()
+    made = re.fullmatch(r"(mnist-pca|synthetic)-(\d+)", name)
+    if made:
+        return (load_synthetic if made[1] == "synthetic" else load_pca_mnist)(int(made[2]))
+    return load_tfds(name)

@@ -10,9 +10,8 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks import command, paper, pictures, records
+from benchmarks import command, paper
 from benchmarks.aggregate import finished_of, summary
-from benchmarks.sweep import sweep
 from benchmarks.table import Table
 
 HELP = "characteristics of linear and ReLU layers (Table 2)"
@@ -70,27 +69,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Train, print, and write Table 2."""
-    out = command.folder(arguments)
-    folder = out / "records"
-    runs = [
-        LayersRun(
-            name, seed, 1 if arguments.smoke else arguments.epochs, command.SMOKE_SAMPLES if arguments.smoke else None
-        )
-        for name in REGULARIZERS
-        for seed in range(1, arguments.trials + 1)
-    ]
-    found = sweep(runs, train, folder, jobs=arguments.jobs or -1, title="Table 2", quiet=arguments.quiet)
-    table = table_of(found)
-    setting = (
-        f"MNIST, {runs[0].samples or 'all'} training samples, {runs[0].epochs} epochs, {arguments.trials} trial(s); "
-        + records.environments(folder, list(runs))
+    shared = command.epochs_and_samples(arguments)
+    runs = [LayersRun(name, seed, **shared) for name in REGULARIZERS for seed in range(1, arguments.trials + 1)]
+    return command.carry_out(
+        arguments,
+        "table2",
+        runs,
+        train,
+        table_of,
+        heading="Table 2: characteristics of linear and ReLU layers",
+        claim=CLAIM,
+        setting=f"MNIST, {runs[0].samples or 'all'} training images, {runs[0].epochs} epochs, "
+        f"{arguments.trials} network(s) each",
     )
-    written = command.publish(
-        "table2", table, out, heading="Table 2: linear and ReLU layers", claim=CLAIM, setting=setting,
-        png=pictures.against_paper(table),
-    )  # fmt: skip
-    print(f"Written: {', '.join(str(path) for path in written)}; records of the runs in {folder}")
-    return command.outcome(len(runs), len(finished_of(found)), folder)
 
 
 def table_of(found: list[dict[str, Any]]) -> Table:

@@ -10,9 +10,8 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks import command, paper, pictures, records
+from benchmarks import command, paper
 from benchmarks.aggregate import finished_of, summary
-from benchmarks.sweep import sweep
 from benchmarks.table import Table
 
 HELP = "characteristics of comparable performance networks (Table 3)"
@@ -126,27 +125,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Train, transform, print, and write Table 3."""
-    out = command.folder(arguments)
-    folder = out / "records"
-    runs = [
-        TransformedRun(seed, 1, tries=3, samples=command.SMOKE_SAMPLES)
-        if arguments.smoke
-        else TransformedRun(seed, arguments.epochs, tries=arguments.tries)
-        for seed in range(1, arguments.trials + 1)
-    ]
-    found = sweep(runs, train, folder, jobs=arguments.jobs or -1, title="Table 3", quiet=arguments.quiet)
-    table = table_of(found)
-    setting = (
-        f"MNIST, {runs[0].samples or 'all'} images, {runs[0].epochs} epochs, {runs[0].tries} random matrices, "
-        f"{runs[0].fine_tuning} epoch(s) of fine-tuning, {arguments.trials} network(s); "
-        + records.environments(folder, list(runs))
+    shared = command.epochs_and_samples(arguments) | {"tries": 3 if arguments.smoke else arguments.tries}
+    runs = [TransformedRun(seed, **shared) for seed in range(1, arguments.trials + 1)]
+    return command.carry_out(
+        arguments,
+        "table3",
+        runs,
+        train,
+        table_of,
+        heading="Table 3: comparable performance networks",
+        claim=CLAIM,
+        setting=f"MNIST, {runs[0].samples or 'all'} training images, {runs[0].epochs} epochs, {runs[0].tries} random "
+        f"matrices, {runs[0].fine_tuning} epoch(s) of fine-tuning, {arguments.trials} network(s)",
     )
-    written = command.publish(
-        "table3", table, out, heading="Table 3: comparable performance networks", claim=CLAIM, setting=setting,
-        png=pictures.against_paper(table),
-    )  # fmt: skip
-    print(f"Written: {', '.join(str(path) for path in written)}; records of the runs in {folder}")
-    return command.outcome(len(runs), len(finished_of(found)), folder)
 
 
 def table_of(found: list[dict[str, Any]]) -> Table:

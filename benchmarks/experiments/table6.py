@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks import command, paper, pictures, records, weights
+from benchmarks import command, paper, weights
 from benchmarks.aggregate import as_csv, finished_of, summary
 from benchmarks.data import load
 from benchmarks.mnist_run import MnistRun, train
@@ -62,32 +62,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Train, print, and write Table 6."""
-    out = command.folder(arguments)
-    shared = replace(DEFAULT_RUN, epochs=arguments.epochs, dataset=arguments.data)
-    if arguments.smoke:
-        shared = replace(shared, epochs=1, samples=command.SMOKE_SAMPLES)
-    settings = Settings(trials=arguments.trials, run=shared, jobs=arguments.jobs or -1, quiet=arguments.quiet)
-    folder = out / "records"
     # A data set that is not there is one error here, not one in every run.
-    load(shared.dataset)
-    written: list[Path] = []
-    if arguments.weights == "search":
-        chosen, written = _searched(settings, arguments.search_trials, out)
-    else:
-        chosen = weights.kept_weights()
-    rows = measure_table(settings, chosen, folder)
-    setting = (
-        f"{shared.dataset}, {shared.samples or 'all'} training samples, {shared.epochs} epochs, "
-        f"{settings.trials} trial(s), Adam {shared.learning_rate:g}, batch {shared.batch_size}; "
-        + records.environments(folder, list(runs_of(settings, chosen)))
+    load(arguments.data)
+    shared = replace(DEFAULT_RUN, dataset=arguments.data, **command.epochs_and_samples(arguments))
+    settings = Settings(trials=arguments.trials, run=shared, jobs=arguments.jobs or -1, quiet=arguments.quiet)
+    out = command.folder(arguments)
+    chosen = (
+        _searched(settings, arguments.search_trials, out) if arguments.weights == "search" else weights.kept_weights()
     )
-    table = table_of(rows)
-    written += command.publish(
-        "table6", table, out, heading="Table 6: characteristics of representations", claim=CLAIM, setting=setting,
-        png=pictures.against_paper(table),
-    )  # fmt: skip
-    print(f"Written: {', '.join(str(path) for path in written)}; records of the runs in {folder}")
-    return command.outcome(len(rows) * settings.trials, sum(row["trials"] for row in rows), folder)
+    return command.carry_out(
+        arguments,
+        "table6",
+        runs_of(settings, chosen),
+        train,
+        lambda found: table_of(rows_of(found, chosen)),
+        heading="Table 6: characteristics of representations",
+        claim=CLAIM,
+        setting=f"{shared.dataset}, {shared.samples or 'all'} training samples, {shared.epochs} epochs, "
+        f"{settings.trials} network(s) each, Adam {shared.learning_rate:g}, batch {shared.batch_size}",
+    )
 
 
 def table_of(rows: list[dict[str, Any]]) -> Table:
@@ -95,26 +88,28 @@ def table_of(rows: list[dict[str, Any]]) -> Table:
     return Table(rows, COLUMNS, paper.table6(), shown=("weight",))
 
 
-def _searched(settings: Settings, trials: int, out: Path) -> tuple[dict[str, float], list[Path]]:
-    """The weights that a search finds, and what it has written: the search, and the table by validation alone."""
+def _searched(settings: Settings, trials: int, out: Path) -> dict[str, float]:
+    """The weights that a search finds; the search is written, and the table by validation alone."""
     folder = out / "records"
     near = paper.table6() if settings.run.dataset == "mnist" else None
     found = weights.search_weights(settings.run, trials, folder, near, jobs=settings.jobs, quiet=settings.quiet)
     by_validation = measure_table(settings, weights.picked(found, "best"), folder)
-    written = [
-        command.write(out / "table6_weights.csv", as_csv(found)),
-        command.write(out / "table6_weights.md", weights.as_markdown(found)),
-        command.write(out / "table6_by_validation.csv", as_csv(by_validation)),
-        command.write(out / "table6_by_validation.md", as_markdown(table_of(by_validation))),
-    ]
-    return weights.picked(found, "chosen"), written
+    command.write(out / "table6_weights.csv", as_csv(found))
+    command.write(out / "table6_weights.md", weights.as_markdown(found))
+    command.write(out / "table6_by_validation.csv", as_csv(by_validation))
+    command.write(out / "table6_by_validation.md", as_markdown(table_of(by_validation)))
+    return weights.picked(found, "chosen")
 
 
 def measure_table(settings: Settings, weights: dict[str, float], folder: Path) -> list[dict[str, Any]]:
     """Train and measure; one row a regularizer, with means and standard deviations over the trials."""
-    found = sweep(
-        runs_of(settings, weights), train, folder, jobs=settings.jobs, title="Table 6", quiet=settings.quiet
-    )  # fmt: skip
+    runs = runs_of(settings, weights)
+    found = sweep(runs, train, folder, jobs=settings.jobs, title="Table 6", quiet=settings.quiet)
+    return rows_of(found, weights)
+
+
+def rows_of(found: list[dict[str, Any]], weights: dict[str, float]) -> list[dict[str, Any]]:
+    """One row a regularizer, from the runs' records."""
     return [
         {
             "regularizer": name,
