@@ -5,14 +5,16 @@ import sys
 from collections.abc import Sequence
 from concurrent.futures import BrokenExecutor
 
-from benchmarks.experiments import figure2, figure3, speed, table2, table3, table6
+from benchmarks.experiments import figure1, figure2, figure3, figure4, speed, table2, table3, table6
 
 EXPERIMENTS = {
     "table2": table2,
     "table3": table3,
     "table6": table6,
+    "figure1": figure1,
     "figure2": figure2,
     "figure3": figure3,
+    "figure4": figure4,
     "speed": speed,
 }
 

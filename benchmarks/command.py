@@ -109,3 +109,10 @@ def carry_out(
     if missing:
         print(f"{missing} run(s) did not finish; their records in {place} say why.", file=sys.stderr)
     return 1 if missing else 0
+
+
+def add(arguments: argparse.Namespace, name: str, table: Table, heading: str) -> None:
+    """Print and write a further table of an experiment."""
+    print(f"\n{heading} (each cell: measured | paper)\n\n{as_text(table)}\n")
+    write(folder(arguments) / f"{name}.csv", as_csv(table.rows))
+    write(folder(arguments) / f"{name}.md", as_markdown(table))

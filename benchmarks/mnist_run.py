@@ -34,10 +34,21 @@ class MnistRun:
 
 def train(run: MnistRun) -> dict[str, Any]:
     """Train and measure: errors in percent on all three splits, and the test characteristics of the fifth layer."""
+    import keras_repreg
+    from benchmarks.data import load
+
+    model, result = trained(run)
+    if model is None:
+        return result
+    measured = keras_repreg.measure(model, load(run.dataset).test.x, "representation", batch_size=1000)
+    return {**result, **measured["representation"]}
+
+
+def trained(run: MnistRun) -> tuple[Any, dict[str, Any]]:
+    """The trained network, or None where training diverged; its losses, and its errors on the three splits."""
     # Here, not above: the process that only reads records needs no TensorFlow.
     import keras
 
-    import keras_repreg
     from benchmarks.data import load
     from benchmarks.models import mlp
     from benchmarks.training import EpochTrainer, error_rate
@@ -59,14 +70,19 @@ def train(run: MnistRun) -> dict[str, Any]:
     losses = trainer.train(run.epochs)
     seconds = time.perf_counter() - started
     if not math.isfinite(losses[-1]):
-        return {"loss": losses[-1], "losses": losses}
-    measured = keras_repreg.measure(model, data.test.x, "representation", batch_size=1000)["representation"]
-    return {
+        return None, {"loss": losses[-1], "losses": losses}
+    return model, {
         "loss": losses[-1],
         "losses": [round(loss, 6) for loss in losses],
         "train_seconds": round(seconds, 2),
         "train_error": error_rate(model, training),
         "validation_error": error_rate(model, data.validation),
         "error": error_rate(model, data.test),
-        **measured,
     }
+
+
+def representation(model: Any, x: Any) -> Any:
+    """The fifth layer's activations."""
+    import keras
+
+    return keras.Model(model.inputs, model.get_layer("representation").output).predict(x, batch_size=1000, verbose=0)

@@ -1,7 +1,7 @@
 """The numbers that the paper prints (`paper_tables.json`), for comparison with what is measured here.
 
 Source: Choi, Lee, Shin and Rhee (2018), "On the statistical and information-theoretic characteristics of deep
-network representations", Tables 2, 3, 4, 6, 8 and 9.
+network representations", Tables 2, 3, 4, 6, 8 and 9, and section 5.
 """
 
 import functools
@@ -34,6 +34,12 @@ def table2() -> dict[str, dict[str, float]]:
 def table3() -> dict[str, dict[str, float]]:
     """Table 3 as {name of Q: {our column name: value}}; errors in percent."""
     return _characteristics("table3")
+
+
+def figure4() -> dict[str, float]:
+    """The correlation of I(z; x) with the generalization error, of its `lower_bound` and its `upper_bound`."""
+    correlations: dict[str, float] = _tables()["figure4"]["correlation_of_I_zx_with_generalization_error"]
+    return correlations
 
 
 def _characteristics(table: str) -> dict[str, dict[str, float]]:

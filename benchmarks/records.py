@@ -47,7 +47,9 @@ def read(folder: Path, run: Any) -> dict[str, Any] | None:
     try:
         record = json.loads(place.read_text(encoding="utf-8"))
         content = {FINISHED: "result", DIVERGED: "result", CRASHED: "error"}[record["status"]]
-        if record["config"] == dataclasses.asdict(run) and record[content] and record["environment"]:
+        # As JSON has it, in which a tuple is a list.
+        config = json.loads(json.dumps(dataclasses.asdict(run)))
+        if record["config"] == config and record[content] and record["environment"]:
             return record
         problem = "it is not the record of this run"
     except FileNotFoundError:

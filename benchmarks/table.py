@@ -99,7 +99,7 @@ def shown(value: Any) -> str:
 def as_text(table: Table) -> str:
     """Cells read `measured | paper`; the best of competing rows has a `*`, those tied with it a `+`."""
     several = any(row["trials"] > 1 for row in table.rows)
-    lines = [[table.label.capitalize(), *table.shown, *map(title, table.columns)]]
+    lines = [[title(table.label).capitalize(), *table.shown, *map(title, table.columns)]]
     for row in table.rows:
         line = [str(row[table.label]), *(shown(row[key]) for key in table.shown)]
         for column in table.columns:

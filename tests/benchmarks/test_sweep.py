@@ -19,6 +19,7 @@ from benchmarks.sweep import sweep
 class Run:
     number: int
     folder: str
+    several: tuple[float, ...] = (0.1, 1.0)
 
 
 def train(run):

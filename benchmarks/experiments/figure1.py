@@ -1,0 +1,143 @@
+"""Figure 1: what five regularizers make of the fifth layer's representation, unit by unit and class by class.
+
+The networks are those of Table 6; the units are drawn at random from those that are not dead. What the paper says of
+the pictures is counted over all units beside them.
+"""
+
+import argparse
+from dataclasses import dataclass
+from typing import Any
+
+from benchmarks import command, pictures, weights
+from benchmarks.aggregate import finished_of, summary
+from benchmarks.mnist_run import MnistRun, representation, trained
+from benchmarks.table import Table
+
+HELP = "activations of single units by class (Figure 1)"
+CLAIM = (
+    "The baseline's units have a large class-wise variance, and classes overlap; BN and CR are similar. Dropout's are "
+    "spread out over the active classes and correlate strongly within a class, those of BN and CR hardly. Under L1R a "
+    "unit is typically active for one or two classes."
+)
+REGULARIZERS = ("Baseline", "Dropout", "BN", "CR", "L1R")
+COLUMNS = ("within_class_variance", "class_wise_correlation", "classes_of_a_unit")
+EPOCHS = 50
+
+
+@dataclass(frozen=True)
+class PicturedRun(MnistRun):
+    """A network of Table 6 of which two units' test activations are kept."""
+
+    units: int = 2
+
+
+def train(run: PicturedRun) -> dict[str, Any]:
+    """Train, count over all units, and keep the activations of some."""
+    import numpy as np
+
+    from benchmarks.data import load
+
+    model, result = trained(run)
+    if model is None:
+        return result
+    test = load(run.dataset).test
+    z = representation(model, test.x).astype(np.float64)
+    alive = np.flatnonzero((z > 0).any(axis=0))
+    chosen = np.sort(np.random.default_rng(run.seed).choice(alive, min(run.units, len(alive)), replace=False))
+    return {
+        **result,
+        **counted(z, test.y),
+        "units": chosen.tolist(),
+        "activations": z[:, chosen].round(4).tolist(),
+    }
+
+
+def counted(z: Any, y: Any) -> dict[str, float]:
+    """What is said of the pictures, over all units that are not dead.
+
+    Returns:
+        The share of the variance that is within classes; the correlation within a class, mean over classes, as in
+        Table 1; the number of classes of which a unit is active for most samples, mean over units.
+    """
+    import numpy as np
+
+    from keras_repreg.characteristics import characterize
+
+    z = z[:, (z > 0).any(axis=0)]
+    classes = [z[y == k] for k in np.unique(y)]
+    within = sum(len(of_class) * of_class.var(axis=0).sum() for of_class in classes) / len(z)
+    correlations = [characterize(of_class)["correlation"] for of_class in classes]
+    active = np.stack([(of_class > 0).mean(axis=0) > 0.5 for of_class in classes])
+    return {
+        "within_class_variance": float(within / z.var(axis=0).sum()),
+        "class_wise_correlation": float(np.nanmean(correlations)),
+        "classes_of_a_unit": float(active.sum(axis=0).mean()),
+    }
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command line's."""
+    command.add_sweep_arguments(parser, epochs=EPOCHS)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Train, print, and write Figure 1."""
+    chosen = weights.kept_weights()
+    shared = command.epochs_and_samples(arguments)
+    runs = [
+        PicturedRun(name, chosen.get(name, 0.0), seed, **shared)
+        for name in REGULARIZERS
+        for seed in range(1, arguments.trials + 1)
+    ]
+    first: list[dict[str, Any]] = []
+
+    def table_of(found: list[dict[str, Any]]) -> Table:
+        first.extend(found)
+        return Table(
+            [{"regularizer": name, **summary(finished_of(found, regularizer=name), COLUMNS)} for name in REGULARIZERS],
+            COLUMNS,
+        )
+
+    return command.carry_out(
+        arguments,
+        "figure1",
+        runs,
+        train,
+        table_of,
+        heading="Figure 1: activations of single units by class",
+        claim=CLAIM,
+        setting=f"MNIST, {runs[0].samples or 'all'} training images, {runs[0].epochs} epochs, {arguments.trials} "
+        "network(s) each, of which the first is pictured; 10,000 test images",
+        picture=lambda _: picture(first),
+    )
+
+
+def picture(found: list[dict[str, Any]]) -> bytes:
+    """A column a regularizer: above the histogram of a unit, below two units against each other."""
+    return pictures.drawn(lambda plt: _draw(plt, found))
+
+
+def _draw(plt: Any, found: list[dict[str, Any]]) -> Any:
+    import numpy as np
+
+    from benchmarks.data import load
+    from keras_repreg import plots
+
+    y = load("mnist").test.y
+    figure = plt.figure(figsize=(4 * len(REGULARIZERS), 8), layout="constrained")
+    columns = figure.subfigures(1, len(REGULARIZERS))
+    for column, name in zip(columns, REGULARIZERS, strict=True):
+        column.suptitle(name, fontweight="bold")
+        results = finished_of(found, regularizer=name)
+        if not results:
+            continue
+        upper, lower = column.subfigures(2, 1)
+        z, units = np.array(results[0]["activations"]), results[0]["units"]
+        plots.unit_histograms(z, y, [0], figure=upper)
+        for legend in upper.legends:  # the lower panel has the same
+            legend.remove()
+        upper.axes[0].set_xlabel(f"activation of unit {units[0]}")
+        axis = lower.subplots()
+        plots.unit_scatter(z, y, (0, len(units) - 1), ax=axis)
+        axis.set(xlabel=f"unit {units[0]}", ylabel=f"unit {units[-1]}")
+    return figure
