@@ -28,7 +28,8 @@ _PAGE = """<!doctype html>
 {%- if table.competition %} Of each column the best is bold, and those whose ranges overlap with it green.{% endif %}
 </p>
 <div class="wide"><table>
-<thead><tr><th>{{ title(table.label).capitalize() }}</th>{% for key in table.shown %}<th>{{ title(key) }}</th>{% endfor %}
+<thead><tr><th>{{ title(table.label).capitalize() }}</th>
+{% for key in table.shown %}<th>{{ title(key) }}</th>{% endfor %}
 <th>trials</th>{% for column in table.columns %}<th>{{ title(column) }}</th>{% endfor %}</tr></thead>
 <tbody>{% for row in table.rows %}
 <tr><td>{{ row[table.label] }}</td>{% for key in table.shown %}<td>{{ shown(row[key]) }}</td>{% endfor %}

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from keras_repreg.ion.site import find_site
-from keras_repreg.ion.surgery import as_array, transform
+from keras_repreg.ion.surgery import as_array, transform_at
 
 
 def permute(model: keras.Model, layer: Any, order: Any, *, data: Any = None, copy: bool = False) -> keras.Model:
@@ -32,12 +32,13 @@ def permute(model: keras.Model, layer: Any, order: Any, *, data: Any = None, cop
         ... ])
         >>> model = keras_repreg.ion.permute(model, "z", [2, 0, 1])
     """
-    units = find_site(model, layer).layer.kernel.shape[-1]
+    site = find_site(model, layer)
+    units = site.layer.kernel.shape[-1]
     numbers = np.ravel(order)
     if not np.issubdtype(numbers.dtype, np.integer) or sorted(numbers.tolist()) != list(range(units)):
         raise ValueError(f"Expected `order` to be a permutation of 0 to {units - 1}. Received: order={order!r}")
     q = np.eye(units)[numbers]
-    return transform(model, layer, q, data=data, copy=copy)
+    return transform_at(model, site, q, data=data, copy=copy)
 
 
 def rescale(model: keras.Model, layer: Any, factors: Any, *, data: Any = None, copy: bool = False) -> keras.Model:
@@ -65,10 +66,11 @@ def rescale(model: keras.Model, layer: Any, factors: Any, *, data: Any = None, c
         ... ])
         >>> model = keras_repreg.ion.rescale(model, "z", [1.0, 2.0, 0.5])
     """
-    units = find_site(model, layer).layer.kernel.shape[-1]
+    site = find_site(model, layer)
+    units = site.layer.kernel.shape[-1]
     shape = np.shape(factors)
     diagonal = as_array(factors, shape if shape == () else (units,), "factors")
-    return transform(model, layer, np.diag(np.broadcast_to(diagonal, units)), data=data, copy=copy)
+    return transform_at(model, site, np.diag(np.broadcast_to(diagonal, units)), data=data, copy=copy)
 
 
 def orthogonal(model: keras.Model, layer: Any, seed: int, *, data: Any = None, copy: bool = False) -> keras.Model:
@@ -94,7 +96,8 @@ def orthogonal(model: keras.Model, layer: Any, seed: int, *, data: Any = None, c
         >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, name="z"), keras.layers.Dense(2)])
         >>> model = keras_repreg.ion.orthogonal(model, "z", seed=0)
     """
-    units = find_site(model, layer).layer.kernel.shape[-1]
+    site = find_site(model, layer)
+    units = site.layer.kernel.shape[-1]
     q, r = np.linalg.qr(np.random.default_rng(seed).standard_normal((units, units)))
     # Without the signs of R's diagonal the factor Q would not be uniform.
-    return transform(model, layer, q * np.sign(np.diag(r)), data=data, copy=copy)
+    return transform_at(model, site, q * np.sign(np.diag(r)), data=data, copy=copy)

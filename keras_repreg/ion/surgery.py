@@ -104,7 +104,11 @@ def transform(
         Theorems 1 and 2 and their proofs (Appendix A) in Choi, Lee, Shin and Rhee (2018), "On the statistical and
         information-theoretic characteristics of deep network representations".
     """
-    site = find_site(model, layer)
+    return transform_at(model, find_site(model, layer), q, m, data=data, copy=copy)
+
+
+def transform_at(model: keras.Model, site: Site, q: Any, m: Any = None, *, data: Any, copy: bool) -> keras.Model:
+    """`transform`, where the two layers have been found already."""
     q, shift = as_affine_map(site, q, m)
     if site.nonlinear and not (is_permuted_positive_diagonal(q) and not shift.any()):
         raise ValueError(

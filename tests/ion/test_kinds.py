@@ -10,7 +10,7 @@ from keras import layers, ops
 import keras_repreg
 from keras_repreg import ion
 from keras_repreg.characteristics import accumulate
-from tests.ion.test_transform import build, nonsingular, output, representation
+from tests.ion.networks import build, nonsingular, output, representation
 
 X = np.random.default_rng(0).normal(1.0, 2.0, size=(200, 5)).astype("float32")
 IMAGES = np.random.default_rng(0).normal(size=(8, 8, 8, 2)).astype("float32")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 import keras_repreg
 from keras_repreg import ion
 from keras_repreg.characteristics import accumulate
-from tests.ion.test_transform import build, output
+from tests.ion.networks import build, output
 
 
 def data(samples=200, seed=0):
