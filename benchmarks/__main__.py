@@ -5,12 +5,14 @@ import sys
 from collections.abc import Sequence
 from concurrent.futures import BrokenExecutor
 
-from benchmarks.experiments import figure1, figure2, figure3, figure4, speed, table2, table3, table6
+from benchmarks import command
+from benchmarks.experiments import figure1, figure2, figure3, figure4, speed, table2, table3, table6, table8
 
 EXPERIMENTS = {
     "table2": table2,
     "table3": table3,
     "table6": table6,
+    "table8": table8,
     "figure1": figure1,
     "figure2": figure2,
     "figure3": figure3,
@@ -24,16 +26,31 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     commands = top.add_subparsers(dest="command", required=True)
     for name, experiment in EXPERIMENTS.items():
-        command = commands.add_parser(name, help=experiment.HELP, description=experiment.__doc__)
-        experiment.add_arguments(command)
+        experiment.add_arguments(commands.add_parser(name, help=experiment.HELP, description=experiment.__doc__))
+    every = commands.add_parser("all", help="all tables and figures, one after the other")
+    command.add_sweep_arguments(every, epochs=None)
     return top
+
+
+def run_all(arguments: argparse.Namespace) -> int:
+    """Every table and figure with the same arguments; the first exit status that is not 0."""
+    flags = [f"--trials={arguments.trials}", f"--out={arguments.out}"]
+    flags += [f"--epochs={arguments.epochs}"] if arguments.epochs else []
+    flags += [f"--jobs={arguments.jobs}"] if arguments.jobs else []
+    flags += [flag for flag in ("--smoke", "--quiet") if getattr(arguments, flag[2:])]
+    statuses = [
+        experiment.run(parser().parse_args([name, *flags]))
+        for name, experiment in EXPERIMENTS.items()
+        if name != "speed"
+    ]
+    return max(statuses)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; 2 and one line for input that cannot be used."""
     parsed = parser().parse_args(arguments)
     try:
-        return EXPERIMENTS[parsed.command].run(parsed)
+        return run_all(parsed) if parsed.command == "all" else EXPERIMENTS[parsed.command].run(parsed)
     except (ValueError, OSError) as error:
         print(f"python -m benchmarks: {error}", file=sys.stderr)
         return 2

@@ -24,10 +24,15 @@ def positive(text: str) -> int:
     return value
 
 
-def add_sweep_arguments(parser: argparse.ArgumentParser, *, epochs: int, trials: int = 1) -> None:
-    """The arguments of every command that trains networks."""
+def add_sweep_arguments(parser: argparse.ArgumentParser, *, epochs: int | None, trials: int = 1) -> None:
+    """The arguments of every command that trains networks; without `epochs` the default is each experiment's own."""
     parser.add_argument("--trials", type=positive, default=trials, help="networks of each kind (default %(default)s)")
-    parser.add_argument("--epochs", type=positive, default=epochs, help="of training (default %(default)s)")
+    parser.add_argument(
+        "--epochs",
+        type=positive,
+        default=epochs,
+        help="of training (default: the experiment's own)" if epochs is None else "of training (default %(default)s)",
+    )
     parser.add_argument("--jobs", type=positive, default=None, help="processes (default: one per core)")
     parser.add_argument("--quiet", action="store_true", help="no progress bars")
     add_place_arguments(parser, "one epoch on 2,000 samples: does it run?")

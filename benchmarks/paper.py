@@ -36,6 +36,14 @@ def table3() -> dict[str, dict[str, float]]:
     return _characteristics("table3")
 
 
+def table8() -> dict[str, dict[str, float]]:
+    """Table 8 as {regularizer: {condition: mean error in percent}}."""
+    return {
+        name: {condition: float(value["mean"]) for condition, value in row.items()}
+        for name, row in _tables()["table8"]["rows"].items()
+    }
+
+
 def figure4() -> dict[str, float]:
     """The correlation of I(z; x) with the generalization error, of its `lower_bound` and its `upper_bound`."""
     correlations: dict[str, float] = _tables()["figure4"]["correlation_of_I_zx_with_generalization_error"]

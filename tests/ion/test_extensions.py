@@ -7,8 +7,8 @@ from keras import layers
 
 import keras_repreg
 from keras_repreg import ion
-from tests.ion.test_kinds import IMAGES, X, convolutional, relu
 from tests.ion.networks import build, functional, nonsingular, output, representation
+from tests.ion.test_kinds import IMAGES, X, convolutional, relu
 
 Y = (X[:, 0] > X[:, 1]).astype("int32") + (X[:, 2] > 2)
 LOSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
