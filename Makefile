@@ -5,10 +5,11 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 METADATA := setup.cfg pyproject.toml constraints.txt
 
-.PHONY: table6 test test-jax test-torch lint types docs wheel check clean
+EXPERIMENTS := table2 table3 table6 table8 figure1 figure2 figure3 figure4 all speed
+.PHONY: $(EXPERIMENTS) test test-jax test-torch lint types docs wheel check clean
 
-table6: $(VENV)/benchmarks.installed ## Table 6 of the paper, on MNIST
-	$(BIN)/python -m benchmarks table6 $(ARGS)
+$(EXPERIMENTS): $(VENV)/benchmarks.installed ## a table or figure of the paper
+	$(BIN)/python -m benchmarks $@ $(ARGS)
 
 test: $(VENV)/test.installed ## all tests and doctests
 	TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m pytest $(ARGS)
