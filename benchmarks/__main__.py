@@ -34,7 +34,8 @@ def parser() -> argparse.ArgumentParser:
 
 def run_all(arguments: argparse.Namespace) -> int:
     """Every table and figure with the same arguments; the first exit status that is not 0."""
-    flags = [f"--trials={arguments.trials}", f"--out={arguments.out}"]
+    flags = [f"--trials={arguments.trials}", f"--out={arguments.out}", f"--backend={arguments.backend}"]
+    flags += [f"--address={arguments.address}"] if arguments.address else []
     flags += [f"--epochs={arguments.epochs}"] if arguments.epochs else []
     flags += [f"--jobs={arguments.jobs}"] if arguments.jobs else []
     flags += [flag for flag in ("--smoke", "--quiet") if getattr(arguments, flag[2:])]

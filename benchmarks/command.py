@@ -11,6 +11,7 @@ from benchmarks.aggregate import as_csv, finished_of
 from benchmarks.files import write_keeping_old
 from benchmarks.sweep import Train, sweep
 from benchmarks.table import Table, as_markdown, as_text
+from benchmarks.workers import BACKENDS, Workers
 
 DEFAULT_OUT = Path("runs")
 SMOKE_SAMPLES = 2000
@@ -34,6 +35,8 @@ def add_sweep_arguments(parser: argparse.ArgumentParser, *, epochs: int | None, 
         help="of training (default: the experiment's own)" if epochs is None else "of training (default %(default)s)",
     )
     parser.add_argument("--jobs", type=positive, default=None, help="processes (default: one per core)")
+    parser.add_argument("--backend", choices=BACKENDS, default="loky", help="joblib's: processes here, or a cluster")
+    parser.add_argument("--address", "--scheduler", help="of the cluster (default: one is started on this machine)")
     parser.add_argument("--quiet", action="store_true", help="no progress bars")
     add_place_arguments(parser, "one epoch on 2,000 samples: does it run?")
 
@@ -42,6 +45,11 @@ def add_place_arguments(parser: argparse.ArgumentParser, smoke: str) -> None:
     """The arguments of every command."""
     parser.add_argument("--out", type=Path, default=DEFAULT_OUT, help="folder of results and records (default runs)")
     parser.add_argument("--smoke", action="store_true", help=smoke)
+
+
+def workers(arguments: argparse.Namespace) -> Workers:
+    """Where the runs are worked off."""
+    return Workers(arguments.jobs or -1, arguments.backend, arguments.address, arguments.quiet)
 
 
 def epochs_and_samples(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -98,7 +106,7 @@ def carry_out(
     """
     out = folder(arguments)
     place = out / "records"
-    found = sweep(runs, train, place, jobs=arguments.jobs or -1, title=heading.split(":")[0], quiet=arguments.quiet)
+    found = sweep(runs, train, place, workers=workers(arguments), title=heading.split(":")[0])
     table = table_of(found)
     setting = f"{setting}; {records.environments(place, list(runs))}"
     png = picture(table)

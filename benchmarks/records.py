@@ -36,9 +36,22 @@ def path(folder: Path, run: Any) -> Path:
 
 def write(folder: Path, run: Any, status: str, **content: Any) -> dict[str, Any]:
     """Write the record of a run that has ended."""
-    record = {"config": dataclasses.asdict(run), "status": status, **content, "environment": environment()}
+    record = {
+        "key": key(run),
+        "config": dataclasses.asdict(run),
+        "status": status,
+        **content,
+        "environment": environment(),
+    }
     write_atomically(path(folder, run), json.dumps(record, indent=1))
     return record
+
+
+def keep(folder: Path, record: dict[str, Any]) -> None:
+    """Write a record that a worker has written elsewhere, on a file system of its own."""
+    place = folder / f"{record['key']}.json"
+    if not place.exists():
+        write_atomically(place, json.dumps(record, indent=1))
 
 
 def read(folder: Path, run: Any) -> dict[str, Any] | None:

@@ -1,4 +1,4 @@
-"""Many independent runs, each in a process of its own with one thread, each leaving a record.
+"""Many independent runs, each on a worker with one thread, each leaving a record.
 
 Measured on two cores, two such processes train 1.5 times as many networks an hour as one process with two
 threads: the matrices of one network are too small to share out.
@@ -15,35 +15,36 @@ import joblib
 from tqdm import tqdm
 
 from benchmarks import backend, records
+from benchmarks.workers import LOCAL, Workers
 
 # Gives the results of a run, with a non-finite `loss` where training diverged.
 Train = Callable[[Any], dict[str, Any]]
 
 
 def sweep(
-    runs: Sequence[Any], train: Train, folder: Path, *, jobs: int = -1, title: str = "runs", quiet: bool = False
+    runs: Sequence[Any], train: Train, folder: Path, *, workers: Workers = LOCAL, title: str = "runs"
 ) -> list[dict[str, Any]]:
     """Run what has no record of an outcome yet; the records of all runs, in order.
 
     Args:
         runs: Frozen dataclasses, the configurations.
-        train: A function of a module, called with a run in a worker process.
+        train: A function of a module, called with a run by a worker.
         folder: Where the records are.
-        jobs: Number of processes; -1 for one per core.
+        workers: How many, and where.
         title: Of the progress bar.
-        quiet: No progress bar.
     """
     missing = [run for run in dict.fromkeys(runs) if not _has_outcome(records.read(folder, run))]
     if missing:
-        workers = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered", batch_size=1)
         with (
             warnings.catch_warnings(),
-            joblib.parallel_config(backend="loky", inner_max_num_threads=1),
-            tqdm(total=len(set(runs)), initial=len(set(runs)) - len(missing), desc=title, disable=quiet) as bar,
+            workers.ready(),
+            tqdm(total=len(set(runs)), initial=len(set(runs)) - len(missing), desc=title, disable=workers.quiet) as bar,
         ):
             # A worker that has grown by 300 MB, as compiled code piles up, is replaced; nothing is lost by it.
             warnings.filterwarnings("ignore", "A worker stopped while some jobs were given")
-            for record in workers(joblib.delayed(execute)(train, run, folder) for run in missing):
+            parallel = joblib.Parallel(return_as=workers.return_as, batch_size=1)
+            for record in parallel(joblib.delayed(execute)(train, run, folder) for run in missing):
+                records.keep(folder, record)
                 if record["status"] != records.FINISHED:
                     cause = record.get("error", "").strip().splitlines()[-1:]
                     bar.write(f"{record['status']}: {record['config']} {' '.join(cause)}")

@@ -17,6 +17,7 @@ from benchmarks.aggregate import finished_of, mean_and_std
 from benchmarks.mnist_run import MnistRun, train
 from benchmarks.regularizers import REGULARIZERS
 from benchmarks.sweep import sweep
+from benchmarks.workers import LOCAL, Workers
 
 KEPT = Path(__file__).parent / "results" / "table6_weights.csv"
 CHARACTERISTICS = ("amplitude", "covariance", "correlation", "sparsity", "dead_units", "stable_rank")
@@ -38,7 +39,7 @@ def picked(rows: list[dict[str, Any]], column: str) -> dict[str, float]:
 
 
 def search_weights(
-    run: MnistRun, trials: int, folder: Path, paper: Paper | None, *, jobs: int = -1, quiet: bool = False
+    run: MnistRun, trials: int, folder: Path, paper: Paper | None, workers: Workers = LOCAL
 ) -> list[dict[str, Any]]:
     """Train with every weight of the grid; a row for each.
 
@@ -47,8 +48,7 @@ def search_weights(
         trials: Networks per weight, with seeds 1, 2, ...; with a single one only equal errors are tied.
         folder: Of the records.
         paper: The characteristics to be near to; None to choose by validation error alone.
-        jobs: Processes; -1 for one per core.
-        quiet: No progress bar.
+        workers: How many, and where.
 
     Returns:
         Rows with the validation error, whether it is the `best`, whether it is `tied` with the best, the `distance`
@@ -60,7 +60,7 @@ def search_weights(
         for name, weight in grid
         for seed in range(1, trials + 1)
     ]
-    found = sweep(runs, train, folder, jobs=jobs, title="search for loss weights", quiet=quiet)
+    found = sweep(runs, train, folder, workers=workers, title="search for loss weights")
     rows: list[dict[str, Any]] = []
     for name in dict.fromkeys(name for name, _ in grid):
         results = {

@@ -33,15 +33,14 @@ class TransformedRun:
         epochs: Of training the network.
         tries: Random matrices of ones with a random diagonal, of which one is kept.
         margin: How much more error the kept one may have, in percentage points, on the validation images.
-        search_images: Training images on which the output layer is trained for one epoch for each try.
-        fine_tuning: Epochs of training the output layer of the networks that are shown, on all training images.
+        fine_tuning: Epochs of training the output layer of the whitened network. That of each matrix of ones is trained
+            for one: its inputs, in the hundreds, let a longer training at the same rate oscillate.
     """
 
     seed: int
     epochs: int = 100
     tries: int = 100
     margin: float = 0.5
-    search_images: int = 10_000
     fine_tuning: int = 20
     samples: int | None = None
     experiment: str = "table3"
@@ -75,11 +74,11 @@ def train(run: TransformedRun) -> dict[str, Any]:
 
     networks = {IDENTITY: model}
     networks[DIAGONAL] = ion.rescale(model, "representation", 1 - rng.uniform(size=width), copy=True)  # in (0, 1]
-    found, candidates = ion.search_comparable(
+    networks[ONES], candidates = ion.search_comparable(
         model,
         "representation",
         ones_with_random_diagonal,
-        (training.x[: run.search_images], training.y[: run.search_images]),
+        (training.x, training.y),
         (data.validation.x, data.validation.y),
         loss=loss,
         number=run.tries,
@@ -87,12 +86,10 @@ def train(run: TransformedRun) -> dict[str, Any]:
         seed=run.seed,
         epochs=1,
     )
-    whitening = whitening_before_relu(model, training.x)
-    # The one that was found is transformed no further, only trained longer.
-    for name, network, q, m in ((ONES, found, np.eye(width), None), (WHITENING, model, *whitening)):
-        networks[name] = ion.comparable(
-            network, "representation", q, (training.x, training.y), m, loss=loss, epochs=run.fine_tuning, copy=True
-        )
+    q, m = whitening_before_relu(model, training.x)
+    networks[WHITENING] = ion.comparable(
+        model, "representation", q, (training.x, training.y), m, loss=loss, epochs=run.fine_tuning, copy=True
+    )
     rows = {}
     for name, network in networks.items():
         measured = measure(network, data.test.x, "representation", batch_size=1000)["representation"]

@@ -15,6 +15,7 @@ from benchmarks.mnist_run import MnistRun, train
 from benchmarks.regularizers import REGULARIZERS
 from benchmarks.sweep import sweep
 from benchmarks.table import Table, as_markdown
+from benchmarks.workers import LOCAL, Workers
 
 HELP = "characteristics of the twelve regularizers (Table 6)"
 CLAIM = (
@@ -35,14 +36,12 @@ class Settings:
     Attributes:
         trials: Networks per regularizer, with seeds 1, 2, ...
         run: What all runs share.
-        jobs: Processes; -1 for one per core.
-        quiet: No progress bars.
+        workers: How many, and where.
     """
 
     trials: int = 1
     run: MnistRun = DEFAULT_RUN
-    jobs: int = -1
-    quiet: bool = False
+    workers: Workers = LOCAL
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -65,7 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
     # A data set that is not there is one error here, not one in every run.
     load(arguments.data)
     shared = replace(DEFAULT_RUN, dataset=arguments.data, **command.epochs_and_samples(arguments))
-    settings = Settings(trials=arguments.trials, run=shared, jobs=arguments.jobs or -1, quiet=arguments.quiet)
+    settings = Settings(trials=arguments.trials, run=shared, workers=command.workers(arguments))
     out = command.folder(arguments)
     chosen = (
         _searched(settings, arguments.search_trials, out) if arguments.weights == "search" else weights.kept_weights()
@@ -92,7 +91,7 @@ def _searched(settings: Settings, trials: int, out: Path) -> dict[str, float]:
     """The weights that a search finds; the search is written, and the table by validation alone."""
     folder = out / "records"
     near = paper.table6() if settings.run.dataset == "mnist" else None
-    found = weights.search_weights(settings.run, trials, folder, near, jobs=settings.jobs, quiet=settings.quiet)
+    found = weights.search_weights(settings.run, trials, folder, near, settings.workers)
     by_validation = measure_table(settings, weights.picked(found, "best"), folder)
     command.write(out / "table6_weights.csv", as_csv(found))
     command.write(out / "table6_weights.md", weights.as_markdown(found))
@@ -104,7 +103,7 @@ def _searched(settings: Settings, trials: int, out: Path) -> dict[str, float]:
 def measure_table(settings: Settings, weights: dict[str, float], folder: Path) -> list[dict[str, Any]]:
     """Train and measure; one row a regularizer, with means and standard deviations over the trials."""
     runs = runs_of(settings, weights)
-    found = sweep(runs, train, folder, jobs=settings.jobs, title="Table 6", quiet=settings.quiet)
+    found = sweep(runs, train, folder, workers=settings.workers, title="Table 6")
     return rows_of(found, weights)
 
 

@@ -13,6 +13,7 @@ import pytest
 from benchmarks import records
 from benchmarks.files import write_atomically, write_keeping_old
 from benchmarks.sweep import sweep
+from benchmarks.workers import Workers
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ def calls(folder, number):
 def test_each_run_is_made_once(tmp_path):
     runs = [Run(number, str(tmp_path)) for number in (1, 2, 3, 2)]
     for _ in range(2):
-        found = sweep(runs, train, tmp_path / "records", jobs=2, quiet=True)
+        found = sweep(runs, train, tmp_path / "records", workers=Workers(2, quiet=True))
         assert [record["result"]["square"] for record in found] == [1, 4, 9, 4]
     assert [calls(tmp_path, n) for n in (1, 2, 3)] == [1, 1, 1]
     record = json.loads(next((tmp_path / "records").glob("*.json")).read_text())
@@ -55,7 +56,7 @@ def test_each_run_is_made_once(tmp_path):
 def test_crashed_and_diverged_runs_are_outcomes(tmp_path):
     runs = [Run(number, str(tmp_path)) for number in (7, 13, 1)]
     for _ in range(2):
-        found = sweep(runs, train, tmp_path, jobs=1, quiet=True)
+        found = sweep(runs, train, tmp_path, workers=Workers(1, quiet=True))
         assert [record["status"] for record in found] == ["diverged", "crashed", "finished"]
         assert "RuntimeError: unlucky" in found[1]["error"]
     assert calls(tmp_path, 7) == 1
@@ -65,9 +66,9 @@ def test_crashed_and_diverged_runs_are_outcomes(tmp_path):
 @pytest.mark.parametrize("damage", ["", "{", "[]", '{"status": "finished"}', '{"config": {}, "status": "finished"}'])
 def test_a_damaged_record_is_reported_and_the_run_repeated(tmp_path, damage, capsys):
     run = Run(1, str(tmp_path))
-    sweep([run], train, tmp_path, jobs=1, quiet=True)
+    sweep([run], train, tmp_path, workers=Workers(1, quiet=True))
     records.path(tmp_path, run).write_text(damage)
-    (found,) = sweep([run], train, tmp_path, jobs=1, quiet=True)
+    (found,) = sweep([run], train, tmp_path, workers=Workers(1, quiet=True))
     assert found["result"]["square"] == 1
     assert calls(tmp_path, 1) == 2
     assert "damaged" in capsys.readouterr().err
@@ -79,7 +80,8 @@ def test_a_killed_sweep_continues_where_it_stopped(tmp_path):
         "from tests.benchmarks.test_sweep import *\n"
         "from pathlib import Path\n"
         f"folder = Path({str(tmp_path)!r})\n"
-        "sweep([Run(100 + n, str(folder)) for n in range(30)], slow, folder / 'records', jobs=2, quiet=True)\n"
+        "runs = [Run(100 + n, str(folder)) for n in range(30)]\n"
+        "sweep(runs, slow, folder / 'records', workers=Workers(2, quiet=True))\n"
     )
     process = subprocess.Popen([sys.executable, "-c", code], start_new_session=True)
     deadline = time.monotonic() + 120
@@ -91,7 +93,7 @@ def test_a_killed_sweep_continues_where_it_stopped(tmp_path):
     runs = [Run(100 + n, str(tmp_path)) for n in range(30)]
     done = [run for run in runs if records.read(tmp_path / "records", run)]
     assert 3 <= len(done) < 30
-    found = sweep(runs, train, tmp_path / "records", jobs=2, quiet=True)
+    found = sweep(runs, train, tmp_path / "records", workers=Workers(2, quiet=True))
     assert [record["result"]["square"] for record in found] == [(100 + n) ** 2 for n in range(30)]
     assert all(calls(tmp_path, run.number) == 1 for run in done)
 

@@ -15,6 +15,7 @@ from benchmarks.mnist_run import MnistRun
 from benchmarks.models import mlp
 from benchmarks.regularizers import REGULARIZERS
 from benchmarks.training import EpochTrainer, error_rate
+from benchmarks.workers import Workers
 
 WITH_WEIGHT = [name for name, regularizer in REGULARIZERS.items() if regularizer.weights]
 
@@ -61,7 +62,7 @@ def invented(run):
 def test_weights_are_chosen_by_validation_error(tmp_path, monkeypatch):
     monkeypatch.setattr(table6, "train", invented)
     monkeypatch.setattr(weights, "train", invented)
-    found = weights.search_weights(table6.DEFAULT_RUN, 2, tmp_path, None, jobs=1, quiet=True)
+    found = weights.search_weights(table6.DEFAULT_RUN, 2, tmp_path, None, workers=Workers(1, quiet=True))
     assert weights.picked(found, "best") == weights.picked(found, "chosen") == dict.fromkeys(WITH_WEIGHT, 1.0)
     assert len(found) == 9 * 6
     assert {row["trials"] for row in found if row["weight"] == 0.1} == {0}
@@ -69,7 +70,7 @@ def test_weights_are_chosen_by_validation_error(tmp_path, monkeypatch):
     path.write_text(as_csv(found))
     chosen = weights.kept_weights(path)
     assert chosen == dict.fromkeys(WITH_WEIGHT, 1.0)
-    settings = table6.Settings(trials=2, jobs=1, quiet=True)
+    settings = table6.Settings(trials=2, workers=Workers(1, quiet=True))
     table = table6.measure_table(settings, chosen, tmp_path)
     assert [row["trials"] for row in table] == [2] * 12
     assert table[5]["amplitude_mean"] == 1.0
@@ -86,13 +87,13 @@ def noisy(run):
 def test_of_weights_that_validation_cannot_tell_apart_the_nearest_to_the_paper_is_chosen(tmp_path, monkeypatch):
     monkeypatch.setattr(weights, "train", noisy)
     printed = dict.fromkeys(REGULARIZERS, dict.fromkeys(table6.COLUMNS, 0.0) | {"amplitude": 0.011})
-    found = weights.search_weights(table6.DEFAULT_RUN, 5, tmp_path, printed, jobs=1, quiet=True)
+    found = weights.search_weights(table6.DEFAULT_RUN, 5, tmp_path, printed, workers=Workers(1, quiet=True))
     assert weights.picked(found, "chosen") == dict.fromkeys(WITH_WEIGHT, 0.01)
     assert not [row for row in found if row["tied"] == "yes" and row["weight"] > 1]
     far = dict.fromkeys(REGULARIZERS, dict.fromkeys(table6.COLUMNS, 0.0) | {"amplitude": 100.0})
-    found = weights.search_weights(table6.DEFAULT_RUN, 5, tmp_path, far, jobs=1, quiet=True)
+    found = weights.search_weights(table6.DEFAULT_RUN, 5, tmp_path, far, workers=Workers(1, quiet=True))
     assert weights.picked(found, "chosen") == dict.fromkeys(WITH_WEIGHT, 1.0)
-    single = weights.search_weights(table6.DEFAULT_RUN, 1, tmp_path, printed, jobs=1, quiet=True)
+    single = weights.search_weights(table6.DEFAULT_RUN, 1, tmp_path, printed, workers=Workers(1, quiet=True))
     assert weights.picked(single, "chosen") == weights.picked(single, "best")
 
 

@@ -1,0 +1,99 @@
+"""Where runs are worked off: in processes of this machine, or on a Dask or Ray cluster, by joblib's own backends."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import joblib
+
+BACKENDS = ("loky", "dask", "ray")
+
+
+@dataclass(frozen=True)
+class Workers:
+    """How many, and where.
+
+    On a cluster each worker has one thread, this package installed, and the records' folder on a file system that all
+    share; where they share none, the records are written by the process that asked for the runs.
+
+    Attributes:
+        jobs: Processes; -1 for one per core, or all that the cluster has.
+        backend: One of `BACKENDS`.
+        address: Of the cluster's scheduler; without it a Dask or Ray cluster is started on this machine.
+        quiet: No progress bar.
+    """
+
+    jobs: int = -1
+    backend: str = "loky"
+    address: str | None = None
+    quiet: bool = False
+
+    def __post_init__(self) -> None:
+        if self.backend not in BACKENDS:
+            raise ValueError(f"Expected a backend of {BACKENDS}. Received: {self.backend!r}")
+        if self.address and self.backend == "loky":
+            raise ValueError(f"Expected no address for processes of this machine. Received: {self.address!r}")
+
+    @property
+    def return_as(self) -> str:
+        """How joblib hands out results: each as it comes, but Ray's backend all at the end."""
+        return "list" if self.backend == "ray" else "generator_unordered"
+
+    @contextlib.contextmanager
+    def ready(self) -> Iterator[None]:
+        """Within it, `joblib.Parallel()` runs on these workers.
+
+        Raises:
+            ValueError: if the backend is not installed, or no scheduler answers at the address.
+        """
+        with contextlib.ExitStack() as stack:
+            if self.backend == "loky":
+                stack.enter_context(joblib.parallel_config("loky", n_jobs=self.jobs, inner_max_num_threads=1))
+            elif self.backend == "dask":
+                stack.enter_context(_dask(self.address, self.jobs))
+                stack.enter_context(joblib.parallel_config("dask", n_jobs=self.jobs))
+            else:
+                stack.enter_context(_ray(self.address, self.jobs))
+                stack.enter_context(joblib.parallel_config("ray", n_jobs=self.jobs))
+            yield
+
+
+# One process per core of this machine.
+LOCAL = Workers()
+
+
+@contextlib.contextmanager
+def _dask(address: str | None, jobs: int) -> Iterator[None]:
+    try:
+        from dask.distributed import Client
+    except ImportError as error:
+        raise ValueError(f"Expected dask to be installed: `pip install distributed`. Received: {error}") from None
+    processes = jobs if jobs > 0 else os.cpu_count() or 1
+    local: dict[str, Any] = {"n_workers": processes, "threads_per_worker": 1, "dashboard_address": None}
+    try:
+        client = Client(address, timeout=10) if address else Client(**local)
+    except OSError as error:
+        raise ValueError(f"Expected a Dask scheduler at {address}. Received: {error}") from None
+    with client:
+        yield
+
+
+@contextlib.contextmanager
+def _ray(address: str | None, jobs: int) -> Iterator[None]:
+    try:
+        import ray
+        from ray.util.joblib import register_ray
+    except ImportError as error:
+        raise ValueError(f"Expected ray to be installed: `pip install ray`. Received: {error}") from None
+    local: dict[str, Any] = {} if address or jobs < 0 else {"num_cpus": jobs}
+    try:
+        ray.init(address=address, log_to_driver=False, include_dashboard=False if not address else None, **local)
+    except ConnectionError as error:
+        raise ValueError(f"Expected a Ray cluster at {address}. Received: {error}") from None
+    register_ray()
+    try:
+        yield
+    finally:
+        ray.shutdown()
