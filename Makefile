@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 METADATA := setup.cfg pyproject.toml constraints.txt
 
-EXPERIMENTS := table2 table3 table6 table8 figure1 figure2 figure3 figure4 all speed
+EXPERIMENTS := table2 table3 table6 table8 figure1 figure2 figure3 figure4 all speed status
 .PHONY: $(EXPERIMENTS) test test-jax test-torch lint types docs wheel check clean
 
 $(EXPERIMENTS): $(VENV)/benchmarks.installed ## a table or figure of the paper

@@ -2,16 +2,19 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
 from benchmarks import records
+from benchmarks.__main__ import main
 from benchmarks.files import write_atomically, write_keeping_old
+from benchmarks.mnist_run import MnistRun
 from benchmarks.sweep import sweep
 from benchmarks.workers import Workers
 
@@ -96,6 +99,23 @@ def test_a_killed_sweep_continues_where_it_stopped(tmp_path):
     found = sweep(runs, train, tmp_path / "records", workers=Workers(2, quiet=True))
     assert [record["result"]["square"] for record in found] == [(100 + n) ** 2 for n in range(30)]
     assert all(calls(tmp_path, run.number) == 1 for run in done)
+
+
+def test_status_says_what_came_of_the_runs(tmp_path, capsys):
+    folder = tmp_path / "records"
+    run = MnistRun("CR", 1.0, 1, 50)
+    records.write(folder, run, records.FINISHED, result={"loss": 1.0}, wall_seconds=120)
+    records.write(folder, replace(run, seed=2), records.DIVERGED, result={"loss": None})
+    records.write(folder, replace(run, width=2), records.CRASHED, error="Traceback\nValueError: no luck")
+    (folder / "0.json").write_text("{")
+    assert main(["status", "--out", str(tmp_path)]) == 0
+    printed = capsys.readouterr().out
+    assert re.search(r"mnist, 50 epochs +1 diverged, 1 finished; 2 minutes", printed)
+    assert re.search(r"mnist, width 2, 50 epochs +1 crashed", printed)
+    assert "1 damaged" in printed
+    assert "ValueError: no luck" in printed
+    assert main(["status", "--out", str(tmp_path / "elsewhere")]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
 
 
 def test_keys_tell_configurations_apart():

@@ -1,0 +1,54 @@
+"""What the records say: how many runs of each kind finished, diverged or crashed, and why the last ones did."""
+
+import argparse
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from benchmarks import command, records
+
+HELP = "what has been run, and what came of it"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command line's."""
+    parser.add_argument("--out", type=Path, default=command.DEFAULT_OUT, help="folder of the records (default runs)")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print a line for each kind of run, and one for each that crashed."""
+    folder = arguments.out / "records"
+    if not folder.is_dir():
+        raise ValueError(f"Expected a folder of records. Received: {folder}, which is not there")
+    counts: dict[str, Counter[str]] = {}
+    seconds: Counter[str] = Counter()
+    crashes = []
+    for path in sorted(folder.glob("*.json")):
+        try:
+            record = json.loads(path.read_text(encoding="utf-8"))
+            kind, outcome = kind_of(record["config"]), record["status"]
+        except (ValueError, KeyError, TypeError, AttributeError):
+            kind, outcome, record = "damaged records", "damaged", {}
+        counts.setdefault(kind, Counter())[outcome] += 1
+        seconds[kind] += record.get("wall_seconds", 0)
+        if outcome == records.CRASHED:
+            crashes.append(f"{path.name}: {record['config']} {record['error'].strip().splitlines()[-1]}")
+    for kind, outcomes in sorted(counts.items()):
+        words = ", ".join(f"{number} {outcome}" for outcome, number in sorted(outcomes.items()))
+        print(f"{kind:<40} {words}; {seconds[kind] / 60:.0f} minutes of one process")
+    print("\n".join(crashes) if crashes else f"{sum(map(Counter.total, counts.values()))} record(s) in {folder}")
+    return 0
+
+
+def kind_of(config: dict[str, Any]) -> str:
+    """What a run belongs to: its experiment, or the data set and what else is out of the ordinary."""
+    if "experiment" in config:
+        return str(config["experiment"])
+    if "noise_variances" in config:
+        return "figure4"
+    if "units" in config:
+        return "figure1"
+    samples = f", {config['samples']} samples" if config["samples"] else ""
+    width = f", width {config['width']}" if config["width"] != 100 else ""
+    return f"{config['dataset']}{samples}{width}, {config['epochs']} epochs"
