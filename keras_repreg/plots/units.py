@@ -110,10 +110,10 @@ def unit_scatter(z: Any, labels: Any = None, units: Sequence[int] | None = (0, 1
     if len(others) != 1:
         raise ValueError(f"Expected `units` to be two of them or None. Received: units={units!r}")
     ax = canvas.axes_of(ax, 5.2, 4.2)
-    size = float(np.clip(20_000 / len(matrix), 4, 25))
+    size = float(np.clip(60_000 / len(matrix), 9, 25))
     for k, (name, colour) in enumerate(zip(names, canvas.colours(len(names)), strict=True)):
         ax.scatter(
-            *matrix[classes == k][:, [first, others[0]]].T, s=size, color=colour, label=name, linewidths=0, alpha=0.6,
+            *matrix[classes == k][:, [first, others[0]]].T, s=size, color=colour, label=name, linewidths=0, alpha=0.5,
             marker=canvas.MARKERS[k % len(canvas.MARKERS)], rasterized=True,
         )  # fmt: skip
     ax.set_xlabel(f"unit {first}")
@@ -153,7 +153,7 @@ def _chosen(units: Any, z: NDArray[np.float64], classes: NDArray[np.intp], numbe
 
 
 def _telling(z: NDArray[np.float64], classes: NDArray[np.intp], number: int) -> list[int]:
-    """Units with the largest share of variance between the classes, each next one little correlated with those before.
+    """Units whose variance lies between the classes and that few samples leave at zero, little correlated.
 
     Of a single class, those with the largest variance.
     """
@@ -164,7 +164,7 @@ def _telling(z: NDArray[np.float64], classes: NDArray[np.intp], number: int) -> 
     sizes = np.bincount(classes)
     if len(sizes) > 1:
         means = np.stack([centred[classes == k].mean(axis=0) for k in range(len(sizes))])
-        score = sizes @ means**2 / len(z) / safe
+        score = sizes @ means**2 / len(z) / safe * np.mean(z != 0, axis=0)
     else:
         score = variance.copy()
     chosen: list[int] = []
