@@ -29,43 +29,42 @@ def mlp(penalty):
 
 
 def train(title, data):
-    """Activations of the fifth layer on the test images, the history and the trajectory in the information plane."""
+    """Activations of the fifth layer on the test images, and the trajectory in the information plane."""
     keras.utils.set_random_seed(0)
     model = mlp(PENALTIES[title])
     plane = keras_repreg.InformationPlaneLogger(noise_variance=10.0)
-    history = model.fit(
+    model.fit(
         data.train.x,
         data.train.y,
         batch_size=100,
         epochs=EPOCHS,
         validation_data=(data.validation.x, data.validation.y),
-        callbacks=[plane, keras_repreg.CharacteristicsLogger("fifth")],
+        callbacks=[plane],
         verbose=0,
     )
     fifth = keras.Model(model.inputs, model.get_layer("fifth").output)
-    return fifth.predict(data.test.x, batch_size=1000, verbose=0), history.history, plane.trajectory
+    return fifth.predict(data.test.x, batch_size=1000, verbose=0), plane.trajectory
 
 
 def draw(results, labels, folder):
-    """Save the pictures."""
-    z, history, trajectory = results["baseline"]
+    """Save the pictures, and print the noise sweep of the page."""
+    z, trajectory = results["baseline"]
     spectra = {title: np.linalg.eigvalsh(np.cov(result[0].T)) for title, result in results.items()}
+    with np.errstate(invalid="ignore", divide="ignore"):
+        correlation = np.corrcoef(z.T)  # NaN for dead units
     for name, figure in {
         "information-plane": plots.information_plane(trajectory),
-        "epochs": plots.characteristics_over_epochs(history, "fifth"),
         "histograms": plots.unit_histograms(z, labels),
-        "scatter": plots.unit_scatter(z, labels, units=None),
-        "scatter-cw-cr": plots.unit_scatter(results["cw-CR"][0], labels, units=None),
+        "scatter": plots.unit_scatter(z[:2000], labels[:2000], units=None),
+        "scatter-cw-cr": plots.unit_scatter(results["cw-CR"][0][:2000], labels[:2000], units=None),
         "spectrum": plots.spectrum(spectra),
-        "correlation": plots.correlation_matrix(correlations(z)),
+        "correlation": plots.correlation_matrix(correlation),
     }.items():
-        figure.savefig(folder / f"{name}.png", dpi=80)
-
-
-def correlations(z):
-    """Correlations between units, NaN for dead ones."""
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.corrcoef(z.T)
+        figure.savefig(folder / f"{name}.png", dpi=62)
+    for title, result in results.items():
+        for point in keras_repreg.information.noise_sweep(result[0], labels, [0.1, 1.0, 10.0, 100.0]):
+            conventional = f"{point.zy_lower_conventional:.2f}, {point.zy_upper_conventional:.2f}"
+            print(title, point, "conventional", conventional)
 
 
 if __name__ == "__main__":
