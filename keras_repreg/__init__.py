@@ -16,12 +16,15 @@ _HOME = {
     "CovarianceRegularization": "layers",
     "L1Regularization": "layers",
     "Model": "labels",
+    "PenaltyLogger": "callbacks",
     "RankRegularization": "layers",
     "Sequential": "labels",
     "VarianceRegularization": "layers",
+    "WeightSchedule": "callbacks",
     "characterize": "characteristics",
     "label_aware": "labels",
     "label_scope": "labels",
+    "linear_warm_up": "callbacks",
     "measure": "characteristics",
 }
 _MODULES = ("callbacks", "characteristics", "classes", "ion", "labels", "layers", "statistics")
@@ -30,7 +33,7 @@ __all__ = sorted([*_HOME, "callbacks", "characteristics", "ion", "layers"])
 
 if TYPE_CHECKING:
     from keras_repreg import callbacks, characteristics, ion, layers
-    from keras_repreg.callbacks import CharacteristicsLogger
+    from keras_repreg.callbacks import CharacteristicsLogger, PenaltyLogger, WeightSchedule, linear_warm_up
     from keras_repreg.characteristics import characterize, measure
     from keras_repreg.labels import Model, Sequential, label_aware, label_scope
     from keras_repreg.layers import (
