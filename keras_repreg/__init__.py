@@ -17,12 +17,15 @@ _HOME = {
     "InformationPlaneLogger": "callbacks",
     "L1Regularization": "layers",
     "Model": "labels",
+    "PenaltyLogger": "callbacks",
     "RankRegularization": "layers",
     "Sequential": "labels",
     "VarianceRegularization": "layers",
+    "WeightSchedule": "callbacks",
     "characterize": "characteristics",
     "label_aware": "labels",
     "label_scope": "labels",
+    "linear_warm_up": "callbacks",
     "measure": "characteristics",
 }
 _MODULES = ("callbacks", "characteristics", "classes", "information", "ion", "labels", "layers", "plots", "statistics")
@@ -31,7 +34,13 @@ __all__ = sorted([*_HOME, "callbacks", "characteristics", "information", "ion", 
 
 if TYPE_CHECKING:
     from keras_repreg import callbacks, characteristics, information, ion, layers, plots
-    from keras_repreg.callbacks import CharacteristicsLogger, InformationPlaneLogger
+    from keras_repreg.callbacks import (
+        CharacteristicsLogger,
+        InformationPlaneLogger,
+        PenaltyLogger,
+        WeightSchedule,
+        linear_warm_up,
+    )
     from keras_repreg.characteristics import characterize, measure
     from keras_repreg.labels import Model, Sequential, label_aware, label_scope
     from keras_repreg.layers import (

@@ -59,4 +59,6 @@ def test_the_package_keeps_to_keras_public_interface():
                 with open(os.path.join(root, file), encoding="utf-8") as source:
                     text = source.read()
                 assert "keras.src" not in text, file
-                assert "import tensorflow" not in text, file
+                backends = [name for name in ("tensorflow", "jax", "torch") if f"import {name}" in text]
+                # `keras.ops` cannot gather from replicas.
+                assert not backends or file == "replicas.py", file

@@ -5,6 +5,7 @@ from keras_repreg.layers.covariance import ClasswiseCovarianceRegularization, Co
 from keras_repreg.layers.l1 import L1Regularization
 from keras_repreg.layers.rank import ClasswiseRankRegularization, RankRegularization
 from keras_repreg.layers.variance import ClasswiseVarianceRegularization, VarianceRegularization
+from keras_repreg.layers.weight_factor import WeightFactor
 
 __all__ = [
     "ClasswiseCovarianceRegularization",
@@ -16,4 +17,5 @@ __all__ = [
     "RankRegularization",
     "RepresentationRegularization",
     "VarianceRegularization",
+    "WeightFactor",
 ]

@@ -1,0 +1,115 @@
+"""Loss weights that change during training: warm-up, decay, or any other schedule."""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+
+from keras_repreg.callbacks.penalty_logger import select_regularizers
+from keras_repreg.layers.weight_factor import checked_factor
+
+
+class WeightSchedule(keras.callbacks.Callback):
+    """Multiplies the loss weights of representation regularizers by a factor that changes during training.
+
+    The factor reaches functions that are compiled already, so that nothing is compiled anew. It is no part of the
+    saved model, whose layers have the weights that they were made with; after training the last factor stays.
+
+    Args:
+        schedule: From the epoch, counted from zero as in `fit`, to the factor, a finite number >= 0. With
+            `per="batch"`, from the number of batches that were trained on since `fit` began.
+        layers: A regularizer, its name, or a list of these; by default all of the model and of models within it.
+        per: `"epoch"` or `"batch"`. With `steps_per_execution` the factor changes once an execution.
+
+    Raises:
+        TypeError: if `schedule` is not callable, a factor is not a number, or one of the layers is no
+            representation regularizer.
+        ValueError: if `per` is neither of the two, a factor is out of range, or the model has no such layer.
+
+    Examples:
+        >>> import keras, keras_repreg, numpy as np
+        >>> model = keras.Sequential([
+        ...     keras.Input((4,)),
+        ...     keras.layers.Dense(8, activation="relu"),
+        ...     keras_repreg.RankRegularization(0.01),
+        ...     keras.layers.Dense(3),
+        ... ])
+        >>> model.compile("adam", "mse")
+        >>> warm_up = keras_repreg.WeightSchedule(keras_repreg.linear_warm_up(5))
+        >>> history = model.fit(np.ones((10, 4)), np.ones((10, 3)), epochs=2, callbacks=[warm_up], verbose=0)
+    """
+
+    def __init__(self, schedule: Callable[[int], float], layers: Any = None, *, per: str = "epoch"):
+        super().__init__()
+        if not callable(schedule):
+            raise TypeError(f"Expected `schedule` to be a function of the epoch or batch. Received: {schedule!r}")
+        if per not in ("epoch", "batch"):
+            raise ValueError(f"Expected `per` to be 'epoch' or 'batch'. Received: per={per!r}")
+        self._schedule = schedule
+        self._layers = layers
+        self._per = per
+        self._chosen: list[Any] = []
+        self._batches_before = 0
+        self._batches = 0
+
+    # Before the functions of the steps are made, which `on_train_begin` is not.
+    def set_model(self, model: keras.Model) -> None:
+        super().set_model(model)
+        self._chosen = select_regularizers(self.model, self._layers)
+        strategy = getattr(self.model, "distribute_strategy", None)
+        made = [layer.weight_factor.make_variable(strategy) for layer in self._chosen]
+        if any(made):
+            self.model.train_function = None
+            self.model.test_function = None
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        self._batches_before = self._batches = 0
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self._batches_before += self._batches
+        self._batches = 0
+        if self._per == "epoch":
+            self._assign(epoch)
+
+    def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        if self._per == "batch":
+            self._assign(self._batches_before + batch)
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        self._batches = batch + 1
+
+    def _assign(self, index: int) -> None:
+        factor = checked_factor(self._schedule(index), f"schedule({index})")
+        # JAX keeps the variables' values outside of them between two batches of an epoch.
+        if hasattr(self.model, "jax_state_sync"):
+            self.model.jax_state_sync()
+        for layer in self._chosen:
+            layer.weight_factor.assign(factor)
+
+
+def linear_warm_up(length: int, start: float = 0.0) -> Callable[[int], float]:
+    """A schedule that rises in a line from `start` in the first epoch (or batch) to 1 after `length` of them.
+
+    Args:
+        length: Number of epochs, or of batches with `per="batch"`, at least 1.
+        start: The first factor, a finite number >= 0.
+
+    Raises:
+        TypeError: if an argument has the wrong type.
+        ValueError: if an argument is out of range.
+
+    Examples:
+        >>> import keras_repreg
+        >>> [keras_repreg.linear_warm_up(4)(epoch) for epoch in range(6)]
+        [0.0, 0.25, 0.5, 0.75, 1.0, 1.0]
+    """
+    if isinstance(length, bool) or not hasattr(length, "__index__"):
+        raise TypeError(f"Expected `length` to be an integer. Received: length={length!r}")
+    if length < 1:
+        raise ValueError(f"Expected `length` to be at least 1. Received: length={length!r}")
+    start = checked_factor(start, "start")
+
+    def factor(index: int) -> float:
+        return start + (1 - start) * min(index / length, 1)
+
+    return factor

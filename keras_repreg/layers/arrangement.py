@@ -1,0 +1,125 @@
+"""Activations of any rank as the paper's Z: samples in rows, units in columns."""
+
+import math
+from typing import Any
+
+import keras
+from keras import ops
+
+Tensor = Any
+
+UNITS = (None, "channels", "flatten")
+DATA_FORMATS = (None, "channels_last", "channels_first")
+
+
+class Arrangement:
+    """What counts as a sample and what as a unit.
+
+    Args:
+        units: None: activations are (N, M) already. `"channels"`: the channels are the units, and every position of
+            every sample is a sample. `"flatten"`: every entry of a sample is a unit.
+        data_format: Where the channels are: `"channels_last"`, `"channels_first"`, or None for that of
+            `keras.config.image_data_format()`.
+
+    Raises:
+        ValueError: if an argument is none of these.
+    """
+
+    def __init__(self, units: str | None, data_format: str | None):
+        if units not in UNITS:
+            raise ValueError(f"Expected `units` to be one of {UNITS}. Received: units={units!r}")
+        if data_format not in DATA_FORMATS:
+            raise ValueError(
+                f"Expected `data_format` to be one of {DATA_FORMATS}. Received: data_format={data_format!r}"
+            )
+        self.units = units
+        self.data_format = data_format or keras.config.image_data_format()
+
+    def check(self, shape: tuple[int | None, ...], owner: str) -> None:
+        """Whether activations of this shape can be arranged.
+
+        Raises:
+            ValueError: if the rank does not fit.
+        """
+        if len(shape) < 2 or (self.units is None and len(shape) > 2):
+            raise ValueError(
+                f"{owner} expects activations of shape (samples, units). For more dimensions choose "
+                "`units='channels'`, by which every position is a sample, or `units='flatten'`, by which every entry "
+                f"is a unit. Received: inputs.shape={shape}"
+            )
+
+    def rows(self, z: Tensor, owner: str) -> Tensor:
+        """Z of shape (samples, units).
+
+        Raises:
+            ValueError: if the rank does not fit, or the number of units is not known.
+        """
+        shape = tuple(z.shape)
+        self.check(shape, owner)
+        if len(shape) > 2 and self.units == "channels":
+            z = self._channels_last(z)
+        units = z.shape[1:] if self.units == "flatten" else z.shape[-1:]
+        if None in units:
+            raise ValueError(f"{owner} expects a known number of units. Received: inputs.shape={shape}")
+        return z if len(shape) == 2 else ops.reshape(z, (-1, math.prod(units)))
+
+    def labels(self, labels: Tensor, z: Tensor, owner: str) -> Tensor:
+        """Labels of the rows: of each position those of its sample, or its own where `labels` has positions too.
+
+        Raises:
+            ValueError: if `labels` has positions other than those of `z`, or it cannot be told whether it has.
+        """
+        if len(z.shape) == 2 or self.units != "channels":
+            return labels
+        z = self._channels_last(z)
+        labels = ops.convert_to_tensor(labels)
+        given, positions = tuple(labels.shape), tuple(z.shape[1:-1])
+        if len(given) > 2 and _agree(given[: len(positions) + 1], tuple(z.shape[:-1])):
+            return ops.reshape(labels, (-1, *given[len(positions) + 1 :]))
+        if len(given) == 2 and len(positions) == 1 and given[1] == positions[0] != 1:
+            raise ValueError(
+                f"{owner} cannot tell whether `labels` are one-hot labels of the samples or ids of the positions. "
+                "Give ids of shape (N,), or ids of the positions of shape (N, positions, 1). "
+                f"Received: labels.shape={given}, inputs.shape={tuple(z.shape)} with the channels last"
+            )
+        if len(given) not in (1, 2) or not _agree(given[:1], z.shape[:1]) or None in given[1:]:
+            raise ValueError(
+                f"{owner} expects labels of the samples, (N,), (N, 1) or one-hot (N, K), or of the positions, one "
+                f"dimension more for each of {positions}. Received: labels.shape={given}, "
+                f"inputs.shape={tuple(z.shape)} with the channels last"
+            )
+        labels = ops.reshape(labels, (-1, *(1 for _ in positions), *given[1:]))
+        return ops.reshape(ops.broadcast_to(labels, (*ops.shape(z)[:-1], *given[1:])), (-1, *given[1:]))
+
+    def sample_weight(self, mask: Tensor | None, z: Tensor, owner: str) -> Tensor | None:
+        """1 for each row that a Keras mask keeps and 0 for the others, in float32; None without a mask.
+
+        Raises:
+            ValueError: if the mask is not one of the samples, or with `units="channels"` of the positions.
+        """
+        if mask is None:
+            return None
+        by_position = self.units == "channels" and len(z.shape) > 2
+        z = self._channels_last(z) if by_position else z
+        rank = len(z.shape) - 1 if by_position else 1
+        if not 1 <= len(mask.shape) <= rank:
+            raise ValueError(
+                f"{owner} can leave out samples, or positions with `units='channels'`, but no single units. "
+                f"Received: mask.shape={tuple(mask.shape)}, inputs.shape={tuple(z.shape)}"
+            )
+        mask = ops.cast(mask, "float32")
+        if by_position:
+            ones = (1,) * (rank - len(mask.shape))
+            mask = ops.broadcast_to(ops.reshape(mask, (*ops.shape(mask), *ones)), ops.shape(z)[:-1])
+        return ops.reshape(mask, (-1,))
+
+    def _channels_last(self, z: Tensor) -> Tensor:
+        return ops.moveaxis(z, 1, -1) if self.data_format == "channels_first" else z
+
+    def get_config(self) -> dict[str, Any]:
+        return {"units": self.units, "data_format": self.data_format}
+
+
+def _agree(one: tuple[int | None, ...], other: tuple[int | None, ...]) -> bool:
+    """Whether two shapes can be the same, as far as they are known."""
+    return len(one) == len(other) and all(a == b or None in (a, b) for a, b in zip(one, other, strict=True))

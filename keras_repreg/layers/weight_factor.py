@@ -1,0 +1,85 @@
+"""A number that a layer's loss weight is multiplied by, and that can change while a compiled function runs."""
+
+import contextlib
+import math
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+Tensor = Any
+
+
+class WeightFactor:
+    """The factor of a layer's loss weight: 1 and no part of the model, until `make_variable` is called.
+
+    Compiled functions keep a Python number as it was when they were traced; a variable they read anew. The variable
+    is a state of the layer as the seed of a Dropout is: among `layer.variables`, but none of its weights, in no file
+    and in no count of parameters.
+
+    `WeightSchedule` does all this. In a loop of your own, call `layer.weight_factor.make_variable()` before the first
+    step, and `layer.weight_factor.assign(0.5)` between two steps.
+    """
+
+    def __init__(self) -> None:
+        self._variable: keras.Variable | None = None
+
+    @property
+    def variables(self) -> list[keras.Variable]:
+        return [] if self._variable is None else [self._variable]
+
+    def make_variable(self, strategy: Any = None) -> bool:
+        """Makes the variable unless it is there; whether it was made.
+
+        Args:
+            strategy: The `tf.distribute` strategy of the model, if it has one.
+        """
+        if self._variable is not None:
+            return False
+        with strategy.scope() if strategy is not None else contextlib.nullcontext():
+            # In half precision a factor would be rounded as the activations are.
+            self._variable = keras.Variable(
+                1.0,
+                trainable=False,
+                dtype="float32",
+                autocast=False,
+                aggregation="only_first_replica",
+                name="weight_factor",
+            )
+        return True
+
+    def assign(self, value: float) -> None:
+        """Sets the factor.
+
+        Raises:
+            TypeError: if `value` is not a number.
+            ValueError: if it is negative, infinite or NaN, or no variable has been made.
+        """
+        value = checked_factor(value, "value")
+        if self._variable is None:
+            raise ValueError(
+                "Expected `make_variable()` to be called first, and functions that were compiled before it to be "
+                f"compiled anew. Received: value={value!r}"
+            )
+        self._variable.assign(value)
+
+    def times(self, weight: float, omega: Tensor) -> Tensor:
+        """weight * factor * omega, in the dtype of omega."""
+        if self._variable is None:
+            return weight * omega
+        return weight * ops.cast(self._variable, omega.dtype) * omega
+
+
+def checked_factor(value: Any, name: str) -> float:
+    """`value` as a float.
+
+    Raises:
+        TypeError: if it is not a number.
+        ValueError: if it is negative, infinite or NaN.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):
+        raise TypeError(f"Expected `{name}` to be a number. Received: {name}={value!r}")
+    if not (math.isfinite(value) and value >= 0):
+        raise ValueError(f"Expected `{name}` to be finite and >= 0. Received: {name}={value!r}")
+    return float(value)

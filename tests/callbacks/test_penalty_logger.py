@@ -1,0 +1,261 @@
+"""The penalties in the logs: the right values, for every callback, and no trace of it afterwards."""
+
+import csv
+
+import keras
+import numpy as np
+import pytest
+
+import keras_repreg
+from keras_repreg import recording
+from tests.layers.cases import CASES, batch
+
+BACKEND = keras.backend.backend()
+LOSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
+
+def data(samples=48):
+    rng = np.random.default_rng(0)
+    return rng.normal(size=(samples, 5)).astype("float32"), rng.integers(0, 3, samples).astype("int32")
+
+
+def network(case, weight=0.5, kind=keras_repreg.Sequential):
+    return kind(
+        [
+            keras.Input((5,)),
+            keras.layers.Dense(12, activation="relu", name="hidden"),
+            case.make(weight, name="regularizer"),
+            keras.layers.Dense(3, name="logits"),
+        ]
+    )
+
+
+def compiled(model, **arguments):
+    # Without learning, every epoch has the penalty of the first weights.
+    model.compile(keras.optimizers.SGD(0.0), LOSS, **arguments)
+    return model
+
+
+def expected_penalty(model, case, x, y, batch_size=20):
+    """The mean over batches, each counted by its samples, by the paper's formula."""
+    z = keras.Model(model.inputs, model.get_layer("hidden").output).predict(x, verbose=0)
+    parts = [slice(start, start + batch_size) for start in range(0, len(x), batch_size)]
+    return 0.5 * np.average([case.oracle(z[p], y[p]) for p in parts], weights=[len(z[p]) for p in parts])
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_the_logged_value_is_the_penalty(case):
+    x, y = data()
+    model = compiled(network(case))
+    history = model.fit(
+        x, y, batch_size=20, epochs=2, verbose=0, shuffle=False,
+        validation_data=(x[:30], y[:30]), callbacks=[keras_repreg.PenaltyLogger()],
+    ).history  # fmt: skip
+    assert set(history) == {"loss", "regularizer_penalty", "val_loss", "val_regularizer_penalty"}
+    assert history["regularizer_penalty"] == pytest.approx([expected_penalty(model, case, x, y)] * 2, rel=1e-4)
+    of_validation = expected_penalty(model, case, x[:30], y[:30])
+    assert history["val_regularizer_penalty"] == pytest.approx([of_validation] * 2, rel=1e-4)
+    # What is left of the loss is the cross-entropy.
+    cross_entropy = float(LOSS(y, model.predict(x, verbose=0)))
+    assert history["loss"][0] - history["regularizer_penalty"][0] == pytest.approx(cross_entropy, rel=1e-4)
+
+
+OPTIONS = [
+    {"run_eagerly": True},
+    {"jit_compile": True},
+    {"steps_per_execution": 2},
+    {"metrics": ["accuracy"]},
+]
+
+
+@pytest.mark.parametrize("arguments", OPTIONS, ids=str)
+def test_compile_options_do_not_matter(arguments):
+    if BACKEND == "torch" and not {"run_eagerly", "metrics"} & set(arguments):
+        pytest.skip("not on the torch backend")
+    case, (x, y) = CASES[0], data()
+    model = compiled(network(case, kind=keras.Sequential), **arguments)
+    logger = keras_repreg.PenaltyLogger()
+    history = model.fit(
+        x, y, batch_size=20, verbose=0, shuffle=False, validation_data=(x, y), callbacks=[logger]
+    ).history
+    expected = expected_penalty(model, case, x, y)
+    assert history["regularizer_penalty"] == pytest.approx([expected], rel=1e-4)
+    assert history["val_regularizer_penalty"] == pytest.approx([expected], rel=1e-4)
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+def test_mixed_precision(policy):
+    # A float16 mean of these would be infinite.
+    x, y = data()
+    case = CASES[0]
+    keras.config.set_dtype_policy(policy)
+    try:
+        model = compiled(network(case))
+        model.get_layer("hidden").set_weights([np.full((5, 12), 20.0), np.zeros(12)])
+        history = model.fit(x, y, verbose=0, batch_size=48, callbacks=[keras_repreg.PenaltyLogger()]).history
+    finally:
+        keras.config.set_dtype_policy("float32")
+    z = np.maximum(x @ np.full((5, 12), 20.0), 0)
+    assert history["regularizer_penalty"][0] == pytest.approx(0.5 * case.oracle(z, y), rel=0.03)
+    assert history["regularizer_penalty"][0] > 65504
+
+
+def test_every_callback_sees_it(tmp_path):
+    x, y = data()
+
+    class Seen(keras.callbacks.Callback):
+        def __init__(self):
+            super().__init__()
+            self.epoch, self.batch = [], []
+
+        def on_epoch_end(self, epoch, logs=None):
+            self.epoch.append(set(logs))
+
+        def on_train_batch_end(self, batch, logs=None):
+            self.batch.append(float(logs["regularizer_penalty"]))
+
+    before, after = Seen(), Seen()
+    stopping = keras.callbacks.EarlyStopping("val_regularizer_penalty", patience=0, mode="min")
+    writer = keras.callbacks.CSVLogger(str(tmp_path / "log.csv"))
+    model = compiled(network(CASES[0]))
+    callbacks = [before, stopping, writer, keras_repreg.PenaltyLogger(), after]
+    history = model.fit(x, y, epochs=9, batch_size=16, verbose=0, validation_data=(x, y), callbacks=callbacks)
+    assert len(history.epoch) == 2  # it never improves
+    assert before.epoch == after.epoch
+    assert {"regularizer_penalty", "val_regularizer_penalty"} <= before.epoch[0]
+    assert len(before.batch) == 6
+    assert min(before.batch) > 0
+    with open(tmp_path / "log.csv") as file:
+        assert "val_regularizer_penalty" in next(csv.reader(file))
+
+
+def test_the_model_is_afterwards_as_it_was(tmp_path):
+    x, y = data()
+    model = compiled(network(CASES[0]))
+    methods = {name: getattr(model, name) for name in ("train_step", "test_step", "compute_loss")}
+    expected = model.evaluate(x, y, verbose=0)
+    checkpoint = keras.callbacks.ModelCheckpoint(str(tmp_path / "model.keras"))
+    model.fit(x, y, verbose=0, callbacks=[keras_repreg.PenaltyLogger(), checkpoint])
+    assert model.evaluate(x, y, verbose=0) == pytest.approx(expected)  # a number, no list
+    assert [metric.name for metric in model.metrics] == ["loss"]
+    assert {name: getattr(model, name) for name in methods} == methods
+    assert list(model.fit(x, y, verbose=0).history) == ["loss"]
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert loaded.evaluate(x, y, verbose=0) == pytest.approx(expected)
+
+
+def test_label_aware_models_stay_so():
+    x, y = data()
+    case = CASES[1]
+    model = compiled(keras_repreg.label_aware(network(case, kind=keras.Sequential)))
+    for _ in range(2):
+        history = model.fit(x, y, batch_size=48, verbose=0, callbacks=[keras_repreg.PenaltyLogger()]).history
+        expected = expected_penalty(model, case, x, y, 48)
+        assert history["regularizer_penalty"] == pytest.approx([expected], rel=1e-4)
+    model.fit(x, y, verbose=0)
+
+
+def test_after_an_exception_the_next_fit_is_right():
+    x, y = data()
+
+    class Interrupt(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            raise KeyboardInterrupt
+
+    model = compiled(network(CASES[0]))
+    logger = keras_repreg.PenaltyLogger()
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(x, y, verbose=0, callbacks=[logger, Interrupt()])
+    history = model.fit(x, y, batch_size=48, verbose=0, callbacks=[logger]).history
+    expected = expected_penalty(model, CASES[0], x, y, 48)
+    assert history["regularizer_penalty"] == pytest.approx([expected], rel=1e-4)
+    assert [metric.name for metric in model.metrics] == ["loss"]
+
+
+def test_evaluate():
+    x, y = data()
+    model = compiled(network(CASES[0]))
+    logger = keras_repreg.PenaltyLogger()
+    found = model.evaluate(x, y, batch_size=20, verbose=0, return_dict=True, callbacks=[logger])
+    assert found["regularizer_penalty"] == pytest.approx(expected_penalty(model, CASES[0], x, y), rel=1e-4)
+    assert list(model.evaluate(x, y, verbose=0, return_dict=True)) == ["loss"]
+
+
+def test_models_within_models_shared_layers_and_several_penalties():
+    x, y = data()
+    shared = keras_repreg.L1Regularization(1.0, name="same")
+
+    def part(name):
+        inputs = keras.Input((5,))
+        return keras.Model(inputs, keras_repreg.L1Regularization(1.0, name="same")(inputs), name=name)
+
+    inputs = keras.Input((5,))
+    a = shared(shared(inputs))  # twice
+    b = part("first")(inputs)
+    c = part("second")(inputs)
+    model = compiled(keras.Model(inputs, keras.layers.Dense(3)(a + b + c)))
+    logger = keras_repreg.PenaltyLogger()
+    history = model.fit(x, y, batch_size=48, verbose=0, callbacks=[logger]).history
+    sums = sorted(history[name][0] for name in ("same_penalty", "same_penalty_1", "same_penalty_2"))
+    once = np.abs(x).sum()
+    assert sums == pytest.approx([once, once, 2 * once], rel=1e-5)
+
+
+def test_chosen_layers():
+    x, y = data()
+    model = compiled(
+        keras.Sequential(
+            [
+                keras.Input((5,)),
+                keras_repreg.L1Regularization(0.1, name="one"),
+                keras_repreg.L1Regularization(0.1, name="two"),
+                keras.layers.Dense(3, name="logits"),
+            ]
+        )
+    )
+    history = model.fit(x, y, verbose=0, callbacks=[keras_repreg.PenaltyLogger("two")]).history
+    assert set(history) == {"loss", "two_penalty"}
+    with pytest.raises(TypeError, match="Received: .*logits"):
+        model.fit(x, y, verbose=0, callbacks=[keras_repreg.PenaltyLogger(["one", "logits"])])
+    with pytest.raises(ValueError, match="Received: 'three'"):
+        model.fit(x, y, verbose=0, callbacks=[keras_repreg.PenaltyLogger("three")])
+    plain = compiled(keras.Sequential([keras.Input((5,)), keras.layers.Dense(3, name="logits")]))
+    with pytest.raises(ValueError, match="representation regularizers. Received: .*'logits'"):
+        plain.fit(x, y, verbose=0, callbacks=[keras_repreg.PenaltyLogger()])
+
+
+def test_own_steps_and_losses_are_kept():
+    x, y = data()
+
+    class Own(keras_repreg.Sequential):
+        steps = 0
+
+        def train_step(self, *args, **kwargs):
+            type(self).steps += 1
+            return super().train_step(*args, **kwargs)
+
+        def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+            return 2 * super().compute_loss(x, y, y_pred, sample_weight, training=training)
+
+    model = compiled(network(CASES[0], kind=Own))
+    plain = compiled(network(CASES[0]))
+    plain.set_weights(model.get_weights())
+    logger = keras_repreg.PenaltyLogger()
+    history = model.fit(x, y, batch_size=48, verbose=0, callbacks=[logger]).history
+    assert Own.steps > 0
+    assert history["loss"][0] == pytest.approx(2 * plain.evaluate(x, y, batch_size=48, verbose=0), rel=1e-4)
+    assert history["regularizer_penalty"][0] == pytest.approx(expected_penalty(model, CASES[0], x, y, 48), rel=1e-4)
+
+
+def test_recording_is_of_one_scope():
+    z, _ = batch(6, 4, 2)
+    layer = keras_repreg.L1Regularization(1.0)
+    layer(z)
+    assert recording.take(layer) is None
+    with recording.recording():
+        layer(z)
+        with recording.recording():
+            assert recording.take(layer) is None
+        layer(z)
+        assert float(recording.take(layer)) == pytest.approx(2 * z.sum(), rel=1e-5)
+        assert recording.take(layer) is None

@@ -1,0 +1,58 @@
+"""Statistics over all replicas: k devices and one give the same penalty, gradient, logs and trained weights."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+import keras_repreg
+from tests.layers.cases import CASES, batch, penalty
+
+BACKEND = keras.backend.backend()
+
+
+def run(program, devices):
+    folder = Path(__file__).parent
+    done = subprocess.run(
+        [sys.executable, "-W", "error", folder / program, str(devices)],
+        env={**os.environ, "PYTHONPATH": str(folder.parents[1])},
+        capture_output=True,
+        text=True,
+        timeout=900,
+    )
+    assert done.stdout.strip().endswith("all equal"), done.stderr[-3000:]
+
+
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="tf.distribute")
+@pytest.mark.parametrize("devices", [2, 4])
+def test_mirrored_strategy(devices):
+    run("replicas_tensorflow.py", devices)
+
+
+@pytest.mark.skipif(BACKEND != "jax", reason="keras.distribution is for JAX")
+def test_data_parallel():
+    run("replicas_jax.py", 4)
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_one_replica_is_all(case):
+    z, labels = batch(9, 6, 2)
+    side = labels if case.classwise else None
+    expected = penalty(case.make(), z, side)
+    assert penalty(case.make(synchronized=True), z, side) == expected
+
+
+@pytest.mark.skipif(BACKEND != "torch", reason="processes of PyTorch")
+def test_several_processes_of_torch_are_refused(monkeypatch):
+    import torch
+
+    monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.distributed, "get_world_size", lambda: 2)
+    z = np.ones((4, 3), "float32")
+    with pytest.raises(ValueError, match="Received: a process group of 2 processes"):
+        keras_repreg.VarianceRegularization(synchronized=True)(z)
+    assert penalty(keras_repreg.L1Regularization(1.0), z) == 12
