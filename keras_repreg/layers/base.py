@@ -7,8 +7,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_repreg.classes import Classes
-from keras_repreg.labels import THREE_DOORS, class_ids, current_labels
+from keras_repreg.classes import Classes, HardClasses, SoftClasses
+from keras_repreg.labels import THREE_DOORS, class_ids, current_labels, responsibilities
 from keras_repreg.statistics import number_of_samples, upcast
 
 Tensor = Any
@@ -104,11 +104,15 @@ class ClasswiseRegularization(RepresentationRegularization):
         num_classes: K for `normalize=True`, and the width that one-hot labels must have. By default the
             number of classes present in the batch.
         label_key: Which entry of dict, list or tuple targets holds the labels.
+        soft_labels: Whether labels are soft: rows of numbers >= 0, how much the sample belongs to each class, as
+            after mixup or label smoothing. Class-wise statistics are then weighted by them. By default labels are
+            hard, and the largest entry of a row is the class.
+        ignore_class: The id of samples to leave out, such as -1 or 255; for hard labels.
         **kwargs: Arguments of `keras.layers.Layer`, such as `name` and `dtype`.
 
     Call arguments:
         inputs: Activations (N, M), or a list `[activations, labels]`.
-        labels: Class ids of shape (N,) or (N, 1), or one-hot of shape (N, K). By default those of the
+        labels: Class ids of shape (N,) or (N, 1), or one-hot or soft of shape (N, K). By default those of the
             surrounding `label_scope`.
         training: Whether labels are required.
 
@@ -128,19 +132,29 @@ class ClasswiseRegularization(RepresentationRegularization):
         normalize: bool = False,
         num_classes: int | None = None,
         label_key: str | int | None = None,
+        soft_labels: bool = False,
+        ignore_class: int | None = None,
         **kwargs: Any,
     ):
-        if num_classes is not None and (
-            isinstance(num_classes, bool) or not isinstance(num_classes, (int, np.integer))
-        ):
-            raise TypeError(f"Expected `num_classes` to be an integer or None. Received: num_classes={num_classes!r}")
+        for name, value in (("num_classes", num_classes), ("ignore_class", ignore_class)):
+            if value is not None and (isinstance(value, bool) or not isinstance(value, (int, np.integer))):
+                raise TypeError(f"Expected `{name}` to be an integer or None. Received: {name}={value!r}")
         if num_classes is not None and num_classes < 1:
             raise ValueError(f"Expected `num_classes` to be at least 1. Received: num_classes={num_classes!r}")
         if isinstance(label_key, bool) or not isinstance(label_key, (str, int, type(None))):
             raise TypeError(f"Expected `label_key` to be a string, an integer or None. Received: {label_key!r}")
+        if not isinstance(soft_labels, bool):
+            raise TypeError(f"Expected `soft_labels` to be True or False. Received: soft_labels={soft_labels!r}")
+        if soft_labels and ignore_class is not None:
+            raise ValueError(
+                "Expected `ignore_class` with hard labels only; a row of zeros leaves out a sample with soft ones. "
+                f"Received: soft_labels=True, ignore_class={ignore_class!r}"
+            )
         super().__init__(weight, normalize=normalize, **kwargs)
         self.num_classes = None if num_classes is None else int(num_classes)
         self.label_key = label_key
+        self.soft_labels = soft_labels
+        self.ignore_class = None if ignore_class is None else int(ignore_class)
 
     def omega(self, z: Tensor, classes: Classes) -> Tensor:  # type: ignore[override]
         """Omega of Table 5 for activations of shape (N, M) and their classes; a scalar."""
@@ -166,14 +180,24 @@ class ClasswiseRegularization(RepresentationRegularization):
                 )
             return z
         activations = upcast(z)
-        ids = class_ids(labels, activations, self.num_classes)
-        classes = Classes(ids, keras.backend.standardize_dtype(activations.dtype))
+        classes = self._classes(labels, activations)
         omega = self.omega(activations, classes)
         if self.normalize:
             number = classes.number() if self.num_classes is None else float(self.num_classes)
             omega = omega / (self.normalizer(activations) * number)
         self.add_loss(self.weight * omega)
         return z
+
+    def _classes(self, labels: Tensor, z: Tensor, sample_weight: Tensor | None = None) -> Classes:
+        """The classes of the samples, each of which counts as much as its weight says."""
+        dtype = keras.backend.standardize_dtype(z.dtype)
+        if self.soft_labels:
+            return SoftClasses(ops.cast(responsibilities(labels, z, self.num_classes), dtype), sample_weight)
+        ids = class_ids(labels, z, self.num_classes)
+        if self.ignore_class is not None:
+            kept = ops.cast(ops.not_equal(ids, self.ignore_class), dtype)
+            sample_weight = kept if sample_weight is None else kept * sample_weight
+        return HardClasses(ids, dtype, sample_weight)
 
     def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
         return previous_mask[0] if isinstance(previous_mask, (list, tuple)) else previous_mask
@@ -182,7 +206,13 @@ class ClasswiseRegularization(RepresentationRegularization):
         return input_shape[0] if isinstance(input_shape[0], (list, tuple)) else input_shape
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "num_classes": self.num_classes, "label_key": self.label_key}
+        return {
+            **super().get_config(),
+            "num_classes": self.num_classes,
+            "label_key": self.label_key,
+            "soft_labels": self.soft_labels,
+            "ignore_class": self.ignore_class,
+        }
 
 
 def pairs_of_units(z: Tensor) -> float:
@@ -190,6 +220,6 @@ def pairs_of_units(z: Tensor) -> float:
     return float(max(z.shape[1] * (z.shape[1] - 1), 1))
 
 
-def entries(z: Tensor) -> Tensor:
+def entries(z: Tensor, sample_weight: Tensor | None = None) -> Tensor:
     """N M, the number of activations of a batch."""
-    return number_of_samples(z) * ops.cast(z.shape[1], z.dtype)
+    return number_of_samples(z, sample_weight) * ops.cast(z.shape[1], z.dtype)
