@@ -44,10 +44,17 @@ def parser() -> argparse.ArgumentParser:
     table.add_argument("--out", type=Path, default=DEFAULT_OUT, help="folder of results and records (default runs)")
     table.add_argument("--smoke", action="store_true", help="one epoch on 2,000 samples: does it run?")
     table.add_argument("--quiet", action="store_true", help="no progress bars")
-    ratio = commands.add_parser("speed", help="an epoch of these experiments against one of model.fit")
-    ratio.add_argument("--repeats", type=positive, default=5, help="epochs timed of each (default 5)")
+    ratio = commands.add_parser("speed", help="times side by side: penalties, training steps, epochs")
+    ratio.add_argument("--repeats", type=positive, default=5, help="turns that each takes (default 5)")
+    ratio.add_argument("--only", choices=speed.PARTS, default=None, help="one of the parts (default: all)")
+    ratio.add_argument(
+        "--clock",
+        choices=speed.CLOCKS,
+        default="wall",
+        help="wall clock, or on a machine that others use too the processor time of this process",
+    )
     ratio.add_argument("--out", type=Path, default=DEFAULT_OUT, help="folder of results (default runs)")
-    ratio.add_argument("--smoke", action="store_true", help="two epochs on 2,000 samples: does it run?")
+    ratio.add_argument("--smoke", action="store_true", help="smallest sizes and two turns: does it run?")
     return top
 
 
@@ -114,11 +121,17 @@ def run_table6(arguments: argparse.Namespace) -> int:
 
 
 def run_speed(arguments: argparse.Namespace) -> int:
-    """Time, print, and write the ratios."""
+    """Time, print, and write the ratios, a part after the other."""
     out = _folder(arguments)
-    rows = speed.compare(repeats=2 if arguments.smoke else arguments.repeats, samples=2000 if arguments.smoke else None)
-    print(f"\n{speed.as_text(rows)}\n\n{records.in_words(records.environment())}")
-    print(f"Written: {_write(out / 'speed.csv', as_csv(rows))}")
+    repeats = 2 if arguments.smoke else arguments.repeats
+    written = []
+    for part in speed.PARTS if arguments.only is None else (arguments.only,):
+        rows, text, markdown = speed.measure(part, repeats, arguments.clock, smoke=arguments.smoke)
+        print(f"\n{text}\n", flush=True)
+        written.append(_write(out / f"speed_{part}.csv", as_csv(rows)))
+        written.append(_write(out / f"speed_{part}.md", markdown))
+    print(f"{records.in_words(records.environment())}; {arguments.clock} clock")
+    print(f"Written: {', '.join(str(path) for path in written)}")
     return 0
 
 

@@ -48,6 +48,14 @@ def safe_ratio(numerator: Tensor, denominator: Tensor) -> Tensor:
     return ops.where(positive, numerator / divisor, ops.zeros_like(numerator))
 
 
+def largest(x: Tensor, axis: int) -> Tensor:
+    """The maximum of each row or column of a matrix of non-negative values; 0 where there are none."""
+    if x.shape[0]:
+        return ops.max(x, axis=axis)
+    # Keras has no maximum of an empty tensor, which the batch of a replica can be: a row of zeros is lent to it.
+    return ops.max(ops.pad(x, [[0, 1], [0, 1]]), axis=axis)[:-1]
+
+
 def with_gradient(function: Callable[[Tensor], tuple[Tensor, Tensor]], z: Tensor) -> Tensor:
     """The scalar of `function(z) -> (scalar, its gradient with respect to z)`, differentiated by that gradient.
 

@@ -10,7 +10,7 @@ from keras import ops
 
 from keras_repreg import statistics
 from keras_repreg.classes.base import Classes
-from keras_repreg.classes.product import within_class_product
+from keras_repreg.classes.product import ONE_TILE, within_class_product
 from keras_repreg.spectral import leading_vectors
 from keras_repreg.statistics import safe_ratio, with_gradient
 
@@ -27,7 +27,7 @@ class HardClasses(Classes):
 
     Attributes:
         order: (N,), the samples sorted by class.
-        slot: (N,), the slot of each sample's class, in the order of ids from 0 on.
+        slot: (N,), the slot of each sample's class.
         share: (N,), what each sample contributes to a mean over its class; they sum to 1 over each class present.
         present: (slots,), 1 for a slot whose class is present and 0 for the others.
     """
@@ -41,7 +41,11 @@ class HardClasses(Classes):
         changes = ops.cast(ops.not_equal(in_order[1:], in_order[:-1]), "int32")
         self.sorted_slot = ops.cumsum(ops.concatenate([ops.zeros_like(in_order[:1], dtype="int32"), changes]))
         self.rank = ops.argsort(self.order)
-        self.slot = ops.take(self.sorted_slot, self.rank, axis=0)
+        if isinstance(samples, int) and samples <= ONE_TILE:
+            # Without a wait for the sort, which few samples need for nothing else.
+            self.slot = ops.argmax(ops.cast(ops.equal(ids[:, None], ids[None, :]), "int32"), axis=1)
+        else:
+            self.slot = ops.take(self.sorted_slot, self.rank, axis=0)
         self.sample_weight = None if sample_weight is None else ops.cast(sample_weight, dtype)
         counts = ops.ones_like(ids, dtype=dtype) if self.sample_weight is None else self.sample_weight
         size = self.sums(counts)
@@ -104,14 +108,15 @@ class HardClasses(Classes):
 
     def _largest(self, per_sample: Tensor) -> Tensor:
         """Maximum over each class of values >= 0, shape (slots,); the gradient is shared by equal ones."""
-        value = ops.stop_gradient(per_sample)
+        # Compared in float32, the only dtype in which Keras has this maximum on every backend.
+        value = ops.cast(ops.stop_gradient(per_sample), "float32")
         largest = ops.maximum(ops.segment_max(value, self.slot, num_segments=self.slots), 0)
-        is_largest = ops.cast(ops.equal(value, self.at_samples(largest)), value.dtype)
+        is_largest = ops.cast(ops.equal(value, self.at_samples(largest)), per_sample.dtype)
         return safe_ratio(self.sums(is_largest * per_sample), ops.stop_gradient(self.sums(is_largest)))
 
     def _unit_scale(self, z: Tensor) -> Tensor:
         """z with each class divided by its largest magnitude (see `statistics.unit_scale`)."""
-        largest = self.at_samples(self._largest(_largest_in_rows(ops.abs(ops.stop_gradient(z)))))
+        largest = self.at_samples(self._largest(statistics.largest(ops.abs(ops.stop_gradient(z)), axis=1)))
         return z / ops.where(largest > statistics.TINY, largest, ops.ones_like(largest))[:, None]
 
     def _holder_bound(self, z: Tensor) -> Tensor:
@@ -143,11 +148,3 @@ class HardClasses(Classes):
         eligible = ops.where(mass > threshold, values[None, :], -ops.ones_like(mass))
         u = ops.take_along_axis(vectors, ops.argmax(eligible, axis=1)[:, None], axis=1)[:, 0]
         return safe_ratio(u, ops.sqrt(ops.matmul(same, ops.square(u)[:, None])[:, 0]))
-
-
-def _largest_in_rows(x: Tensor) -> Tensor:
-    """The maximum of each row of non-negative values; of no rows, none."""
-    if x.shape[0]:
-        return ops.max(x, axis=1)
-    # Keras has no maximum of an empty tensor, which the batch of a replica can be: a row of zeros is lent to it.
-    return ops.max(ops.pad(x, [[0, 1], [0, 1]]), axis=1)[:-1]

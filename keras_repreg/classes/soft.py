@@ -88,13 +88,14 @@ class SoftClasses(Classes):
         z = statistics.unit_scale(z)
         # Z^(k) has the rows q_nk z_n: the root of the responsibility, over the largest entry that this gives.
         root = ops.sqrt(self.responsibilities)
-        largest = ops.max(root * ops.max(ops.abs(ops.stop_gradient(z)), axis=1, initial=0)[:, None], axis=0, initial=0)
+        rows = statistics.largest(ops.abs(ops.stop_gradient(z)), axis=1)
+        largest = statistics.largest(root * rows[:, None], axis=0)
         q = ops.where(largest > NEGLIGIBLE, root / ops.where(largest > NEGLIGIBLE, largest, 1), 0)
         energy = ops.matmul(ops.transpose(ops.square(q)), ops.sum(ops.square(z), axis=1)[:, None])[:, 0]
         if method == "holder":
             magnitude = statistics.absolute(z)
             columns = ops.max(ops.matmul(ops.transpose(q), magnitude), axis=1)
-            bound = columns * ops.max(q * ops.sum(magnitude, axis=1, keepdims=True), axis=0, initial=0)
+            bound = columns * statistics.largest(q * ops.sum(magnitude, axis=1, keepdims=True), axis=0)
         else:
             u = ops.stop_gradient(self._leading(ops.stop_gradient(z), q, method))
             bound = ops.sum(ops.square(ops.matmul(ops.transpose(q * u), z)), axis=1)

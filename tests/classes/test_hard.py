@@ -143,5 +143,7 @@ def test_double_precision(name, ask, omega):
     z, ids, _ = batch(140, 12, 3)
     z = z.astype("float64")
     expected = reference.soft_classwise(omega, z, np.eye(3)[ids])
+    # Keras sums up segments in float32 on PyTorch.
+    precision = 1e-6 if keras.backend.backend() == "torch" else 1e-8
     found = ask(HardClasses(ops.convert_to_tensor(ids), "float64"), ops.convert_to_tensor(z))
-    assert float(found) == pytest.approx(expected, rel=1e-8)
+    assert float(found) == pytest.approx(expected, rel=precision)
