@@ -123,7 +123,10 @@ def operations(penalty: str, z: tf.Tensor, ids: tf.Tensor) -> float:
         return 4.0 * samples**2 * units
     tile = product.TILE
     ordered = np.unique(np.sort(ids.numpy()), return_inverse=True)[1]
-    first, last = ordered[::tile], np.append(ordered[tile - 1 :: tile], [ordered[-1]] * (samples % tile > 0))
+    first, last = (
+        ordered[::tile],
+        np.append(ordered[tile - 1 :: tile], [ordered[-1]] * (samples % tile > 0)).astype(int),
+    )
     total, kept = 0.0, -1
     for low, high in zip(first, last, strict=True):
         touching = int(((last >= low) & (first <= high)).sum())
