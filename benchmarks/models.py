@@ -22,23 +22,44 @@ def mlp(
     """
     layers: list[Any] = [keras.Input((inputs,))]
     layers += [_dense(width, activation="relu") for _ in range(hidden - 1)]
+    layers += _representation(regularizer, weight, width if hidden > 1 else inputs, width)
+    return keras_repreg.Sequential([*layers, _dense(classes, name="logits")])
+
+
+def cnn(
+    regularizer: str, weight: float, *, inputs: tuple[int, int, int] = (32, 32, 3), width: int = 128, classes: int = 10
+) -> keras.Model:
+    """The CNN of Table 7 for CIFAR: four convolutions and a fully connected layer, which is regularized.
+
+    The paper does not say how images are padded; here they keep their size, and kernels are initialized as Keras does
+    by default.
+    """
+
+    def convolution(filters: int) -> keras.layers.Conv2D:
+        return keras.layers.Conv2D(filters, 3, padding="same", activation="relu")
+
+    layers: list[Any] = [keras.Input(inputs), convolution(32), convolution(64), keras.layers.MaxPooling2D(2)]
+    layers += [convolution(128), keras.layers.MaxPooling2D(2), convolution(128), keras.layers.MaxPooling2D(2)]
+    layers += [keras.layers.Flatten()]
+    flat = (inputs[0] // 8) * (inputs[1] // 8) * 128
+    layers += _representation(regularizer, weight, flat, width)
+    return keras_repreg.Sequential([*layers, _dense(classes, name="logits")])
+
+
+def _representation(regularizer: str, weight: float, inputs: int, width: int) -> list[Any]:
+    """The layer named `representation`, with its regularizer."""
     if regularizer == "BN":
-        layers += [
-            _dense(width),
-            keras.layers.BatchNormalization(),
-            keras.layers.Activation("relu", name="representation"),
-        ]
-    else:
-        # Normalised as the other penalties are: a mean over the kernel's entries.
-        norms = {"L1W": keras.regularizers.L1, "L2W": keras.regularizers.L2}
-        penalty = norms[regularizer](weight / width**2) if regularizer in norms else None
-        layers += [_dense(width, activation="relu", name="representation", kernel_regularizer=penalty)]
+        activation = keras.layers.Activation("relu", name="representation")
+        return [_dense(width), keras.layers.BatchNormalization(), activation]
+    # Normalised as the other penalties are: a mean over the kernel's entries.
+    norms = {"L1W": keras.regularizers.L1, "L2W": keras.regularizers.L2}
+    penalty = norms[regularizer](weight / (inputs * width)) if regularizer in norms else None
+    layers: list[Any] = [_dense(width, activation="relu", name="representation", kernel_regularizer=penalty)]
     if regularizer == "Dropout":
         layers += [keras.layers.Dropout(DROPOUT_RATE)]
     if REGULARIZERS[regularizer].layer:
         layers += [REGULARIZERS[regularizer].keras_layer(weight)]
-    layers += [_dense(classes, name="logits")]
-    return keras_repreg.Sequential(layers)
+    return layers
 
 
 def with_linear_layer(regularizer: str, *, inputs: int = 784, width: int = 100, classes: int = 10) -> keras.Model:

@@ -90,18 +90,7 @@ def class_ids(labels: Tensor, z: Tensor, num_classes: int | None = None) -> Tens
             not that of `z`, labels are not numbers, or ids arrive in half precision (Keras casts float inputs of a
             layer to its compute dtype, which merges large ids).
     """
-    labels = ops.convert_to_tensor(labels)
-    shape = tuple(labels.shape)
-    dtype = keras.backend.standardize_dtype(labels.dtype)
-    if dtype == "string":
-        raise ValueError(f"Expected `labels` to be numbers. Received: labels.dtype={dtype}")
-    samples = z.shape[0]
-    differ = None not in (*shape[:1], samples) and shape[:1] != (samples,)
-    if len(shape) not in (1, 2) or differ or shape[1:] == (None,):
-        raise ValueError(
-            "Expected `labels` to be class ids of shape (N,) or (N, 1), or one-hot of shape (N, K) with K known, for "
-            f"N samples of activations. Received: labels.shape={shape}, activations.shape={tuple(z.shape)}"
-        )
+    labels, shape, dtype = _checked_labels(labels, z)
     if len(shape) == 2 and shape[1] != 1:
         if num_classes is not None and shape[1] != num_classes:
             raise ValueError(
@@ -114,6 +103,44 @@ def class_ids(labels: Tensor, z: Tensor, num_classes: int | None = None) -> Tens
             f"input as `keras.Input((), dtype='int32')`. Received: labels.dtype={dtype}"
         )
     return ops.cast(ops.reshape(labels, (-1,)), "int32")
+
+
+def responsibilities(labels: Tensor, z: Tensor, num_classes: int | None = None) -> Tensor:
+    """Soft labels as they are: rows of shape (N, K), how much each sample belongs to each class.
+
+    Args:
+        labels: One-hot or soft rows.
+        z: The activations that they belong to, shape (N, M).
+        num_classes: Number of columns that they must have, where known.
+
+    Raises:
+        ValueError: if the shape is another.
+    """
+    labels, shape, _ = _checked_labels(labels, z)
+    if len(shape) != 2 or (shape[1] == 1 and num_classes != 1) or num_classes not in (None, shape[1]):
+        width = "K" if num_classes is None else f"num_classes={num_classes}"
+        raise ValueError(
+            f"Expected soft `labels` of shape (N, {width}), the classes' shares of each sample; class ids go without "
+            f"`soft_labels=True`. Received: labels.shape={shape}"
+        )
+    return labels
+
+
+def _checked_labels(labels: Tensor, z: Tensor) -> tuple[Tensor, tuple[int | None, ...], str]:
+    """Labels, their shape and dtype, if they are numbers of a shape that labels can have."""
+    labels = ops.convert_to_tensor(labels)
+    shape = tuple(labels.shape)
+    dtype = keras.backend.standardize_dtype(labels.dtype)
+    if dtype == "string":
+        raise ValueError(f"Expected `labels` to be numbers. Received: labels.dtype={dtype}")
+    samples = z.shape[0]
+    differ = None not in (*shape[:1], samples) and shape[:1] != (samples,)
+    if len(shape) not in (1, 2) or differ or shape[1:] == (None,):
+        raise ValueError(
+            "Expected `labels` to be class ids of shape (N,) or (N, 1), or one-hot of shape (N, K) with K known, for "
+            f"N samples of activations. Received: labels.shape={shape}, activations.shape={tuple(z.shape)}"
+        )
+    return labels, shape, dtype
 
 
 def _within_label_scope(step: Callable[..., Any]) -> Callable[..., Any]:

@@ -1,14 +1,18 @@
 """Statistics of one batch of activations, written with `keras.ops`.
 
-The ground floor of the penalties of Table 5. `z` is always an (N, M) tensor: N samples of M units.
-Covariances and variances are biased (divided by N), as in the paper. Every function has a finite value and a
-finite gradient for zero, constant and single-sample input.
+The ground floor of the penalties of Table 5. `z` is always an (N, M) tensor: N samples of M units. `sample_weight`,
+where given, is N numbers >= 0, how much each sample counts: means become weighted means, and a sample of weight zero
+does not exist. Covariances and variances are biased (divided by N, or by the sum of the weights), as in the paper.
+Every function has a finite value and a finite gradient for zero, constant and single-sample input.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
 from keras import ops
+
+from keras_repreg.spectral import leading_vectors
 
 # Keras tensors have no common static type across backends.
 Tensor = Any
@@ -21,9 +25,9 @@ TINY = 1e-30
 # two large sums and loses the digits that a direct sum keeps.
 FEW_UNITS = 8
 
-# G is squared this often, so that the power p = 2**12 is reached: eigenvalues that differ by a relative gap d
-# leave an error of d * exp(-2 p d) <= 1 / (2 e p) = 4.5e-5 of the largest one.
-SQUARINGS = 12
+# Up to this many rows a Gram matrix is formed once for all steps of the power iteration; beyond, each step passes
+# over the activations instead.
+SMALL_GRAM = 512
 
 
 def upcast(x: Tensor) -> Tensor:
@@ -44,51 +48,117 @@ def safe_ratio(numerator: Tensor, denominator: Tensor) -> Tensor:
     return ops.where(positive, numerator / divisor, ops.zeros_like(numerator))
 
 
-def number_of_samples(z: Tensor) -> Tensor:
-    """N, as a float in the dtype of `z`; 1 for an empty batch, which a replica can get and which is all zero then."""
-    return ops.maximum(ops.cast(ops.shape(z)[0], z.dtype), 1)
+def largest(x: Tensor, axis: int) -> Tensor:
+    """The maximum of each row or column of a matrix of non-negative values; 0 where there are none."""
+    if x.shape[0]:
+        return ops.max(x, axis=axis)
+    # Keras has no maximum of an empty tensor, which the batch of a replica can be: a row of zeros is lent to it.
+    return ops.max(ops.pad(x, [[0, 1], [0, 1]]), axis=axis)[:-1]
 
 
-def mean(z: Tensor) -> Tensor:
+def with_gradient(function: Callable[[Tensor], tuple[Tensor, Tensor]], z: Tensor) -> Tensor:
+    """The scalar of `function(z) -> (scalar, its gradient with respect to z)`, differentiated by that gradient.
+
+    Where the gradient is known in closed form, this spares the backward pass half of its matrix products. Second
+    derivatives are right on TensorFlow and JAX; PyTorch has none of it.
+    """
+
+    @ops.custom_gradient
+    def evaluated(z: Tensor) -> Any:
+        value, gradient = function(z)
+
+        def pull_back(*arguments: Tensor, upstream: Tensor | None = None) -> Tensor:
+            # PyTorch passes `z` and names the upstream gradient; the others pass nothing but that.
+            return (arguments[0] if upstream is None else upstream) * gradient
+
+        return value, pull_back
+
+    return evaluated(z)
+
+
+def number_of_samples(z: Tensor, sample_weight: Tensor | None = None) -> Tensor:
+    """N, or the sum of the weights, in the dtype of `z`; 1 where that is zero, as for a replica's empty batch."""
+    if sample_weight is None:
+        return ops.maximum(ops.cast(ops.shape(z)[0], z.dtype), 1)
+    total = ops.sum(ops.cast(sample_weight, z.dtype))
+    return ops.where(total > 0, total, ops.ones_like(total))
+
+
+def shares(z: Tensor, sample_weight: Tensor | None) -> Tensor:
+    """What each sample contributes to a mean, as (N, 1) or one number for all: 1 / N, or w_n / sum of w."""
+    n = number_of_samples(z, sample_weight)
+    return 1 / n if sample_weight is None else ops.cast(sample_weight, z.dtype)[:, None] / n
+
+
+def mean(z: Tensor, sample_weight: Tensor | None = None) -> Tensor:
     """E[z_i], shape (M,)."""
-    return ops.sum(z, axis=0) / number_of_samples(z)
+    return ops.sum(z * shares(z, sample_weight), axis=0)
 
 
-def center(z: Tensor) -> Tensor:
+def center(z: Tensor, sample_weight: Tensor | None = None) -> Tensor:
     """z minus the mean of each unit over the samples."""
-    return z - mean(z)
+    return z - mean(z, sample_weight)
 
 
-def variances(z: Tensor) -> Tensor:
+def variances(z: Tensor, sample_weight: Tensor | None = None) -> Tensor:
     """v_i = E[(z_i - mu_i)^2], shape (M,)."""
-    return mean(ops.square(center(z)))
+    return mean(ops.square(center(z, sample_weight)), sample_weight)
 
 
-def off_diagonal_energy(z: Tensor) -> Tensor:
+def absolute_sum(z: Tensor, sample_weight: Tensor | None = None) -> Tensor:
+    """Sum over n and i of |z_i^n|."""
+    magnitude = absolute(z)
+    return ops.sum(magnitude if sample_weight is None else magnitude * ops.cast(sample_weight, z.dtype)[:, None])
+
+
+def off_diagonal_energy(z: Tensor, sample_weight: Tensor | None = None) -> Tensor:
     """Sum over i != j of c_ij^2.
 
     Two routes lead there: the M x M covariance, and the N x N Gram matrix of the centred samples, whose
     squared norm is that of the covariance. The smaller one is taken.
     """
-    z = center(z)
+    share = shares(z, sample_weight)
     samples, units = z.shape
-    if units <= FEW_UNITS:
-        return _energy_from_covariance(z)
-    if samples is not None:
-        return _energy_from_gram(z) if samples < units else _energy_from_covariance(z)
-    return ops.cond(ops.shape(z)[0] < units, lambda: _energy_from_gram(z), lambda: _energy_from_covariance(z))
+
+    def energy(z: Tensor) -> tuple[Tensor, Tensor]:
+        # With rows scaled by the root of their share, C = rows^T rows.
+        rows = (z - ops.sum(z * share, axis=0)) * ops.sqrt(share)
+        if samples is None and units > FEW_UNITS:
+            few = ops.shape(z)[0] < units
+            value, slope = ops.cond(few, lambda: _energy_from_gram(rows), lambda: _energy_from_covariance(rows))
+        elif units <= FEW_UNITS or samples >= units:
+            value, slope = _energy_from_covariance(rows)
+        else:
+            value, slope = _energy_from_gram(rows)
+        # The slope is orthogonal to constants, so that centring has nothing to add to it.
+        return value, slope * ops.sqrt(share)
+
+    return with_gradient(energy, z)
 
 
-def _energy_from_covariance(z: Tensor) -> Tensor:
-    covariance = ops.matmul(ops.transpose(z), z) / number_of_samples(z)
-    return ops.sum(ops.square(covariance * (1 - ops.eye(z.shape[1], dtype=z.dtype))))
+def _energy_from_covariance(rows: Tensor) -> tuple[Tensor, Tensor]:
+    """The energy and its gradient with respect to the rows."""
+    covariance = ops.matmul(ops.transpose(rows), rows)
+    off_diagonal = covariance * (1 - ops.eye(rows.shape[1], dtype=rows.dtype))
+    return ops.sum(ops.square(off_diagonal)), 4 * ops.matmul(rows, off_diagonal)
 
 
-def _energy_from_gram(z: Tensor) -> Tensor:
-    n = number_of_samples(z)
-    gram = ops.matmul(z, ops.transpose(z)) / n
-    diagonal = mean(ops.square(z))
-    return ops.maximum(ops.sum(ops.square(gram)) - ops.sum(ops.square(diagonal)), 0)
+def _energy_from_gram(rows: Tensor) -> tuple[Tensor, Tensor]:
+    gram = ops.matmul(rows, ops.transpose(rows))
+    product = ops.matmul(gram, rows) - rows * ops.sum(ops.square(rows), axis=0)
+    return ops.maximum(ops.sum(rows * product), 0), 4 * product
+
+
+def stable_rank(z: Tensor, method: str, sample_weight: Tensor | None = None) -> Tensor:
+    """||Z||_F^2 / ||Z||_2^2 (eq. 7), or with `method="holder"` its lower bound (eq. 9); 0 for a matrix of zeros.
+
+    With weights, the rows of Z are multiplied by their roots, so that Z^T Z is the weighted sum of z z^T.
+    """
+    if sample_weight is not None:
+        z = z * ops.sqrt(ops.cast(sample_weight, z.dtype))[:, None]
+    z = unit_scale(z)
+    bound = holder_bound(z) if method == "holder" else squared_spectral_norm(z, method)
+    return safe_ratio(ops.sum(ops.square(z)), bound)
 
 
 def unit_scale(z: Tensor) -> Tensor:
@@ -104,29 +174,26 @@ def holder_bound(z: Tensor) -> Tensor:
 
 
 def squared_spectral_norm(z: Tensor, method: str) -> Tensor:
-    """||Z||_2^2 with its exact gradient, by the leading singular vector of the smaller Gram matrix.
+    """||Z||_2^2 with its exact gradient, by the leading singular vector.
 
     The vector is found with gradients stopped: by the envelope theorem the derivative of u^T Z Z^T u at the
     maximising unit vector u needs no derivative of u. So nothing is divided by gaps between singular values.
     """
     samples, units = z.shape
     rows = z if samples is not None and samples < units else ops.transpose(z)
-    u = leading_eigenvector(ops.matmul(rows, ops.transpose(rows)), method)
-    return safe_ratio(ops.sum(ops.square(ops.matmul(ops.transpose(rows), u))), ops.sum(ops.square(u)))
+    u = ops.stop_gradient(_leading_left_vector(ops.stop_gradient(rows), method))
+    return ops.sum(ops.square(ops.matmul(ops.transpose(rows), u)))
 
 
-def leading_eigenvector(gram: Tensor, method: str) -> Tensor:
-    """A vector of any length along the leading eigenvector of a positive semi-definite matrix; no gradient.
-
-    `method="power"` squares the matrix (accuracy: see `SQUARINGS`); `method="svd"` decomposes it.
-    """
-    gram = ops.stop_gradient(gram)
+def _leading_left_vector(rows: Tensor, method: str) -> Tensor:
+    """The unit vector u, shape (number of rows, 1), that maximises u^T (rows rows^T) u; zeros for a zero matrix."""
+    columns = ops.transpose(rows)
+    small = rows.shape[0] is not None and rows.shape[0] <= SMALL_GRAM
+    gram = ops.matmul(rows, columns) if small or method == "svd" else None
     if method == "svd":
-        return ops.stop_gradient(ops.linalg.eigh(gram)[1][:, -1:])
-    power = gram
-    for _ in range(SQUARINGS):
-        power = safe_ratio(power, ops.trace(power))
-        power = ops.matmul(power, power)
-    power = safe_ratio(power, ops.trace(power))
-    start = ops.argmax(ops.diagonal(power))
-    return ops.stop_gradient(ops.expand_dims(ops.take(power, start, axis=1), 1))
+        return ops.linalg.eigh(gram)[1][:, -1:]
+    return leading_vectors(
+        lambda u: ops.matmul(rows, ops.matmul(columns, u)) if gram is None else ops.matmul(gram, u),
+        lambda u, v: ops.sum(u * v),
+        ops.sum(ops.square(rows), axis=1, keepdims=True),
+    )

@@ -14,6 +14,40 @@ def covariance(z):
     return c
 
 
+def weighted_covariance(z, w):
+    """c_ij with w_n / sum of w for 1 / N."""
+    n, m = z.shape
+    s = [value / sum(w) for value in w]
+    mean = [sum(s[k] * z[k, i] for k in range(n)) for i in range(m)]
+    c = np.zeros((m, m))
+    for i in range(m):
+        for j in range(m):
+            c[i, j] = sum(s[k] * (z[k, i] - mean[i]) * (z[k, j] - mean[j]) for k in range(n))
+    return c
+
+
+def soft_classwise(omega, z, r):
+    """Sum over the classes present of `omega(z, responsibilities)`."""
+    return sum(omega(z, r[:, k]) for k in range(r.shape[1]) if r[:, k].sum() > 0)
+
+
+def weighted_cr(z, w):
+    c = weighted_covariance(z, w)
+    return float((c**2).sum() - (np.diag(c) ** 2).sum())
+
+
+def weighted_vr(z, w):
+    return float(np.trace(weighted_covariance(z, w)))
+
+
+def weighted_stable_rank(z, w):
+    return stable_rank(np.sqrt(w)[:, None] * z)
+
+
+def weighted_holder_rank(z, w):
+    return holder_rank(np.sqrt(w)[:, None] * z)
+
+
 def by_class(z, labels):
     """Z^(k) for each class k that is present."""
     return [z[labels == k] for k in sorted(set(labels.tolist()))]

@@ -1,40 +1,77 @@
-"""How fast training is here: one epoch inside a compiled function against one of plain `model.fit`.
+"""Times side by side, in three parts.
 
-Both train the same network on the same data in one process; their epochs alternate, so that a change of the
-machine's speed meets both, and each pair gives one ratio.
+`kernels`: each penalty's value and gradient, beside a loop over classes. `steps`: what each adds to a step of training.
+`epochs`: one epoch inside a compiled function, as in these experiments, against one of plain `model.fit`.
+
+What is compared runs in one process in turns, so that a change of the machine's speed meets all, and each turn gives
+one ratio.
 """
 
 import argparse
 import os
 import statistics
 import time
+from collections.abc import Callable
 from typing import Any
 
 from benchmarks import backend, command, records
 from benchmarks.aggregate import as_csv
 
-HELP = "an epoch of these experiments against one of model.fit"
+HELP = "times side by side: penalties, training steps, epochs"
+
+PARTS = ("kernels", "steps", "epochs")
+CLOCKS: dict[str, Callable[[], float]] = {"wall": time.perf_counter, "processor": time.process_time}
 REGULARIZERS = (("Baseline", 0.0), ("CR", 10.0), ("cw-CR", 100.0), ("cw-VR", 1.0), ("cw-RR", 1.0))
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command line's."""
-    parser.add_argument("--repeats", type=command.positive, default=5, help="epochs timed of each (default 5)")
-    command.add_place_arguments(parser, "two epochs on 2,000 samples: does it run?")
+    parser.add_argument("--repeats", type=command.positive, default=5, help="turns that each takes (default 5)")
+    parser.add_argument("--only", choices=PARTS, default=None, help="one of the parts (default: all)")
+    parser.add_argument(
+        "--clock",
+        choices=CLOCKS,
+        default="wall",
+        help="wall clock, or on a machine that others use too the processor time of this process",
+    )
+    command.add_place_arguments(parser, "smallest sizes and two turns: does it run?")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Time, print, and write the ratios."""
+    """Time, print, and write the ratios, a part after the other."""
     out = command.folder(arguments)
-    rows = compare(
-        repeats=2 if arguments.smoke else arguments.repeats, samples=command.SMOKE_SAMPLES if arguments.smoke else None
-    )
-    print(f"\n{as_text(rows)}\n\n{records.in_words(records.environment())}")
-    print(f"Written: {command.write(out / 'speed.csv', as_csv(rows))}")
+    repeats = 2 if arguments.smoke else arguments.repeats
+    written = []
+    for part in PARTS if arguments.only is None else (arguments.only,):
+        rows, text, markdown = measure(part, repeats, arguments.clock, smoke=arguments.smoke)
+        print(f"\n{text}\n", flush=True)
+        written.append(command.write(out / f"speed_{part}.csv", as_csv(rows)))
+        written.append(command.write(out / f"speed_{part}.md", markdown))
+    print(f"{records.in_words(records.environment())}; {arguments.clock} clock")
+    print(f"Written: {', '.join(str(path) for path in written)}")
     return 0
 
 
-def compare(repeats: int = 5, samples: int | None = None) -> list[dict[str, Any]]:
+def measure(part: str, repeats: int, clock: str, *, smoke: bool = False) -> tuple[list[dict[str, Any]], str, str]:
+    """The rows of a part, and these as text and as Markdown."""
+    backend.start(threads=os.cpu_count() or 1)
+    from benchmarks.experiments import kernels, steps
+
+    rows: list[dict[str, Any]]
+    if part == "kernels":
+        rows = kernels.compare(kernels.SMOKE_GRID if smoke else kernels.GRID, repeats, CLOCKS[clock])
+        return rows, kernels.as_text(rows), kernels.as_markdown(rows)
+    if part == "steps":
+        networks = steps.SMOKE_NETWORKS if smoke else tuple(steps.NETWORKS)
+        rows = steps.compare(networks, repeats, CLOCKS[clock])
+        return rows, steps.as_text(rows), steps.as_markdown(rows)
+    rows = compare(repeats, 2000 if smoke else None, CLOCKS[clock])
+    return rows, as_text(rows), as_markdown(rows)
+
+
+def compare(
+    repeats: int = 5, samples: int | None = None, clock: Callable[[], float] = time.perf_counter
+) -> list[dict[str, Any]]:
     """One row a regularizer: seconds per epoch of both (medians), and minimum, median and maximum of their ratio."""
     backend.start(threads=os.cpu_count() or 1)
     import keras
@@ -53,11 +90,11 @@ def compare(repeats: int = 5, samples: int | None = None) -> list[dict[str, Any]
         fitted.compile(keras.optimizers.Adam(1e-4), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
         compiled_seconds, fit_seconds = [], []
         for repeat in range(repeats + 1):
-            started = time.perf_counter()
+            started = clock()
             trainer.epoch()
-            between = time.perf_counter()
+            between = clock()
             fitted.fit(training.x, training.y, batch_size=BATCH, epochs=1, verbose=0)
-            ended = time.perf_counter()
+            ended = clock()
             if repeat:  # the first epochs compile
                 compiled_seconds.append(between - started)
                 fit_seconds.append(ended - between)
@@ -84,3 +121,14 @@ def as_text(rows: list[dict[str, Any]]) -> str:
             f"{row['ratio_median']:>8.2f} ({row['ratio_min']:.2f} to {row['ratio_max']:.2f})"
         )
     return "\n".join(lines)
+
+
+def as_markdown(rows: list[dict[str, Any]]) -> str:
+    """The rows for a page."""
+    lines = ["| | compiled epoch | `model.fit` | ratio (min to max) |", "| --- | ---: | ---: | ---: |"]
+    for row in rows:
+        lines.append(
+            f"| {row['regularizer']} | {row['compiled_seconds']:.2f} s | {row['fit_seconds']:.2f} s "
+            f"| {row['ratio_median']:.2f} ({row['ratio_min']:.2f} to {row['ratio_max']:.2f}) |"
+        )
+    return "\n".join(lines) + "\n"

@@ -5,12 +5,9 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
-import numpy as np
 from keras import ops
 
 from keras_repreg import replicas
-from keras_repreg.classes import Classes
-from keras_repreg.labels import THREE_DOORS, class_ids, current_labels
 from keras_repreg.layers.arrangement import Arrangement
 from keras_repreg.layers.penalty_metric import PenaltyMetric
 from keras_repreg.layers.weight_factor import WeightFactor, checked_factor
@@ -178,125 +175,11 @@ class RepresentationRegularization(keras.layers.Layer):
         }
 
 
-class ClasswiseRegularization(RepresentationRegularization):
-    """Base class of the penalties that are computed class by class, from labels as a side input.
-
-    A penalty of your own defines `omega(self, z, classes)`, with `classes` a `keras_repreg.classes.Classes`.
-
-    Without labels, inference and evaluation pass activations on and add nothing; training is an error.
-
-    Args:
-        weight: Loss weight, a finite number >= 0.
-        normalize: Divide Omega by its number of terms (see each layer), so that the same weight suits any width
-            and number of classes.
-        num_classes: K for `normalize=True`, and the width that one-hot labels must have. By default the
-            number of classes present in the batch.
-        label_key: Which entry of dict, list or tuple targets holds the labels.
-        **kwargs: `units`, `data_format`, `synchronized` and `penalize_evaluation` as in
-            `RepresentationRegularization`, and arguments of `keras.layers.Layer`, such as `name` and `dtype`.
-
-    Call arguments:
-        inputs: Activations (N, M), or a list `[activations, labels]`.
-        labels: Class ids of shape (N,) or (N, 1), or one-hot of shape (N, K). By default those of the
-            surrounding `label_scope`. With `units="channels"` they are those of all positions of a sample; labels
-            with the positions' dimensions, (N, ..., 1) or one-hot (N, ..., K), or ids (N, ...) where there are two
-            of these dimensions or more, are those of each position.
-        training: Whether labels are required.
-
-    Output shape:
-        That of the activations.
-
-    Raises:
-        TypeError: if an argument has the wrong type.
-        ValueError: if an argument is out of range, the shape of the activations does not fit, the labels do not fit
-            them, or there are none in training.
-    """
-
-    def __init__(
-        self,
-        weight: float = 0.01,
-        *,
-        normalize: bool = False,
-        num_classes: int | None = None,
-        label_key: str | int | None = None,
-        **kwargs: Any,
-    ):
-        if num_classes is not None and (
-            isinstance(num_classes, bool) or not isinstance(num_classes, (int, np.integer))
-        ):
-            raise TypeError(f"Expected `num_classes` to be an integer or None. Received: num_classes={num_classes!r}")
-        if num_classes is not None and num_classes < 1:
-            raise ValueError(f"Expected `num_classes` to be at least 1. Received: num_classes={num_classes!r}")
-        if isinstance(label_key, bool) or not isinstance(label_key, (str, int, type(None))):
-            raise TypeError(f"Expected `label_key` to be a string, an integer or None. Received: {label_key!r}")
-        super().__init__(weight, normalize=normalize, **kwargs)
-        self.num_classes = None if num_classes is None else int(num_classes)
-        self.label_key = label_key
-
-    def omega(self, z: Tensor, classes: Classes) -> Tensor:  # type: ignore[override]
-        """Omega of Table 5 for activations of shape (N, M) and their classes; a scalar."""
-        raise NotImplementedError(f"{type(self).__name__} must define `omega(self, z, classes)`.")
-
-    def call(  # type: ignore[override]
-        self,
-        inputs: Any,
-        labels: Tensor | None = None,
-        training: bool | None = None,
-        mask: Any = None,
-        inputs_mask: Tensor | None = None,  # where Keras puts it if the labels are an argument of their own
-    ) -> Tensor:
-        z, mask = inputs, mask if inputs_mask is None else inputs_mask
-        if isinstance(inputs, (list, tuple)):
-            if len(inputs) != 2:
-                raise ValueError(
-                    f"{self._who()} expects `[activations, labels]`. Received: a list of {len(inputs)} inputs"
-                )
-            z, labels = inputs
-            mask = mask[0] if isinstance(mask, (list, tuple)) else mask
-        if not self._is_active(training):
-            return z
-        if labels is None:
-            labels = current_labels(self.label_key)
-        if labels is None:
-            if training:
-                raise ValueError(f"{self._who()} got no labels while training. {THREE_DOORS} Received: labels=None")
-            return z
-        self._penalize(self._classwise_omega(z, labels, mask))
-        return z
-
-    def _classwise_omega(self, inputs: Tensor, labels: Tensor, mask: Tensor | None) -> Tensor:
-        z, sample_weight = self._samples(inputs, mask)
-        labels = self._arrangement.labels(labels, inputs, self._who())
-        classes = self._classes(self._global(ops.convert_to_tensor(labels)), z, sample_weight)
-        omega = self.omega(z, classes)
-        if self.normalize:
-            number = classes.number() if self.num_classes is None else float(self.num_classes)
-            omega = omega / (self._weighted(self.normalizer, z, sample_weight) * number)
-        return omega
-
-    def _classes(self, labels: Tensor, z: Tensor, sample_weight: Tensor | None = None) -> Classes:
-        """The classes of the rows."""
-        if sample_weight is not None:
-            raise self._unweighted(sample_weight)
-        ids = class_ids(labels, z, self.num_classes)
-        return Classes(ids, keras.backend.standardize_dtype(z.dtype))
-
-    def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
-        return previous_mask[0] if isinstance(previous_mask, (list, tuple)) else previous_mask
-
-    def compute_output_shape(self, input_shape: Any) -> Any:
-        shape = input_shape[0] if isinstance(input_shape[0], (list, tuple)) else input_shape
-        return super().compute_output_shape(shape)
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "num_classes": self.num_classes, "label_key": self.label_key}
-
-
 def pairs_of_units(z: Tensor) -> float:
     """M (M - 1), the number of off-diagonal entries of a covariance; 1 for a single unit, which has none."""
     return float(max(z.shape[1] * (z.shape[1] - 1), 1))
 
 
-def entries(z: Tensor) -> Tensor:
+def entries(z: Tensor, sample_weight: Tensor | None = None) -> Tensor:
     """N M, the number of activations of a batch."""
-    return number_of_samples(z) * ops.cast(z.shape[1], z.dtype)
+    return number_of_samples(z, sample_weight) * ops.cast(z.shape[1], z.dtype)

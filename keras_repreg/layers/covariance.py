@@ -6,7 +6,8 @@ import keras
 
 from keras_repreg import statistics
 from keras_repreg.classes import Classes
-from keras_repreg.layers.base import ClasswiseRegularization, RepresentationRegularization, pairs_of_units
+from keras_repreg.layers.base import RepresentationRegularization, pairs_of_units
+from keras_repreg.layers.classwise import ClasswiseRegularization
 
 Tensor = Any
 
@@ -36,7 +37,7 @@ class CovarianceRegularization(RepresentationRegularization):
         >>> import keras, keras_repreg
         >>> layer = keras_repreg.CovarianceRegularization(1.0)
         >>> z = layer(keras.ops.array([[0.0, 0.0], [2.0, 2.0]]))
-        >>> float(layer.losses[0])  # c_12 = c_21 = 1
+        >>> round(float(layer.losses[0]), 4)  # c_12 = c_21 = 1
         2.0
 
     Reference:
@@ -44,8 +45,8 @@ class CovarianceRegularization(RepresentationRegularization):
         half the sum there.
     """
 
-    def omega(self, z: Tensor) -> Tensor:
-        return statistics.off_diagonal_energy(z)
+    def omega(self, z: Tensor, sample_weight: Tensor | None = None) -> Tensor:
+        return statistics.off_diagonal_energy(z, sample_weight)
 
     def normalizer(self, z: Tensor) -> float:
         return pairs_of_units(z)
@@ -64,11 +65,13 @@ class ClasswiseCovarianceRegularization(ClasswiseRegularization):
         normalize: Whether to divide by the number of terms.
         num_classes: K for `normalize=True`; by default the number of classes present in the batch.
         label_key: Which entry of dict, list or tuple targets holds the labels.
+        soft_labels: Whether labels are rows of class shares, as after mixup or label smoothing.
+        ignore_class: The id of samples to leave out.
         **kwargs: Arguments of `keras.layers.Layer`, such as `name` and `dtype`.
 
     Call arguments:
         inputs: Activations (N, M), or a list `[activations, labels]`.
-        labels: Class ids (N,) or (N, 1), or one-hot (N, K).
+        labels: Class ids (N,) or (N, 1), or one-hot or soft (N, K).
 
     Output shape:
         That of the activations, which are passed on unchanged.

@@ -3,7 +3,6 @@
 from typing import Any
 
 import keras
-from keras import ops
 
 from keras_repreg import statistics
 from keras_repreg.layers.base import RepresentationRegularization, entries
@@ -43,8 +42,8 @@ class L1Regularization(RepresentationRegularization):
         Glorot, Bordes and Bengio (2011), "Deep sparse rectifier neural networks".
     """
 
-    def omega(self, z: Tensor) -> Tensor:
-        return ops.sum(statistics.absolute(z))
+    def omega(self, z: Tensor, sample_weight: Tensor | None = None) -> Tensor:
+        return statistics.absolute_sum(z, sample_weight)
 
-    def normalizer(self, z: Tensor) -> Tensor:
-        return entries(z)
+    def normalizer(self, z: Tensor, sample_weight: Tensor | None = None) -> Tensor:
+        return entries(z, sample_weight)

@@ -7,7 +7,8 @@ from keras import ops
 
 from keras_repreg import statistics
 from keras_repreg.classes import Classes
-from keras_repreg.layers.base import ClasswiseRegularization, RepresentationRegularization
+from keras_repreg.layers.base import RepresentationRegularization
+from keras_repreg.layers.classwise import ClasswiseRegularization
 
 Tensor = Any
 
@@ -44,8 +45,8 @@ class VarianceRegularization(RepresentationRegularization):
         Choi and Rhee (2018), "Utilizing class information for DNN representation shaping".
     """
 
-    def omega(self, z: Tensor) -> Tensor:
-        return ops.sum(statistics.variances(z))
+    def omega(self, z: Tensor, sample_weight: Tensor | None = None) -> Tensor:
+        return ops.sum(statistics.variances(z, sample_weight))
 
 
 @keras.saving.register_keras_serializable(package="keras_repreg")
@@ -61,11 +62,13 @@ class ClasswiseVarianceRegularization(ClasswiseRegularization):
         normalize: Whether to divide by the number of terms.
         num_classes: K for `normalize=True`; by default the number of classes present in the batch.
         label_key: Which entry of dict, list or tuple targets holds the labels.
+        soft_labels: Whether labels are rows of class shares, as after mixup or label smoothing.
+        ignore_class: The id of samples to leave out.
         **kwargs: Arguments of `keras.layers.Layer`, such as `name` and `dtype`.
 
     Call arguments:
         inputs: Activations (N, M), or a list `[activations, labels]`.
-        labels: Class ids (N,) or (N, 1), or one-hot (N, K).
+        labels: Class ids (N,) or (N, 1), or one-hot or soft (N, K).
 
     Output shape:
         That of the activations, which are passed on unchanged.

@@ -1,0 +1,37 @@
+"""What a class-wise penalty asks of the classes of a batch, however samples belong to them."""
+
+import abc
+from typing import Any
+
+Tensor = Any
+
+
+class Classes(abc.ABC):
+    """The classes of a batch of N samples; each method gives a scalar, with a finite value and gradient.
+
+    A sample counts in class k with responsibility r_nk >= 0: 1 for its own class and 0 for the others where labels
+    are ids (`HardClasses`), any numbers where labels are soft (`SoftClasses`), times its weight where it has one. With
+    n_k the sum of r_nk over n, the class-wise statistics are
+
+        mu^(k)   = sum over n of r_nk z_n / n_k                                   (eq. 11)
+        c_ij^(k) = sum over n of r_nk (z_ni - mu_i^(k)) (z_nj - mu_j^(k)) / n_k    (eq. 12)
+        v_i^(k)  = c_ii^(k)                                                       (eq. 13)
+
+    and Z^(k) has the rows sqrt(r_nk) z_n. A class with n_k = 0 is absent and contributes nothing.
+    """
+
+    @abc.abstractmethod
+    def number(self) -> Tensor:
+        """How many classes are present in the batch; 1 for an empty one."""
+
+    @abc.abstractmethod
+    def variance_sum(self, z: Tensor) -> Tensor:
+        """Sum over classes k and units i of v_i^(k)."""
+
+    @abc.abstractmethod
+    def off_diagonal_energy(self, z: Tensor) -> Tensor:
+        """Sum over classes k and units i != j of (c_ij^(k))^2."""
+
+    @abc.abstractmethod
+    def stable_rank_sum(self, z: Tensor, method: str) -> Tensor:
+        """Sum over classes k of ||Z^(k)||_F^2 / ||Z^(k)||_2^2, or of its lower bound (see `statistics.stable_rank`)."""

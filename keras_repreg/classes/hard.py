@@ -1,0 +1,150 @@
+"""Classes by id: each sample belongs to one.
+
+Everything that belongs to a class is kept in one of N slots, one a class and the others empty. So neither cost nor
+memory depends on the number of classes, which need not be known, and an absent class cannot occur.
+"""
+
+from typing import Any
+
+from keras import ops
+
+from keras_repreg import statistics
+from keras_repreg.classes.base import Classes
+from keras_repreg.classes.product import ONE_TILE, within_class_product
+from keras_repreg.spectral import leading_vectors
+from keras_repreg.statistics import safe_ratio, with_gradient
+
+Tensor = Any
+
+
+class HardClasses(Classes):
+    """Which samples of a batch share a class.
+
+    Args:
+        ids: Integer tensor of shape (N,): the class of each sample; any integers.
+        dtype: Float dtype of the statistics.
+        sample_weight: How much each sample counts, shape (N,), numbers >= 0; by default 1.
+
+    Attributes:
+        order: (N,), the samples sorted by class.
+        slot: (N,), the slot of each sample's class.
+        share: (N,), what each sample contributes to a mean over its class; they sum to 1 over each class present.
+        present: (slots,), 1 for a slot whose class is present and 0 for the others.
+    """
+
+    def __init__(self, ids: Tensor, dtype: str, sample_weight: Tensor | None = None):
+        samples = ids.shape[0] if ids.shape[0] is not None else ops.shape(ids)[0]
+        # A slot even for no samples: there is no maximum of nothing.
+        self.slots = max(samples, 1) if isinstance(samples, int) else ops.maximum(samples, 1)
+        self.order = ops.argsort(ids)
+        in_order = ops.take(ids, self.order, axis=0)
+        changes = ops.cast(ops.not_equal(in_order[1:], in_order[:-1]), "int32")
+        self.sorted_slot = ops.cumsum(ops.concatenate([ops.zeros_like(in_order[:1], dtype="int32"), changes]))
+        self.rank = ops.argsort(self.order)
+        if isinstance(samples, int) and samples <= ONE_TILE:
+            # Without a wait for the sort, which few samples need for nothing else.
+            self.slot = ops.argmax(ops.cast(ops.equal(ids[:, None], ids[None, :]), "int32"), axis=1)
+        else:
+            self.slot = ops.take(self.sorted_slot, self.rank, axis=0)
+        self.sample_weight = None if sample_weight is None else ops.cast(sample_weight, dtype)
+        counts = ops.ones_like(ids, dtype=dtype) if self.sample_weight is None else self.sample_weight
+        size = self.sums(counts)
+        self.present = ops.cast(size > 0, dtype)
+        self.share = safe_ratio(counts, self.at_samples(size))
+
+    def sums(self, per_sample: Tensor) -> Tensor:
+        """Sum over the samples of each class: (N,) to (slots,), or (N, M) to (slots, M)."""
+        return ops.segment_sum(per_sample, self.slot, num_segments=self.slots)
+
+    def at_samples(self, per_class: Tensor) -> Tensor:
+        """The value of each sample's class: (slots,) to (N,), or (slots, M) to (N, M)."""
+        return ops.take(per_class, self.slot, axis=0)
+
+    def number(self) -> Tensor:
+        return ops.maximum(ops.sum(self.present), 1)
+
+    def center(self, z: Tensor) -> Tensor:
+        """z minus the mean of its class (eq. 11)."""
+        return z - self.at_samples(self.sums(self.share[:, None] * z))
+
+    def variance_sum(self, z: Tensor) -> Tensor:
+        def variance(z: Tensor) -> tuple[Tensor, Tensor]:
+            centered = self.center(z)
+            weighted = self.share[:, None] * centered
+            # Weighted, they sum to zero over each class, so that centring has nothing to add to the gradient.
+            return ops.sum(weighted * centered), 2 * weighted
+
+        return with_gradient(variance, z)
+
+    def off_diagonal_energy(self, z: Tensor) -> Tensor:
+        """See `Classes`.
+
+        With rows y_n scaled by the root of their share, C^(k) is the sum of y y^T over class k, and ||C^(k)||_F^2 the
+        sum of (y_n^T y_m)^2 over pairs within it: a Gram matrix of samples gives the norms of all classes at once.
+        """
+        units = z.shape[1]
+        if units == 1:
+            return 0 * ops.sum(z)  # no pair of units, and still a function of z
+        root = ops.sqrt(self.share)[:, None]
+        if units <= statistics.FEW_UNITS:
+            rows = root * self.center(z)
+            products = [rows * ops.roll(rows, shift, axis=1) for shift in range(1, units)]
+            return ops.sum(ops.square(self.sums(ops.concatenate(products, axis=1))))
+
+        def energy(z: Tensor) -> tuple[Tensor, Tensor]:
+            rows = root * self.center(z)
+            variances = self.at_samples(self.sums(ops.square(rows)))
+            # Each row times the covariance of its class, without the diagonal.
+            product = within_class_product(rows, self) - variances * rows
+            return ops.maximum(ops.sum(product * rows), 0), 4 * root * product
+
+        return with_gradient(energy, z)
+
+    def stable_rank_sum(self, z: Tensor, method: str) -> Tensor:
+        z = self._unit_scale(z if self.sample_weight is None else ops.sqrt(self.sample_weight)[:, None] * z)
+        energy = self.sums(ops.sum(ops.square(z), axis=1))
+        bound = self._holder_bound(z) if method == "holder" else self._squared_spectral_norm(z, method)
+        return ops.sum(safe_ratio(energy, bound))
+
+    def _largest(self, per_sample: Tensor) -> Tensor:
+        """Maximum over each class of values >= 0, shape (slots,); the gradient is shared by equal ones."""
+        # Compared in float32, the only dtype in which Keras has this maximum on every backend.
+        value = ops.cast(ops.stop_gradient(per_sample), "float32")
+        largest = ops.maximum(ops.segment_max(value, self.slot, num_segments=self.slots), 0)
+        is_largest = ops.cast(ops.equal(value, self.at_samples(largest)), per_sample.dtype)
+        return safe_ratio(self.sums(is_largest * per_sample), ops.stop_gradient(self.sums(is_largest)))
+
+    def _unit_scale(self, z: Tensor) -> Tensor:
+        """z with each class divided by its largest magnitude (see `statistics.unit_scale`)."""
+        largest = self.at_samples(self._largest(statistics.largest(ops.abs(ops.stop_gradient(z)), axis=1)))
+        return z / ops.where(largest > statistics.TINY, largest, ops.ones_like(largest))[:, None]
+
+    def _holder_bound(self, z: Tensor) -> Tensor:
+        """||Z^(k)||_1 ||Z^(k)||_inf of each class (eq. 9), shape (slots,)."""
+        magnitude = statistics.absolute(z)
+        return ops.max(self.sums(magnitude), axis=1) * self._largest(ops.sum(magnitude, axis=1))
+
+    def _squared_spectral_norm(self, z: Tensor, method: str) -> Tensor:
+        """||Z^(k)||_2^2 of each class, shape (slots,), with its exact gradient (see `statistics`)."""
+        fixed = ops.stop_gradient(z)
+        u = self._leading_by_decomposition(fixed) if method == "svd" else self._leading_by_power(fixed)
+        return ops.sum(ops.square(self.sums(ops.stop_gradient(u)[:, None] * z)), axis=1)
+
+    def _leading_by_power(self, z: Tensor) -> Tensor:
+        return leading_vectors(
+            lambda u: ops.sum(z * self.at_samples(self.sums(u[:, None] * z)), axis=1),
+            lambda u, v: self.at_samples(self.sums(u * v)),
+            ops.sum(ops.square(z), axis=1),
+        )
+
+    def _leading_by_decomposition(self, z: Tensor) -> Tensor:
+        """By the eigenvectors of the N x N Gram matrix within classes, a block a class: for checks, not for speed."""
+        same = ops.cast(ops.equal(self.slot[:, None], self.slot[None, :]), z.dtype)
+        values, vectors = ops.linalg.eigh(same * ops.matmul(z, ops.transpose(z)))
+        # Equal eigenvalues of two classes can share an eigenvector; its part within a class is still one of
+        # that class. At least one vector of a class's leading eigenvalue has 1 / N of its mass there.
+        mass = ops.matmul(same, ops.square(vectors))
+        threshold = 0.5 / statistics.number_of_samples(z)
+        eligible = ops.where(mass > threshold, values[None, :], -ops.ones_like(mass))
+        u = ops.take_along_axis(vectors, ops.argmax(eligible, axis=1)[:, None], axis=1)[:, 0]
+        return safe_ratio(u, ops.sqrt(ops.matmul(same, ops.square(u)[:, None])[:, 0]))

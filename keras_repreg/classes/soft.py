@@ -1,0 +1,125 @@
+"""Classes by responsibilities: each sample belongs to several in part, as with mixup or label smoothing."""
+
+from typing import Any
+
+from keras import ops
+
+from keras_repreg import statistics
+from keras_repreg.classes.base import Classes
+from keras_repreg.spectral import leading_vectors
+from keras_repreg.statistics import safe_ratio
+
+Tensor = Any
+
+# A class whose entries are all below this part of the batch's largest counts as zero in a stable rank.
+NEGLIGIBLE = 1e-15
+
+
+class SoftClasses(Classes):
+    """How much each sample of a batch belongs to each class.
+
+    Sums over samples are matrix products with the responsibilities, and no array is larger than N x N, N x K, K x K or
+    K x M.
+
+    Args:
+        responsibilities: Float tensor of shape (N, K), numbers >= 0 (less counts as 0).
+        sample_weight: How much each sample counts, shape (N,), numbers >= 0; by default 1.
+    """
+
+    def __init__(self, responsibilities: Tensor, sample_weight: Tensor | None = None):
+        r = ops.maximum(ops.stop_gradient(responsibilities), 0)
+        if sample_weight is not None:
+            r = r * ops.cast(sample_weight, r.dtype)[:, None]
+        self.responsibilities = r
+        size = ops.sum(r, axis=0)
+        self.present = ops.cast(size > 0, r.dtype)
+        # (N, K): what a sample contributes to the mean of a class, and what a class contributes to a sample.
+        self.share = safe_ratio(r, size + ops.zeros_like(r))
+        self.membership = safe_ratio(r, ops.sum(r, axis=1, keepdims=True) + ops.zeros_like(r))
+
+    def number(self) -> Tensor:
+        return ops.maximum(ops.sum(self.present), 1)
+
+    def means(self, z: Tensor) -> Tensor:
+        """mu^(k), shape (K, M)."""
+        return ops.matmul(ops.transpose(self.share), z)
+
+    def variances(self, z: Tensor) -> Tensor:
+        """v_i^(k), shape (K, M)."""
+        z = self._center(z)
+        return ops.maximum(self.means(ops.square(z)) - ops.square(self.means(z)), 0)
+
+    def variance_sum(self, z: Tensor) -> Tensor:
+        return ops.sum(self.variances(z))
+
+    def off_diagonal_energy(self, z: Tensor) -> Tensor:
+        """See `Classes`.
+
+        ||C^(k)||_F^2 is the sum of s_nk s_mk (G_nm^(k))^2 over pairs of samples, with the shares s and the Gram matrix
+        G^(k) of the z_n - mu^(k). That is G_nm - a_nk - a_mk with one G and one a for all classes, so that the squares
+        sum up by matrix products. Of the G and a that will do, these stay small where the class means are far apart
+        and labels almost hard: z is split into the mean of its classes and the rest, and products of differences of
+        means are had from squared distances D between means.
+        """
+        units = z.shape[1]
+        if units == 1:
+            return 0 * ops.sum(z)
+        z = self._center(z)
+        means = self.means(z)
+        if units <= statistics.FEW_UNITS:
+            shifts = range(1, units)
+            moments = self.means(ops.concatenate([z * ops.roll(z, shift, axis=1) for shift in shifts], axis=1))
+            products = ops.concatenate([means * ops.roll(means, shift, axis=1) for shift in shifts], axis=1)
+            return ops.sum(ops.square(moments - products))
+        p, p_transposed = self.membership, ops.transpose(self.membership)
+        rest = z - ops.matmul(p, means)
+        along_means = ops.matmul(rest, ops.transpose(means))
+        to_explained = ops.matmul(along_means, p_transposed)
+        distances = ops.matmul(p, _squared_distances(means))
+        gram = ops.matmul(rest, ops.transpose(rest)) + to_explained + ops.transpose(to_explained)
+        gram = gram - 0.5 * ops.matmul(distances, p_transposed)
+        a = along_means - 0.5 * distances
+        s = self.share
+        squares = ops.sum(s * ops.matmul(ops.square(gram), s)) - 4 * ops.sum(s * a * ops.matmul(gram, s))
+        squares = squares + 2 * ops.sum(s * ops.square(a)) + 2 * ops.sum(ops.square(ops.sum(s * a, axis=0)))
+        return ops.maximum(squares - ops.sum(ops.square(self.variances(z))), 0)
+
+    def stable_rank_sum(self, z: Tensor, method: str) -> Tensor:
+        z = statistics.unit_scale(z)
+        # Z^(k) has the rows q_nk z_n: the root of the responsibility, over the largest entry that this gives.
+        root = ops.sqrt(self.responsibilities)
+        rows = statistics.largest(ops.abs(ops.stop_gradient(z)), axis=1)
+        largest = statistics.largest(root * rows[:, None], axis=0)
+        q = ops.where(largest > NEGLIGIBLE, root / ops.where(largest > NEGLIGIBLE, largest, 1), 0)
+        energy = ops.matmul(ops.transpose(ops.square(q)), ops.sum(ops.square(z), axis=1)[:, None])[:, 0]
+        if method == "holder":
+            magnitude = statistics.absolute(z)
+            columns = ops.max(ops.matmul(ops.transpose(q), magnitude), axis=1)
+            bound = columns * statistics.largest(q * ops.sum(magnitude, axis=1, keepdims=True), axis=0)
+        else:
+            u = ops.stop_gradient(self._leading(ops.stop_gradient(z), q, method))
+            bound = ops.sum(ops.square(ops.matmul(ops.transpose(q * u), z)), axis=1)
+        return ops.sum(safe_ratio(energy, bound))
+
+    def _leading(self, z: Tensor, q: Tensor, method: str) -> Tensor:
+        """The leading left singular vectors of all Z^(k), the columns of an (N, K) array."""
+        if method == "svd":
+            # One class after the other: for checks, not for speed.
+            grams = (ops.matmul(q[:, k : k + 1] * z, ops.transpose(q[:, k : k + 1] * z)) for k in range(q.shape[1]))
+            return ops.concatenate([ops.linalg.eigh(gram)[1][:, -1:] for gram in grams], axis=1)
+        return leading_vectors(
+            lambda u: q * ops.matmul(z, ops.matmul(ops.transpose(z), q * u)),
+            lambda u, v: ops.sum(u * v, axis=0, keepdims=True),
+            ops.square(q) * ops.sum(ops.square(z), axis=1, keepdims=True),
+        )
+
+    def _center(self, z: Tensor) -> Tensor:
+        """z minus its mean over the batch, which no class-wise statistic depends on: it spares them digits."""
+        return statistics.center(z, ops.sum(self.responsibilities, axis=1))
+
+
+def _squared_distances(points: Tensor) -> Tensor:
+    """|x_i - x_j|^2 between rows, exactly 0 on the diagonal."""
+    squares = ops.sum(ops.square(points), axis=1)
+    distances = squares[:, None] + squares[None, :] - 2 * ops.matmul(points, ops.transpose(points))
+    return distances * (1 - ops.eye(points.shape[0], dtype=points.dtype))

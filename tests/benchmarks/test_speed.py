@@ -1,0 +1,92 @@
+"""Timing in turns, the loops that kernels are compared with, and the command as a whole."""
+
+import keras
+import numpy as np
+import pytest
+
+if keras.backend.backend() != "tensorflow":
+    pytest.skip("the benchmarks are TensorFlow's", allow_module_level=True)
+
+from benchmarks.__main__ import main
+from benchmarks.experiments import kernels, speed, steps
+from benchmarks.models import cnn
+from benchmarks.timing import ratio, take_turns
+from keras_repreg.classes import product
+
+
+class Clock:
+    """Stands still but for what functions do to it."""
+
+    def __init__(self):
+        self.now = 0.0
+
+    def __call__(self):
+        return self.now
+
+    def waits(self, seconds):
+        def function():
+            self.now += seconds
+
+        return function
+
+
+def test_turns():
+    clock = Clock()
+    seconds = take_turns({"short": clock.waits(0.001), "long": clock.waits(0.5)}, 3, clock)
+    assert seconds["short"] == pytest.approx([0.001] * 3)
+    assert seconds["long"] == pytest.approx([0.5] * 3)
+    found = ratio([1.0, 6.0, 2.0], [1.0, 2.0, 1.0])
+    assert (found.low, found.median, found.high) == (1, 2, 3)
+
+
+@pytest.mark.parametrize("penalty", ["cw-CR", "cw-VR", "cw-RR"])
+def test_loops_compute_the_same(penalty):
+    z, ids = kernels.batch(40, 12, 6)
+    expected, expected_gradient = kernels.kernel(penalty)(z, ids)
+    for gathered in (False, True):
+        value, gradient = kernels.loop(penalty, 9, gathered)(z, ids)
+        assert float(value) == pytest.approx(float(expected), rel=1e-4)
+        np.testing.assert_allclose(gradient, expected_gradient, rtol=1e-3, atol=1e-5)
+
+
+def test_a_loop_that_computes_something_else_is_no_comparison():
+    z, ids = kernels.batch(40, 12, 6)
+    runs = {"ours": kernels.kernel("cw-CR"), "masked": kernels.kernel("cw-VR")}
+    with pytest.raises(ValueError, match="Received: .*masked"):
+        kernels._check_same(runs, z, ids)
+
+
+def test_operations():
+    assert kernels.operations("VR", *kernels.batch(10, 5, 2)) == 0
+    assert kernels.operations("CR", *kernels.batch(10, 5, 2)) == 4 * 10 * 5 * 5
+    assert kernels.operations("cw-CR", *kernels.batch(10, 20, 2)) == 4 * 10 * 10 * 20
+    # One class fills all tiles: the whole Gram matrix where units are many, a covariance and its products where few.
+    n = 4 * product.TILE
+    assert kernels.operations("cw-CR", *kernels.batch(n, 1000, 1)) == 4 * n * n * 1000
+    assert kernels.operations("cw-CR", *kernels.batch(n, 50, 1)) == 4 * n * 50 * 50
+
+
+@pytest.mark.parametrize("regularizer", ["Baseline", "L2W", "BN", "Dropout", "cw-CR"])
+def test_cnn_of_table_7(regularizer):
+    model = cnn(regularizer, 0.1)
+    assert model.output_shape == (None, 10)
+    assert model.get_layer("representation").output.shape == (None, 128)
+    # 3x3 convolutions 3-32-64-128-128, then 4 * 4 * 128 inputs to the 128 units, and their output layer.
+    kernels_and_biases = 896 + 18496 + 73856 + 147584 + (2048 + 1) * 128 + 1290
+    assert model.count_params() == kernels_and_biases + (4 * 128 if regularizer == "BN" else 0)
+
+
+def test_the_command(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(kernels, "SMOKE_GRID", ((20, 12, 3),))
+    monkeypatch.setattr(kernels, "PENALTIES", ("L1R", "cw-CR"))
+    monkeypatch.setattr(kernels, "PEAK_SIZE", 64)
+    monkeypatch.setattr(steps, "REGULARIZERS", ("cw-VR",))
+    monkeypatch.setattr(speed, "PARTS", ("kernels", "steps"))
+    assert main(["speed", "--smoke", "--clock", "processor", "--out", str(tmp_path)]) == 0
+    out = capsys.readouterr().out
+    assert "masked loop by it" in out
+    assert "by the plain step" in out
+    for part in ("kernels", "steps"):
+        rows = (tmp_path / "smoke" / f"speed_{part}.csv").read_text().splitlines()
+        assert len(rows) == 3
+        assert (tmp_path / "smoke" / f"speed_{part}.md").read_text().count("\n") == 4

@@ -1,0 +1,70 @@
+"""The accelerated power iteration against a decomposition, at every gap between the largest singular values."""
+
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_repreg import statistics
+from keras_repreg.classes import HardClasses
+from tests.classes.cases import value_and_gradient
+
+
+def with_singular_values(s, columns, seed):
+    rng = np.random.default_rng(seed)
+    u, _ = np.linalg.qr(rng.normal(size=(len(s), len(s))))
+    v, _ = np.linalg.qr(rng.normal(size=(columns, len(s))))
+    return ((u * s) @ v.T).astype("float32")
+
+
+SPECTRA = {
+    **{
+        f"gap {gap:g}": np.array([1, 1 - gap, *np.linspace(0.5, 0.01, 58)])
+        for gap in (0.5, 0.1, 0.03, 1e-2, 1e-3, 1e-5)
+    },
+    "all equal": np.ones(60),
+    "ten equal": np.array([1.0] * 10 + [0.3] * 50),
+    "linear": np.linspace(1, 0.01, 60),
+    "rank one": np.array([1.0] + [0.0] * 59),
+    "random": np.linalg.svd(np.random.default_rng(0).normal(size=(60, 80)), compute_uv=False),
+}
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("spectrum", SPECTRA)
+def test_stable_rank(spectrum, seed):
+    s = SPECTRA[spectrum]
+    z = with_singular_values(s, 90, seed)
+    expected = float((s**2).sum() / s.max() ** 2)
+    value, gradient = value_and_gradient(lambda t: statistics.stable_rank(t, "power"), z)
+    assert value == pytest.approx(expected, rel=1e-3)
+    assert np.isfinite(gradient).all()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_all_classes_at_once(seed):
+    spectra = list(SPECTRA.values())
+    z = np.concatenate([with_singular_values(s, 70, seed) for s in spectra])
+    ids = np.repeat(np.arange(len(spectra)), [len(s) for s in spectra])
+    order = np.random.default_rng(seed).permutation(len(ids))
+    classes = HardClasses(ops.convert_to_tensor(ids[order].astype("int32")), "float32")
+    value, gradient = value_and_gradient(lambda t: classes.stable_rank_sum(t, "power"), z[order])
+    assert value == pytest.approx(sum(float((s**2).sum() / s.max() ** 2) for s in spectra), rel=1e-3)
+    assert np.isfinite(gradient).all()
+
+
+def test_the_gram_matrix_and_passes_over_z_agree(monkeypatch):
+    z = with_singular_values(SPECTRA["random"], 90, 0)
+    by_gram = value_and_gradient(lambda t: statistics.stable_rank(t, "power"), z)
+    monkeypatch.setattr(statistics, "SMALL_GRAM", 1)
+    by_passes = value_and_gradient(lambda t: statistics.stable_rank(t, "power"), z)
+    assert by_passes[0] == pytest.approx(by_gram[0], rel=1e-5)
+    np.testing.assert_allclose(by_passes[1], by_gram[1], rtol=1e-2, atol=1e-4)
+
+
+def test_rows_and_their_opposites():
+    # Orthogonal to every start vector that is the same for a row and its opposite.
+    half = np.random.default_rng(0).normal(size=(20, 30)).astype("float32")
+    z = np.concatenate([half, -half])
+    s = np.linalg.svd(z.astype(np.float64), compute_uv=False)
+    value, _ = value_and_gradient(lambda t: statistics.stable_rank(t, "power"), z)
+    assert value == pytest.approx(float((s**2).sum() / s[0] ** 2), rel=1e-3)

@@ -1,0 +1,86 @@
+"""Statistics of a batch with weights of its samples, and second derivatives."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_repreg import statistics
+from tests import reference
+from tests.classes.cases import value_and_gradient
+
+CASES = [
+    ("covariance", lambda z, w: statistics.off_diagonal_energy(z, w), reference.weighted_cr),
+    ("variance", lambda z, w: ops.sum(statistics.variances(z, w)), reference.weighted_vr),
+    ("absolute", lambda z, w: statistics.absolute_sum(z, w), lambda z, w: float((np.abs(z) * w[:, None]).sum())),
+    ("holder", lambda z, w: statistics.stable_rank(z, "holder", w), reference.weighted_holder_rank),
+    ("power", lambda z, w: statistics.stable_rank(z, "power", w), reference.weighted_stable_rank),
+    ("svd", lambda z, w: statistics.stable_rank(z, "svd", w), reference.weighted_stable_rank),
+]
+NAMES = [name for name, _, _ in CASES]
+
+
+def batch(samples, units):
+    rng = np.random.default_rng(0)
+    return (rng.normal(size=(samples, units)) + 0.3).astype("float32"), rng.uniform(0.2, 2, samples).astype("float32")
+
+
+@pytest.mark.parametrize(("samples", "units"), [(12, 4), (9, 12), (12, 9)])
+@pytest.mark.parametrize(("name", "ask", "omega"), CASES, ids=NAMES)
+def test_weighted_value_and_gradient(name, ask, omega, samples, units):
+    z, w = batch(samples, units)
+    value, gradient = value_and_gradient(lambda t: ask(t, ops.convert_to_tensor(w)), z)
+    exact, weight = z.astype(np.float64), w.astype(np.float64)
+    assert value == pytest.approx(omega(exact, weight), rel=1e-4)
+    expected = reference.finite_difference(lambda t: omega(t, weight), exact)
+    np.testing.assert_allclose(gradient, expected, rtol=2e-3, atol=2e-4 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize(("name", "ask", "omega"), CASES, ids=NAMES)
+def test_a_sample_of_weight_zero_does_not_exist(name, ask, omega):
+    z, w = batch(12, 10)
+    w = (w > 1).astype("float32")
+    value, gradient = value_and_gradient(lambda t: ask(t, ops.convert_to_tensor(w)), z)
+    expected, expected_gradient = value_and_gradient(lambda t: ask(t, None), z[w > 0])
+    assert value == pytest.approx(expected, rel=1e-5)
+    np.testing.assert_allclose(gradient[w > 0], expected_gradient, rtol=1e-3, atol=1e-5)
+    assert not gradient[w == 0].any()
+
+
+@pytest.mark.parametrize(("name", "ask", "omega"), CASES, ids=NAMES)
+def test_weights_that_are_all_zero(name, ask, omega):
+    z, w = batch(6, 10)
+    value, gradient = value_and_gradient(lambda t: ask(t, ops.zeros_like(ops.convert_to_tensor(w))), z)
+    assert value == 0
+    assert not gradient.any()
+
+
+@pytest.mark.skipif(keras.backend.backend() == "torch", reason="Keras's custom gradients have no second one there")
+@pytest.mark.parametrize(("samples", "units"), [(6, 12), (12, 9)])
+def test_second_derivatives(samples, units):
+    z, _ = batch(samples, units)
+    direction = np.random.default_rng(1).normal(size=z.shape).astype("float32")
+
+    def slope(t):
+        return (value_and_gradient(lambda s: statistics.off_diagonal_energy(s), t)[1] * direction).sum()
+
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        x = tf.constant(z)
+        with tf.GradientTape() as outer:
+            outer.watch(x)
+            with tf.GradientTape() as inner:
+                inner.watch(x)
+                value = statistics.off_diagonal_energy(x)
+            product = tf.reduce_sum(inner.gradient(value, x) * direction)
+        found = outer.gradient(product, x).numpy()
+    else:
+        import jax
+
+        found = np.asarray(jax.grad(lambda x: (jax.grad(statistics.off_diagonal_energy)(x) * direction).sum())(z))
+    # Along one direction of the batch, by differences of the gradient itself.
+    along = np.random.default_rng(2).normal(size=z.shape).astype("float32")
+    step = np.float32(1e-2)
+    expected = (slope(z + step * along) - slope(z - step * along)) / (2 * step)
+    assert (found * along).sum() == pytest.approx(expected, rel=1e-2)
