@@ -102,7 +102,7 @@ class CharacteristicsLogger(ValidationCallback):
             )
         accumulators = accumulate(self.model, data, self._chosen, batch_size=batch_size, steps=steps)
         for layer in self._chosen:
-            if accumulators[layer.name].finite:
+            if accumulators[layer.name].finite and accumulators[layer.name].has_covariance:
                 remember(self.model, layer, accumulators[layer.name].moments)
         self._measured_epoch = self._measured_ever = True
         return {
