@@ -14,6 +14,7 @@ _HOME = {
     "ClasswiseRankRegularization": "layers",
     "ClasswiseVarianceRegularization": "layers",
     "CovarianceRegularization": "layers",
+    "InformationPlaneLogger": "callbacks",
     "L1Regularization": "layers",
     "Model": "labels",
     "RankRegularization": "layers",
@@ -24,13 +25,13 @@ _HOME = {
     "label_scope": "labels",
     "measure": "characteristics",
 }
-_MODULES = ("callbacks", "characteristics", "classes", "ion", "labels", "layers", "statistics")
+_MODULES = ("callbacks", "characteristics", "classes", "information", "ion", "labels", "layers", "plots", "statistics")
 
-__all__ = sorted([*_HOME, "callbacks", "characteristics", "ion", "layers"])
+__all__ = sorted([*_HOME, "callbacks", "characteristics", "information", "ion", "layers", "plots"])
 
 if TYPE_CHECKING:
-    from keras_repreg import callbacks, characteristics, ion, layers
-    from keras_repreg.callbacks import CharacteristicsLogger
+    from keras_repreg import callbacks, characteristics, information, ion, layers, plots
+    from keras_repreg.callbacks import CharacteristicsLogger, InformationPlaneLogger
     from keras_repreg.characteristics import characterize, measure
     from keras_repreg.labels import Model, Sequential, label_aware, label_scope
     from keras_repreg.layers import (

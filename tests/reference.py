@@ -133,3 +133,35 @@ def more_characteristics(z, positive_only, labels):
         "between_class_variance": float(np.trace(between) / m),
         "nc1": float(np.trace(within @ np.linalg.pinv(between, rcond=1e-8)) / len(classes)),
     }
+
+
+def _mean_negative_log(z, rate):
+    """-1/N sum_i log(1/N sum_j exp(-rate ||z_i - z_j||^2)), pair by pair."""
+    n = len(z)
+    total = 0.0
+    for i in range(n):
+        total += np.log(sum(np.exp(-rate * np.sum((z[i] - z[j]) ** 2)) for j in range(n)) / n)
+    return -total / n
+
+
+def information(z, labels, noise_variance):
+    """Kolchinsky and Tracey's bounds by entropies of the mixture, in nats, and the differences that are not bounds."""
+    z = np.asarray(z, dtype=np.float64)
+    low, up = (
+        (lambda a: _mean_negative_log(a, 1 / (8 * noise_variance))),
+        (lambda a: _mean_negative_log(a, 1 / (2 * noise_variance))),
+    )
+    parts = by_class(z, np.asarray(labels))
+    share = [len(part) / len(z) for part in parts]
+    h_y = -sum(p * np.log(p) for p in share)
+    low_y = sum(p * low(part) for p, part in zip(share, parts, strict=True))
+    up_y = sum(p * up(part) for p, part in zip(share, parts, strict=True))
+    return {
+        "zx_lower": low(z),
+        "zx_upper": up(z),
+        "zy_lower": max(low(z) - up_y, 0.0),
+        "zy_upper": min(up(z) - low_y, h_y),
+        "zy_lower_conventional": low(z) - low_y,
+        "zy_upper_conventional": up(z) - up_y,
+        "label_entropy": h_y,
+    }

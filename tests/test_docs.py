@@ -7,10 +7,11 @@ import matplotlib
 import pytest
 
 import keras_repreg
-from keras_repreg import ion
+from keras_repreg import information, ion, plots
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+MODULES = {"callbacks", "characteristics", "information", "ion", "layers", "plots"}
 # A block, and what it prints where a block of text follows.
 BLOCKS = re.compile(r"^```python\n(.*?)^```$(?:\n\n```text\n(.*?)^```$)?", re.MULTILINE | re.DOTALL)
 
@@ -28,7 +29,7 @@ def test_code_blocks_run_in_order(page, tmp_path, monkeypatch, capsys):
             assert capsys.readouterr().out == expected
 
 
-@pytest.mark.parametrize("name", sorted(set(keras_repreg.__all__) - {"callbacks", "characteristics", "ion", "layers"}))
+@pytest.mark.parametrize("name", sorted(set(keras_repreg.__all__) - MODULES))
 def test_public_names_are_in_the_reference(name):
     assert re.search(rf"^::: keras_repreg\.\w+\.{name}$", (ROOT / "docs" / "api.md").read_text(), re.MULTILINE)
 
@@ -37,6 +38,13 @@ def test_ion_names_are_in_the_reference():
     text = (ROOT / "docs" / "api.md").read_text()
     for name in set(ion.__all__) - {"find_site", "whitening_matrix"}:
         assert f"::: keras_repreg.ion.{name}\n" in text
+
+
+@pytest.mark.parametrize("module", [information, plots], ids=lambda module: module.__name__)
+def test_names_of_modules_are_in_the_reference(module):
+    text = (ROOT / "docs" / "api.md").read_text()
+    for name in module.__all__:
+        assert f"::: {module.__name__}.{name}\n" in text
 
 
 def test_no_page_has_a_gap_left_to_fill():

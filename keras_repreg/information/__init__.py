@@ -1,0 +1,15 @@
+"""The information-theoretic characteristics of Table 1: what a representation tells about its input and its class."""
+
+from keras_repreg.information.binning import BinnedMutualInformation, binned_mutual_information
+from keras_repreg.information.entropy import EntropyBounds, entropy_bounds
+from keras_repreg.information.mutual import MutualInformation, mutual_information, noise_sweep
+
+__all__ = [
+    "BinnedMutualInformation",
+    "EntropyBounds",
+    "MutualInformation",
+    "binned_mutual_information",
+    "entropy_bounds",
+    "mutual_information",
+    "noise_sweep",
+]

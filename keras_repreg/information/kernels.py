@@ -1,0 +1,146 @@
+"""Sums of Gaussian kernels over all pairs of samples, without ever holding all pairs.
+
+Both bounds of Kolchinsky and Tracey are means over samples i of the logarithm of
+
+    S_i = sum over j of exp(-||z_i - z_j||^2 / (c s^2)),    c = 8 (lower bound) or c = 2 (upper bound),
+
+once over all samples j and once over those of i's class. All four come from one pass over tiles of the upper
+triangle of the N x N distances: one matrix product and one exponential per pair, since c = 2 is the fourth power
+of c = 8. Each sum holds its own sample's term, exp(0), which is its largest: its logarithm needs no other shift.
+"""
+
+import itertools
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+# Samples per side of a tile: two such tiles fit the second-level cache.
+TILE = 512
+# Terms below exp(-60) are nothing beside exp(0), be they a million. A tile of these needs no exponential.
+NEGLIGIBLE = -60.0
+# exp(4 * -170) is still a normal number: slow subnormal ones do not arise.
+SMALLEST = -170.0
+# Errors of an exponent by which the distances may be off.
+TOLERATED = 1e-8
+# Values per array where differences are formed pair by pair.
+CHUNK = 2**18
+
+
+def log_kernel_sums(z: Array, classes: NDArray[np.intp], noise_variances: list[float]) -> Array:
+    """The mean over samples of log S_i, in float64.
+
+    Args:
+        z: Activations, shape (N, M), finite.
+        classes: Class of each sample, shape (N,).
+        noise_variances: s^2, each above zero.
+
+    Returns:
+        Shape (len(noise_variances), 2, 2): c = 8 and c = 2; all samples and those of the sample's class.
+
+    Raises:
+        ValueError: if the squares of the activations, or they over s^2, leave the range of float64.
+    """
+    order = np.argsort(classes, kind="stable")  # classes become blocks
+    pairs = _Pairs(z[order], min(noise_variances))
+    borders = np.flatnonzero(np.diff(classes[order], prepend=-1, append=-1))
+    sums = np.zeros((len(noise_variances), 2, 2, len(z)))
+    kernel_buffer = np.empty(TILE * TILE)
+    for rows, columns in _upper_triangle(len(z)):
+        distances = pairs.negative_distances(rows, columns, reach=-8 * NEGLIGIBLE * max(noise_variances))
+        nearest = distances.max()
+        blocks = _shared_classes(borders, rows, columns)
+        kernel = kernel_buffer[: distances.size].reshape(distances.shape)
+        for of_noise, noise_variance in zip(sums, noise_variances, strict=True):
+            if nearest / (8 * noise_variance) < NEGLIGIBLE:
+                continue
+            np.multiply(distances, 1 / (8 * noise_variance), out=kernel)
+            np.clip(kernel, SMALLEST, 0, out=kernel)
+            np.exp(kernel, out=kernel)
+            _add(of_noise[0], kernel, rows, columns, blocks)
+            np.multiply(kernel, kernel, out=kernel)
+            np.multiply(kernel, kernel, out=kernel)
+            _add(of_noise[1], kernel, rows, columns, blocks)
+    return np.asarray(np.log(np.maximum(sums, 1)).mean(axis=-1))
+
+
+class _Pairs:
+    """Squared distances between samples, tile by tile."""
+
+    def __init__(self, z: Array, noise_variance: float):
+        self._z = z - z.mean(axis=0)  # a common offset costs digits
+        with np.errstate(over="ignore"):
+            squares = np.einsum("ij,ij->i", self._z, self._z)
+        largest = float(squares.max())
+        if not largest < 1e300 * min(noise_variance, 1):
+            raise ValueError(
+                "Expected activations whose squares, and these over the noise variance, fit in float64. "
+                f"Received: squared norms up to {largest:.3g}, noise_variance={noise_variance}"
+            )
+        # -||a - b||^2 = (2a, -||a||^2, -1) . (b, 1, ||b||^2): one product, nothing to add afterwards.
+        ones = np.ones((len(z), 1))
+        self._left = np.concatenate([2 * self._z, -squares[:, None], -ones], axis=1)
+        self._right = np.concatenate([self._z, ones, squares[:, None]], axis=1)
+        # Of near pairs far from the centre the product keeps few digits: where too few, they are subtracted.
+        error = 8 * np.finfo(np.float64).eps * largest
+        self._exact = error / (2 * noise_variance) > TOLERATED
+        self._error = error
+        self._buffer = np.empty(TILE * TILE)
+
+    def negative_distances(self, rows: slice, columns: slice, reach: float) -> Array:
+        """-||z_i - z_j||^2 for a tile, valid until the next call; exact up to `reach` where that is needed."""
+        shape = (rows.stop - rows.start, columns.stop - columns.start)
+        distances = self._buffer[: shape[0] * shape[1]].reshape(shape)
+        np.matmul(self._left[rows], self._right[columns].T, out=distances)
+        if rows == columns:
+            np.fill_diagonal(distances, 0)
+        if self._exact:
+            self._subtract(distances, rows, columns, reach)
+        return distances
+
+    def _subtract(self, distances: Array, rows: slice, columns: slice, reach: float) -> None:
+        near = np.argwhere(distances > -(reach + self._error))
+        step = max(CHUNK // self._z.shape[1], 1)
+        for start in range(0, len(near), step):
+            i, j = near[start : start + step].T
+            difference = self._z[rows][i] - self._z[columns][j]
+            distances[i, j] = -np.einsum("ij,ij->i", difference, difference)
+
+
+def _upper_triangle(samples: int) -> Iterator[tuple[slice, slice]]:
+    parts = [slice(start, min(start + TILE, samples)) for start in range(0, samples, TILE)]
+    return itertools.combinations_with_replacement(parts, 2)
+
+
+def _shared_classes(borders: NDArray[np.intp], rows: slice, columns: slice) -> list[tuple[slice, slice]]:
+    """The blocks of a tile, in samples, whose rows and columns have the same class; `borders` begin each class."""
+    first = int(np.searchsorted(borders, columns.start, side="right")) - 1
+    last = int(np.searchsorted(borders, rows.stop, side="left"))
+    blocks = []
+    for start, stop in itertools.pairwise(borders[first : last + 1].tolist()):
+        blocks.append(
+            (
+                slice(max(start, rows.start), min(stop, rows.stop)),
+                slice(max(start, columns.start), min(stop, columns.stop)),
+            )
+        )
+    return blocks
+
+
+def _add(sums: Array, kernel: Array, rows: slice, columns: slice, blocks: list[tuple[slice, slice]]) -> None:
+    """Add a tile to the sums of its rows and, beside the diagonal, of the samples of its columns."""
+    _add_block(sums[0], kernel, rows, columns, mirrored=rows != columns)
+    for block_rows, block_columns in blocks:
+        block = kernel[
+            block_rows.start - rows.start : block_rows.stop - rows.start,
+            block_columns.start - columns.start : block_columns.stop - columns.start,
+        ]
+        _add_block(sums[1], block, block_rows, block_columns, mirrored=rows != columns)
+
+
+def _add_block(sums: Array, block: Array, rows: slice, columns: slice, *, mirrored: bool) -> None:
+    sums[rows] += block @ np.ones(block.shape[1])
+    if mirrored:
+        sums[columns] += np.ones(block.shape[0]) @ block

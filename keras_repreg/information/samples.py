@@ -1,0 +1,82 @@
+"""Activations and labels as the estimators take them, and what they cannot take."""
+
+import math
+import numbers
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+from numpy.typing import NDArray
+
+from keras_repreg.arrays import to_float64
+
+# One nat in each unit.
+UNITS = {"nats": 1.0, "bits": 1 / math.log(2)}
+
+
+def as_samples(z: Any) -> NDArray[np.float64]:
+    """(N, M) float64. Everything but the first axis are units: information is about a whole sample.
+
+    Raises:
+        ValueError: if there is no sample or no unit, or values are not numbers, NaN or infinite.
+    """
+    array = z if ops.is_tensor(z) or isinstance(z, keras.Variable) else np.asarray(z)
+    dtype = str(array.dtype) if isinstance(array, np.ndarray) else keras.backend.standardize_dtype(array.dtype)
+    shape = tuple(array.shape)
+    if len(shape) < 2 or 0 in shape or not dtype.startswith(("float", "bfloat", "int", "uint", "bool")):
+        raise ValueError(
+            "Expected activations of shape (samples, units), at least one of each, in a real numeric dtype. "
+            f"Received: shape {shape}, dtype {dtype}"
+        )
+    matrix = to_float64(array).reshape(shape[0], -1)
+    if not np.isfinite(matrix).all():
+        raise ValueError(f"Expected finite values. Received: {np.sum(~np.isfinite(matrix))} NaN or infinite ones")
+    return matrix
+
+
+def as_classes(labels: Any, samples: int) -> tuple[NDArray[Any], NDArray[np.intp]]:
+    """The classes present, and which of them each sample has.
+
+    Raises:
+        ValueError: if the labels are not one class per sample: (N,), (N, 1), or one-hot (N, K).
+    """
+    array = np.asarray(ops.convert_to_numpy(labels) if ops.is_tensor(labels) else labels)
+    if array.ndim not in (1, 2) or array.shape[0] != samples or array.size == 0:
+        raise ValueError(
+            f"Expected `labels` of shape ({samples},), ({samples}, 1) or one-hot ({samples}, K). "
+            f"Received: labels.shape={array.shape}"
+        )
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise ValueError(f"Expected `labels` without NaN or infinity. Received: {np.sum(~np.isfinite(array))} of them")
+    if array.ndim == 2:
+        array = array[:, 0] if array.shape[1] == 1 else array.argmax(axis=1)
+    if array.dtype.kind not in "biufUS" or (array.dtype.kind == "f" and (array != np.floor(array)).any()):
+        raise ValueError(
+            "Expected `labels` to be classes: whole numbers, strings or one-hot rows. "
+            f"Received: dtype {array.dtype}, such as {array[:3].tolist()}"
+        )
+    names, classes = np.unique(array, return_inverse=True)
+    return names, classes.reshape(-1)
+
+
+def positive_number(value: Any, name: str) -> float:
+    """A finite number above zero, as a float.
+
+    Raises:
+        ValueError: if it is none.
+    """
+    if not isinstance(value, numbers.Real) or isinstance(value, bool) or not 0 < float(value) < math.inf:
+        raise ValueError(f"Expected `{name}` to be a finite number > 0. Received: {name}={value!r}")
+    return float(value)
+
+
+def nats_in(unit: Any) -> float:
+    """How many of a unit make one nat.
+
+    Raises:
+        ValueError: if it is neither "nats" nor "bits".
+    """
+    if not isinstance(unit, str) or unit not in UNITS:
+        raise ValueError(f"Expected `unit` to be one of {sorted(UNITS)}. Received: unit={unit!r}")
+    return UNITS[unit]

@@ -1,0 +1,93 @@
+"""The information plane: I(z; x) against I(z; y), layer by layer, epoch by epoch."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from keras_repreg.information import MutualInformation
+from keras_repreg.plots import canvas
+
+# What to draw of each point: the attributes for I(z; x) and I(z; y), and what the axes say.
+ESTIMATES = {
+    "upper": ("zx_upper", "zy_upper", "upper bound"),
+    "lower": ("zx_lower", "zy_lower", "lower bound"),
+    "conventional": ("zx_upper", "zy_upper_conventional", "difference of upper bounds"),
+}
+
+
+def information_plane(points: Any, *, estimate: str = "lower", ax: Any = None) -> Any:
+    """The trajectory of each layer in the information plane, from the first epoch (hollow) to the last (full).
+
+    Args:
+        points: `{layer: {epoch: MutualInformation}}`, as `InformationPlaneLogger.trajectory` holds it, or
+            `{name: [MutualInformation, ...]}`, or `{name: MutualInformation}`; all in one unit.
+        estimate: What to draw: "lower" (both lower bounds), "upper" (both upper bounds), or "conventional" (the
+            upper bound of I(z; x), and for I(z; y) the difference of upper bounds, which is not a bound).
+        ax: Draw into these Axes.
+
+    Returns:
+        The Figure.
+
+    Raises:
+        ImportError: if matplotlib is not installed.
+        TypeError: if `points` are not such, or `ax` none.
+        ValueError: if there is no point, no such estimate, or the points differ in unit or noise.
+
+    Examples:
+        >>> import numpy as np
+        >>> from keras_repreg import plots
+        >>> from keras_repreg.information import mutual_information
+        >>> z = np.random.default_rng(0).normal(size=(50, 4))
+        >>> points = {"hidden": {k: mutual_information(k * z, np.arange(50) % 2) for k in (1, 2, 3)}}
+        >>> figure = plots.information_plane(points)
+
+    Reference:
+        Shwartz-Ziv and Tishby (2017), "Opening the black box of deep neural networks via information".
+    """
+    if estimate not in ESTIMATES:
+        raise ValueError(f"Expected `estimate` to be one of {list(ESTIMATES)}. Received: estimate={estimate!r}")
+    trajectories = _trajectories(points)
+    kinds = {(point.unit, point.noise_variance) for points in trajectories.values() for point in points.values()}
+    if len(kinds) != 1:
+        raise ValueError(f"Expected points of one unit and one noise variance. Received: {sorted(kinds)}")
+    ((unit, noise_variance),) = kinds
+    horizontal, vertical, kind = ESTIMATES[estimate]
+    ax = canvas.axes_of(ax, 5.6, 4)
+    for k, ((name, of_layer), colour) in enumerate(
+        zip(trajectories.items(), canvas.colours(len(trajectories)), strict=True)
+    ):
+        x = [getattr(point, horizontal) for point in of_layer.values()]
+        y = [getattr(point, vertical) for point in of_layer.values()]
+        marker = canvas.MARKERS[k % len(canvas.MARKERS)]
+        ax.plot(x, y, color=colour, linewidth=1.2, marker=marker, markersize=5, markerfacecolor="white", label=name)
+        ax.plot(x[-1:], y[-1:], color=colour, marker=marker, markersize=7, linestyle="none")
+    ax.set_xlabel(f"I(z; x), {'upper' if horizontal.endswith('upper') else 'lower'} bound ({unit})")
+    ax.set_ylabel(f"I(z; y), {kind} ({unit})")
+    ax.set_title(f"s² = {noise_variance:g}", fontsize="medium")
+    canvas.tidy(ax)
+    ax.legend(frameon=False, fontsize="small", loc="upper left", bbox_to_anchor=(1, 1))
+    return ax.figure
+
+
+def _trajectories(points: Any) -> dict[str, dict[Any, MutualInformation]]:
+    """{name: {epoch: point}}, in the order of the epochs."""
+    if not isinstance(points, Mapping):
+        raise TypeError(f"Expected `points` by the name of a layer. Received: {points!r}")
+    trajectories: dict[str, dict[Any, MutualInformation]] = {}
+    for name, given in points.items():
+        if isinstance(given, MutualInformation):
+            given = [given]
+        of_layer = dict(given) if isinstance(given, Mapping) else _numbered(given)
+        wrong = [point for point in of_layer.values() if not isinstance(point, MutualInformation)]
+        if wrong:
+            raise TypeError(f"Expected points of layer '{name}' to be MutualInformation. Received: {wrong[0]!r}")
+        if of_layer:
+            trajectories[str(name)] = {epoch: of_layer[epoch] for epoch in sorted(of_layer)}
+    if not trajectories:
+        raise ValueError(f"Expected at least one point. Received: {points!r}")
+    return trajectories
+
+
+def _numbered(points: Any) -> dict[int, Any]:
+    if not isinstance(points, Sequence) or isinstance(points, str):
+        raise TypeError(f"Expected points of a layer by epoch, or in a list. Received: {points!r}")
+    return dict(enumerate(points))

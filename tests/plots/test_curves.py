@@ -1,0 +1,148 @@
+"""Spectra, correlations, epochs and the information plane: what is drawn is the data."""
+
+import types
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from keras_repreg import plots
+from keras_repreg.information import mutual_information
+
+
+def lines(ax):
+    return {line.get_label(): line for line in ax.get_lines()}
+
+
+def test_spectra_descend_and_noise_is_not_drawn():
+    (ax,) = plots.spectrum({"a": [1.0, 4.0, 2.0], "b": np.array([3.0, 0.0, -1e-18, 1e-14])}).axes
+    assert ax.get_yscale() == "log"
+    a, b = lines(ax)["a"], lines(ax)["b"]
+    np.testing.assert_array_equal(a.get_xdata(), [1, 2, 3])
+    np.testing.assert_array_equal(a.get_ydata(), [4, 2, 1])
+    np.testing.assert_array_equal(b.get_ydata(), [3, np.nan, np.nan, np.nan])
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["a", "b"]
+    ax.figure.canvas.draw()
+
+
+def test_a_single_spectrum_has_no_legend():
+    (ax,) = plots.spectrum(np.arange(1.0, 101.0)).axes
+    np.testing.assert_array_equal(ax.get_lines()[0].get_ydata(), np.arange(100.0, 0.0, -1))
+    assert ax.get_legend() is None
+
+
+def test_a_spectrum_of_zeros_is_an_empty_picture():
+    plots.spectrum(np.zeros(4)).canvas.draw()
+
+
+@pytest.mark.parametrize("spectra", [{}, [], np.ones((2, 2)), [np.nan, 1.0], 3.0], ids=repr)
+def test_wrong_spectra(spectra):
+    with pytest.raises(ValueError, match="Received: "):
+        plots.spectrum(spectra)
+
+
+def test_correlation_is_an_image_and_what_is_undefined_grey():
+    matrix = np.array([[1.0, -0.5, np.nan], [-0.5, 1.0, 0.2], [np.nan, 0.2, np.nan]])
+    ax, bar = plots.correlation_matrix(matrix).axes
+    (image,) = ax.get_images()
+    np.testing.assert_array_equal(np.ma.filled(image.get_array(), np.nan), matrix)
+    assert image.get_clim() == (-1, 1)
+    red, green, blue, _ = image.to_rgba(image.get_array())[0, 2]
+    assert red == green == blue < 1
+    assert bar.get_ylabel() == "correlation"
+
+
+@pytest.mark.parametrize("matrix", [np.ones(3), np.ones((2, 3)), np.ones((0, 0)), [[1.0, 1.5], [1.5, 1.0]]], ids=repr)
+def test_wrong_correlations(matrix):
+    with pytest.raises(ValueError, match="Received: "):
+        plots.correlation_matrix(matrix)
+
+
+HISTORY = {
+    "loss": [3.0, 2.0, 1.0, 0.5],
+    "val_loss": [3.0, 2.0],
+    "val_dense_stable_rank": [2.0, 2.5],
+    "val_dense_sparsity": [0.1, 0.2],
+    "val_dense_1_sparsity": [0.3, 0.4],
+    "val_dense_1_something_new": [7.0, 8.0],
+}
+
+
+@pytest.mark.parametrize("wrap", [dict, lambda logged: types.SimpleNamespace(history=logged)], ids=["dict", "History"])
+def test_epochs_a_panel_a_characteristic_and_a_line_a_layer(wrap):
+    figure = plots.characteristics_over_epochs(wrap(HISTORY))
+    panels = {ax.get_title(): ax for ax in figure.axes}
+    assert list(panels) == ["stable rank", "sparsity", "something new"]
+    first, second = panels["sparsity"].get_lines()
+    np.testing.assert_array_equal(first.get_ydata(), [0.1, 0.2])
+    np.testing.assert_array_equal(second.get_ydata(), [0.3, 0.4])
+    np.testing.assert_array_equal(first.get_xdata(), [2, 4])  # validated every second epoch
+    assert [len(line.get_ydata()) for line in panels["something new"].get_lines()] == [0, 2]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["dense", "dense_1"]
+    figure.canvas.draw()
+
+
+def test_epochs_of_chosen_layers():
+    figure = plots.characteristics_over_epochs(HISTORY, "dense_1")
+    assert [ax.get_title() for ax in figure.axes] == ["sparsity", "something new"]
+    figure = plots.characteristics_over_epochs(HISTORY, [types.SimpleNamespace(name="dense")])
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["dense"]
+
+
+def test_wrong_histories():
+    with pytest.raises(ValueError, match=r"Received: keys \['loss'\]"):
+        plots.characteristics_over_epochs({"loss": [1.0]})
+    with pytest.raises(TypeError, match="Received: 3"):
+        plots.characteristics_over_epochs(3)
+    for layer in ("dense_2", [], None.__class__):
+        with pytest.raises(ValueError, match="Received: layer="):
+            plots.characteristics_over_epochs(HISTORY, layer)
+
+
+def point(scale=1.0, **arguments):
+    z = np.random.default_rng(0).normal(size=(20, 3))
+    return mutual_information(scale * z, np.arange(20) % 2, **arguments)
+
+
+@pytest.mark.parametrize("estimate", ["lower", "upper", "conventional"])
+def test_plane_draws_each_layer_in_the_order_of_epochs(estimate):
+    points = {1: point(1.0), 3: point(3.0), 2: point(2.0)}
+    (ax,) = plots.information_plane({"a": points, "b": {5: point(0.5)}}, estimate=estimate).axes
+    names = {
+        "lower": ("zx_lower", "zy_lower"),
+        "upper": ("zx_upper", "zy_upper"),
+        "conventional": ("zx_upper", "zy_upper_conventional"),
+    }[estimate]
+    for values, name in zip((lines(ax)["a"].get_xdata(), lines(ax)["a"].get_ydata()), names, strict=True):
+        np.testing.assert_array_equal(values, [getattr(points[epoch], name) for epoch in (1, 2, 3)])
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["a", "b"]
+    assert "0.1" in ax.get_title()
+    assert "(nats)" in ax.get_xlabel()
+
+
+def test_plane_takes_lists_and_single_points():
+    (ax,) = plots.information_plane({"run": [point(1.0), point(2.0)], "other": point(3.0)}).axes
+    assert len(lines(ax)["run"].get_xdata()) == 2
+    assert len(lines(ax)["other"].get_xdata()) == 1
+
+
+def test_wrong_points():
+    for points in ({}, {"a": {}}):
+        with pytest.raises(ValueError, match="at least one point"):
+            plots.information_plane(points)
+    for points in (3, {"a": 3}, {"a": [1.0]}, {"a": "b"}):
+        with pytest.raises(TypeError, match="Received: "):
+            plots.information_plane(points)
+    for other in (point(unit="bits"), replace(point(), noise_variance=0.2)):
+        with pytest.raises(ValueError, match="one unit and one noise"):
+            plots.information_plane({"a": [point(), other]})
+    with pytest.raises(ValueError, match="Received: estimate='middle'"):
+        plots.information_plane({"a": point()}, estimate="middle")
+
+
+def test_into_given_axes():
+    figure = plots.spectrum([1.0])
+    ax = figure.axes[0]
+    assert plots.spectrum([2.0], ax=ax) is figure
+    assert plots.information_plane({"a": point()}, ax=ax) is figure
+    assert len(figure.axes) == 1

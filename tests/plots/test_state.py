@@ -1,0 +1,40 @@
+"""No picture touches pyplot or its settings, and without matplotlib the error names the extra."""
+
+import inspect
+import pkgutil
+import sys
+
+import matplotlib
+import numpy as np
+import pytest
+from matplotlib import pyplot
+
+from keras_repreg import plots
+
+
+def test_neither_figures_nor_settings_of_pyplot_are_touched(tmp_path):
+    pyplot.close("all")
+    before = dict(matplotlib.rcParams)
+    plots.unit_histograms(np.eye(4), [0, 0, 1, 1])
+    plots.unit_scatter(np.eye(4), [0, 0, 1, 1]).savefig(tmp_path / "picture.png")
+    plots.spectrum([1.0, 2.0])
+    plots.correlation_matrix(np.eye(4))
+    plots.characteristics_over_epochs({"val_a_sparsity": [0.1]})
+    assert pyplot.get_fignums() == []
+    assert dict(matplotlib.rcParams) == before
+    assert (tmp_path / "picture.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_matplotlib_is_imported_in_one_function_only():
+    for module in pkgutil.iter_modules(plots.__path__):
+        source = inspect.getsource(sys.modules[f"keras_repreg.plots.{module.name}"])
+        assert "import pyplot" not in source
+        assert "matplotlib.pyplot" not in source
+        assert "\nimport matplotlib" not in source
+        assert "\nfrom matplotlib" not in source
+
+
+def test_without_matplotlib_the_extra_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    with pytest.raises(ImportError, match=r"keras-repreg\[plots\]"):
+        plots.unit_scatter(np.eye(4))
