@@ -10,6 +10,7 @@ from keras_repreg.characteristics.classes import ClassMoments
 from keras_repreg.characteristics.definitions import CHARACTERISTICS, Measured, select
 from keras_repreg.characteristics.moments import Moments
 from keras_repreg.characteristics.positive import PositiveMoments
+from keras_repreg.characteristics.spectrum import eigenvalues
 from keras_repreg.characteristics.units import UnitMoments
 
 # A product of M x M costs the same for a few samples as for M of them: rows wait until there are this many.
@@ -85,6 +86,10 @@ class Characteristics:
         self._flush()
         return self._moments if self._whole else self._positive.all_values()
 
+    def spectrum(self) -> NDArray[np.float64]:
+        """The eigenvalues of the covariance so far, the largest first; see `moments`."""
+        return eigenvalues(self.moments.covariance)
+
     @property
     def finite(self) -> bool:
         """Whether no value so far was NaN or infinite; otherwise all characteristics are NaN."""
@@ -104,7 +109,9 @@ class Characteristics:
             raise ValueError(f"Expected labels with all batches or with none. Received: labels={labels!r}")
         self._width, self._labelled = z.shape[1], labelled
         self._samples += len(z)
-        if not np.isfinite(z.sum(dtype=np.float64)):
+        with np.errstate(invalid="ignore", over="ignore"):
+            total = z.sum(dtype=np.float64)
+        if not np.isfinite(total):
             self._not_finite += int(z.size - np.isfinite(z).sum())
         if self._not_finite:
             self._waiting = 0

@@ -124,7 +124,7 @@ def as_tensors(x: Any) -> Any:
 UNITS = ("channels", "flatten")
 
 
-def as_matrix(z: Any, units: str = "channels", channel_axis: int = -1) -> NDArray[Any]:
+def rows_of(z: Any, units: str = "channels", channel_axis: int = -1) -> NDArray[Any]:
     """(N, M) activations of a layer, an array in their own dtype (float32 for bfloat16).
 
     Of a layer with several outputs, such as a recurrent one with its states, the first counts.
@@ -154,6 +154,11 @@ def as_matrix(z: Any, units: str = "channels", channel_axis: int = -1) -> NDArra
         return array.reshape(len(array), math.prod(array.shape[1:]))
     array = np.moveaxis(array, channel_axis, -1)
     return array.reshape(math.prod(array.shape[:-1]), array.shape[-1])
+
+
+def as_matrix(z: Any) -> NDArray[np.float64]:
+    """`rows_of` in float64, channels as units."""
+    return rows_of(z).astype(np.float64, copy=False)
 
 
 def channel_axis(layer: keras.layers.Layer) -> int:

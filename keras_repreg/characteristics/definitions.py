@@ -64,7 +64,7 @@ def _of(meaning: str, needs: str, value: Callable[[Measured], float | Array]) ->
 
 
 CHARACTERISTICS: dict[str, Characteristic] = {
-    "amplitude": _of("mean of the absolute, of ReLU the positive values", "units", lambda m: m.units.amplitude),
+    "amplitude": _of("mean absolute value; of ReLU, of the positive ones", "units", lambda m: m.units.amplitude),
     "covariance": _of(
         "mean over pairs of units of the absolute covariance", "pairs", lambda m: mean(np.abs(m.pairs.covariances))
     ),

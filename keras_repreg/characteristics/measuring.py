@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keras_repreg.characteristics.accumulator import Characteristics
-from keras_repreg.characteristics.capture import as_matrix, as_tensors, batches, channel_axis, recorded_outputs
+from keras_repreg.characteristics.capture import as_tensors, batches, channel_axis, recorded_outputs, rows_of
 from keras_repreg.characteristics.definitions import needs_labels, select
 from keras_repreg.characteristics.selection import select_layers
 from keras_repreg.characteristics.table import CharacteristicsTable
@@ -94,7 +94,7 @@ def characterize(
         [4] Papyan, Han and Donoho (2020), "Prevalence of neural collapse during the terminal phase of deep learning
         training", whose classes are of equal size.
     """
-    matrix = as_matrix(z, units)
+    matrix = rows_of(z, units)
     if not matrix.size:
         raise ValueError(f"Expected at least one sample of at least one unit. Received: shape {np.shape(z)}")
     if not np.isfinite(matrix).all():
@@ -160,24 +160,12 @@ def measure(
         >>> table["hidden"]["numerical_rank"] <= 8 * (1 - table["hidden"]["dead_units"])
         True
     """
-    accumulators = accumulate(
-        model,
-        data,
-        layers,
-        labels=labels,
-        characteristics=characteristics,
-        units=units,
-        positive_only=positive_only,
-        batch_size=batch_size,
-        steps=steps,
-    )
-    broken = [name for name, accumulator in accumulators.items() if not accumulator.finite]
+    collection = Collection(select_layers(model, layers), labels, characteristics, units, positive_only)
+    collection.fill(model, data, batch_size, steps)
+    broken = [name for name, accumulator in collection.accumulators.items() if not accumulator.finite]
     if broken:
         raise ValueError(f"Expected finite activations. Received: NaN or infinite values of layers {broken}")
-    return CharacteristicsTable(
-        {name: accumulator.result() for name, accumulator in accumulators.items()},
-        {name: accumulator.samples for name, accumulator in accumulators.items()},
-    )
+    return collection.table()
 
 
 def accumulate(
@@ -194,15 +182,7 @@ def accumulate(
 ) -> dict[str, Characteristics]:
     """As `measure`, but gives the accumulators, which can be merged and hold the full covariance."""
     collection = Collection(select_layers(model, layers), labels, characteristics, units, positive_only)
-    with recorded_outputs(collection.layers) as outputs:
-        for x, y in batches(data, batch_size, steps):
-            outputs.clear()
-            model(as_tensors(x), training=False)
-            collection.update(outputs, y, samples_in(x))
-    if not collection.accumulators:
-        raise ValueError(f"Expected at least one batch of data. Received: {type(data).__name__} without any")
-    if steps is None:
-        collection.labels.check_end()
+    collection.fill(model, data, batch_size, steps)
     return collection.accumulators
 
 
@@ -222,7 +202,7 @@ class Collection:
         units: str = "channels",
         positive_only: bool | None = None,
     ):
-        as_matrix(np.zeros((1, 1)), units)  # names a wrong `units` before any work
+        rows_of(np.zeros((1, 1)), units)  # names a wrong `units` before any work
         chosen = select(characteristics, labelled=True)
         if labels is None and characteristics not in (None, "all") and any(map(needs_labels, chosen)):
             labels = True
@@ -233,21 +213,44 @@ class Collection:
         self._units = units
         self._positive_only = positive_only
 
-    def update(self, outputs: dict[str, Any], y: Any, samples: int) -> None:
-        """Add the outputs of the layers, by name, for a batch of so many samples with targets `y`."""
+    def fill(self, model: keras.Model, data: Any, batch_size: int, steps: int | None) -> None:
+        """Add what one forward pass over the data makes."""
+        with recorded_outputs(self.layers) as outputs:
+            for x, y in batches(data, batch_size, steps):
+                outputs.clear()
+                model(as_tensors(x), training=False)
+                self.update(outputs, y, samples_in(x))
+        if not self.accumulators:
+            raise ValueError(f"Expected at least one batch of data. Received: {type(data).__name__} without any")
+        if steps is None:
+            self.labels.check_end()
+
+    def update(self, outputs: dict[str, Any], y: Any, samples: int | None = None) -> dict[str, NDArray[Any]]:
+        """Add the outputs of the layers, by name, for a batch of so many samples with targets `y`.
+
+        `samples` may be left out where the labels are targets or there are none. Returns the outputs as matrices.
+        """
         classes = self.labels.of_batch(y, samples)
-        for layer in self.layers:
-            z = self._matrix(outputs, layer)
-            if layer.name not in self.accumulators:
+        matrices = {layer.name: self._matrix(outputs, layer) for layer in self.layers}
+        for name, z in matrices.items():
+            if name not in self.accumulators:
                 positive_only = bool((z >= 0).all()) if self._positive_only is None else self._positive_only
-                self.accumulators[layer.name] = Characteristics(positive_only, self._characteristics)
-            repeated = None if classes is None else np.repeat(classes, len(z) // max(samples, 1))
-            self.accumulators[layer.name].update(z, repeated)
+                self.accumulators[name] = Characteristics(positive_only, self._characteristics)
+            repeated = None if classes is None else np.repeat(classes, len(z) // max(len(classes), 1))
+            self.accumulators[name].update(z, repeated)
+        return matrices
+
+    def table(self) -> CharacteristicsTable:
+        """What was measured so far."""
+        return CharacteristicsTable(
+            {name: accumulator.result() for name, accumulator in self.accumulators.items()},
+            {name: accumulator.samples for name, accumulator in self.accumulators.items()},
+        )
 
     def _matrix(self, outputs: dict[str, Any], layer: keras.layers.Layer) -> NDArray[Any]:
         if layer.name not in outputs:
             raise ValueError(f"Expected the model to call layer '{layer.name}' when it is called. Received: no call")
         try:
-            return as_matrix(outputs[layer.name], self._units, channel_axis(layer))
+            return rows_of(outputs[layer.name], self._units, channel_axis(layer))
         except ValueError as error:
             raise ValueError(f"Layer '{layer.name}': {error}") from error

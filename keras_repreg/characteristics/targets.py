@@ -46,8 +46,13 @@ class LabelSource:
         self._array = labels if self._targets or labels is None else sample_classes(labels, _length(labels))
         self._position = 0
 
-    def of_batch(self, y: Any, samples: int) -> NDArray[Any] | None:
-        """The classes of the next `samples` samples, whose targets are `y`.
+    @property
+    def by_batch(self) -> bool:
+        """Whether each batch brings its labels, or there are none."""
+        return self._targets or not self.given
+
+    def of_batch(self, y: Any, samples: int | None) -> NDArray[Any] | None:
+        """The classes of the next `samples` samples, whose targets are `y`; as many as there are targets for None.
 
         Raises:
             ValueError: if there are no such targets, or not as many labels as samples.
@@ -55,7 +60,10 @@ class LabelSource:
         if not self.given:
             return None
         if self._targets:
-            return sample_classes(pick(y, self._key), samples)
+            targets = pick(y, self._key)
+            return sample_classes(targets, len(targets) if samples is None else samples)
+        if samples is None:
+            raise ValueError("Expected the number of samples, to take as many labels. Received: samples=None")
         part = self._array[self._position : self._position + samples]
         self._position += samples
         if len(part) != samples:
