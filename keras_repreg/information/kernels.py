@@ -4,21 +4,28 @@ Both bounds of Kolchinsky and Tracey are means over samples i of the logarithm o
 
     S_i = sum over j of exp(-||z_i - z_j||^2 / (c s^2)),    c = 8 (lower bound) or c = 2 (upper bound),
 
-once over all samples j and once over those of i's class. All four come from one pass over tiles of the upper
-triangle of the N x N distances: one matrix product and one exponential per pair, since c = 2 is the fourth power
-of c = 8. Each sum holds its own sample's term, exp(0), which is its largest: its logarithm needs no other shift.
+once over all samples j and once over those of i's class. All four come from one pass over the upper triangle of the
+N x N distances: one matrix product and one exponential per pair, since c = 2 is the fourth power of c = 8. Each sum
+holds its own sample's term, exp(0), which is its largest: its logarithm needs no other shift.
+
+The distances come in strips of many columns, since BLAS has threads of its own and meets at the end of each product;
+a strip is then worked off in square tiles that stay in the cache, by threads of ours.
 """
 
-import itertools
+import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
-# Samples per side of a tile: two such tiles fit the second-level cache.
+# Samples per side of a tile: it fits the second-level cache.
 TILE = 512
+# Tiles per strip.
+STRIP = 8
 # Terms below exp(-60) are nothing beside exp(0), be they a million. A tile of these needs no exponential.
 NEGLIGIBLE = -60.0
 # exp(4 * -170) is still a normal number: slow subnormal ones do not arise.
@@ -47,23 +54,51 @@ def log_kernel_sums(z: Array, classes: NDArray[np.intp], noise_variances: list[f
     pairs = _Pairs(z[order], min(noise_variances))
     borders = np.flatnonzero(np.diff(classes[order], prepend=-1, append=-1))
     sums = np.zeros((len(noise_variances), 2, 2, len(z)))
-    kernel_buffer = np.empty(TILE * TILE)
-    for rows, columns in _upper_triangle(len(z)):
-        distances = pairs.negative_distances(rows, columns, reach=-8 * NEGLIGIBLE * max(noise_variances))
-        nearest = distances.max()
-        blocks = _shared_classes(borders, rows, columns)
-        kernel = kernel_buffer[: distances.size].reshape(distances.shape)
-        for of_noise, noise_variance in zip(sums, noise_variances, strict=True):
-            if nearest / (8 * noise_variance) < NEGLIGIBLE:
-                continue
-            np.multiply(distances, 1 / (8 * noise_variance), out=kernel)
-            np.clip(kernel, SMALLEST, 0, out=kernel)
-            np.exp(kernel, out=kernel)
-            _add(of_noise[0], kernel, rows, columns, blocks)
-            np.multiply(kernel, kernel, out=kernel)
-            np.multiply(kernel, kernel, out=kernel)
-            _add(of_noise[1], kernel, rows, columns, blocks)
+    reach = -8 * NEGLIGIBLE * max(noise_variances)
+    with ThreadPoolExecutor(min(os.cpu_count() or 1, STRIP)) as threads:
+        for rows, strip in _strips(len(z)):
+            distances = pairs.negative_distances(rows, strip, reach)
+            tiles = [
+                (
+                    columns,
+                    threads.submit(
+                        _sums,
+                        distances[:, columns.start - strip.start : columns.stop - strip.start],
+                        rows,
+                        columns,
+                        borders,
+                        noise_variances,
+                    ),
+                )
+                for columns in _parts(strip.start, strip.stop)
+            ]
+            for columns, tile in tiles:
+                of_rows, of_columns = tile.result()
+                sums[..., rows] += of_rows
+                if columns != rows:
+                    sums[..., columns] += of_columns
     return np.asarray(np.log(np.maximum(sums, 1)).mean(axis=-1))
+
+
+def _sums(
+    distances: Array, rows: slice, columns: slice, borders: NDArray[np.intp], noise_variances: list[float]
+) -> tuple[Array, Array]:
+    """The sums over a tile for the samples of its rows, and for those of its columns."""
+    of_rows = np.zeros((len(noise_variances), 2, 2, distances.shape[0]))
+    of_columns = np.zeros((len(noise_variances), 2, 2, distances.shape[1]))
+    nearest = distances.max()
+    blocks = _shared_classes(borders, rows, columns)
+    for k, noise_variance in enumerate(noise_variances):
+        if nearest / (8 * noise_variance) < NEGLIGIBLE:
+            continue
+        kernel = distances * (1 / (8 * noise_variance))
+        np.clip(kernel, SMALLEST, 0, out=kernel)
+        np.exp(kernel, out=kernel)
+        _add(kernel, blocks, of_rows[k, 0], of_columns[k, 0])
+        np.multiply(kernel, kernel, out=kernel)
+        np.multiply(kernel, kernel, out=kernel)
+        _add(kernel, blocks, of_rows[k, 1], of_columns[k, 1])
+    return of_rows, of_columns
 
 
 class _Pairs:
@@ -87,14 +122,14 @@ class _Pairs:
         error = 8 * np.finfo(np.float64).eps * largest
         self._exact = error / (2 * noise_variance) > TOLERATED
         self._error = error
-        self._buffer = np.empty(TILE * TILE)
+        self._buffer = np.empty(min(TILE, len(z)) * min(STRIP * TILE, len(z)))
 
     def negative_distances(self, rows: slice, columns: slice, reach: float) -> Array:
-        """-||z_i - z_j||^2 for a tile, valid until the next call; exact up to `reach` where that is needed."""
+        """-||z_i - z_j||^2 for a strip, valid until the next call; exact up to `reach` where that is needed."""
         shape = (rows.stop - rows.start, columns.stop - columns.start)
         distances = self._buffer[: shape[0] * shape[1]].reshape(shape)
         np.matmul(self._left[rows], self._right[columns].T, out=distances)
-        if rows == columns:
+        if rows.start == columns.start:
             np.fill_diagonal(distances, 0)
         if self._exact:
             self._subtract(distances, rows, columns, reach)
@@ -109,38 +144,37 @@ class _Pairs:
             distances[i, j] = -np.einsum("ij,ij->i", difference, difference)
 
 
-def _upper_triangle(samples: int) -> Iterator[tuple[slice, slice]]:
-    parts = [slice(start, min(start + TILE, samples)) for start in range(0, samples, TILE)]
-    return itertools.combinations_with_replacement(parts, 2)
+def _parts(start: int, stop: int, size: int = 0) -> list[slice]:
+    """Slices of `size`, by default that of a tile, the last one perhaps shorter."""
+    size = size or TILE
+    return [slice(first, min(first + size, stop)) for first in range(start, stop, size)]
+
+
+def _strips(samples: int) -> Iterator[tuple[slice, slice]]:
+    """Rows and columns of the strips that make up the upper triangle, the diagonal at the head of a row's first."""
+    for rows in _parts(0, samples):
+        for columns in _parts(rows.start, samples, STRIP * TILE):
+            yield rows, columns
 
 
 def _shared_classes(borders: NDArray[np.intp], rows: slice, columns: slice) -> list[tuple[slice, slice]]:
-    """The blocks of a tile, in samples, whose rows and columns have the same class; `borders` begin each class."""
+    """The blocks of a tile whose rows and columns have the same class; `borders` begin each class."""
     first = int(np.searchsorted(borders, columns.start, side="right")) - 1
     last = int(np.searchsorted(borders, rows.stop, side="left"))
-    blocks = []
-    for start, stop in itertools.pairwise(borders[first : last + 1].tolist()):
-        blocks.append(
-            (
-                slice(max(start, rows.start), min(stop, rows.stop)),
-                slice(max(start, columns.start), min(stop, columns.stop)),
-            )
+    return [
+        (
+            slice(max(start - rows.start, 0), min(stop, rows.stop) - rows.start),
+            slice(max(start - columns.start, 0), min(stop, columns.stop) - columns.start),
         )
-    return blocks
+        for start, stop in pairwise(borders[first : last + 1].tolist())
+    ]
 
 
-def _add(sums: Array, kernel: Array, rows: slice, columns: slice, blocks: list[tuple[slice, slice]]) -> None:
-    """Add a tile to the sums of its rows and, beside the diagonal, of the samples of its columns."""
-    _add_block(sums[0], kernel, rows, columns, mirrored=rows != columns)
-    for block_rows, block_columns in blocks:
-        block = kernel[
-            block_rows.start - rows.start : block_rows.stop - rows.start,
-            block_columns.start - columns.start : block_columns.stop - columns.start,
-        ]
-        _add_block(sums[1], block, block_rows, block_columns, mirrored=rows != columns)
-
-
-def _add_block(sums: Array, block: Array, rows: slice, columns: slice, *, mirrored: bool) -> None:
-    sums[rows] += block @ np.ones(block.shape[1])
-    if mirrored:
-        sums[columns] += np.ones(block.shape[0]) @ block
+def _add(kernel: Array, blocks: list[tuple[slice, slice]], of_rows: Array, of_columns: Array) -> None:
+    """Add a tile to the sums of its rows and of its columns: over all samples, and over those of the same class."""
+    of_rows[0] += kernel.sum(axis=1)
+    of_columns[0] += kernel.sum(axis=0)
+    for rows, columns in blocks:
+        block = kernel[rows, columns]
+        of_rows[1, rows] += block.sum(axis=1)
+        of_columns[1, columns] += block.sum(axis=0)

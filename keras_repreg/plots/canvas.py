@@ -2,10 +2,10 @@
 
 from typing import Any
 
-# A sequence of ten colours made for colour-vision deficiency (Petroff, 2021, "Accessible color sequences for data
-# visualization"), and markers, so that colour alone need not tell.
+# Ten colours that stay apart in colour-vision deficiency (Paul Tol's muted scheme), and markers, so that colour alone
+# need not tell.
 COLOURS = (
-    "#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6", "#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd",
+    "#332288", "#cc6677", "#117733", "#88ccee", "#ddcc77", "#aa4499", "#44aa99", "#882255", "#999933", "#aaaaaa",
 )  # fmt: skip
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*")
 

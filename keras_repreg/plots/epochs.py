@@ -9,10 +9,17 @@ from keras_repreg.characteristics import NAMES
 from keras_repreg.plots import canvas
 
 PREFIX = "val_"
+# What InformationPlaneLogger logs, by the names that it has in the paper.
+TITLES = {
+    "zx_lower": "I(z; x), lower bound",
+    "zx_upper": "I(z; x), upper bound",
+    "zy_lower": "I(z; y), lower bound",
+    "zy_upper": "I(z; y), upper bound",
+}
 
 
 def characteristics_over_epochs(history: Any, layer: Any = None, *, figure: Any = None) -> Any:
-    """What `CharacteristicsLogger` logged, a panel a characteristic and a line a layer.
+    """What `CharacteristicsLogger` and `InformationPlaneLogger` logged, a panel a characteristic and a line a layer.
 
     Args:
         history: What `fit` returned, or its `history` dict, with keys `val_<layer>_<characteristic>`.
@@ -55,7 +62,7 @@ def characteristics_over_epochs(history: Any, layer: Any = None, *, figure: Any 
                 marker=canvas.MARKERS[k % len(canvas.MARKERS)], markevery=max(len(series) // 10, 1),
             )  # fmt: skip
             handles.append(line)
-        ax.set_title(name.replace("_", " "), fontsize="medium")
+        ax.set_title(TITLES.get(name, name.replace("_", " ")), fontsize="medium")
         ax.xaxis.get_major_locator().set_params(integer=True)
         canvas.tidy(ax)
     figure.supxlabel("epoch", fontsize="medium")
@@ -64,10 +71,10 @@ def characteristics_over_epochs(history: Any, layer: Any = None, *, figure: Any 
 
 
 def _by_layer(logged: Mapping[str, Sequence[float]]) -> dict[str, dict[str, Sequence[float]]]:
-    """{layer: {characteristic: values}}; a layer is found by a characteristic of `NAMES`, and has others too."""
+    """{layer: {characteristic: values}}; a layer is found by a name that is known, and may have others."""
     layers: dict[str, dict[str, Sequence[float]]] = {}
     for key in logged:
-        for name in sorted(NAMES, key=len, reverse=True):
+        for name in sorted((*NAMES, *TITLES), key=len, reverse=True):
             if key.startswith(PREFIX) and key.endswith(f"_{name}") and len(key) > len(PREFIX) + len(name) + 1:
                 layers.setdefault(key[len(PREFIX) : -len(name) - 1], {})
                 break

@@ -8,20 +8,21 @@ from keras_repreg.plots import canvas
 
 # What to draw of each point: the attributes for I(z; x) and I(z; y), and what the axes say.
 ESTIMATES = {
-    "upper": ("zx_upper", "zy_upper", "upper bound"),
-    "lower": ("zx_lower", "zy_lower", "lower bound"),
-    "conventional": ("zx_upper", "zy_upper_conventional", "difference of upper bounds"),
+    "conventional": ("zx_upper", "zy_upper_conventional", "upper bound", "difference of upper bounds"),
+    "lower": ("zx_lower", "zy_lower", "lower bound", "lower bound"),
+    "upper": ("zx_upper", "zy_upper", "upper bound", "upper bound"),
 }
 
 
-def information_plane(points: Any, *, estimate: str = "lower", ax: Any = None) -> Any:
+def information_plane(points: Any, *, estimate: str = "conventional", ax: Any = None) -> Any:
     """The trajectory of each layer in the information plane, from the first epoch (hollow) to the last (full).
 
     Args:
         points: `{layer: {epoch: MutualInformation}}`, as `InformationPlaneLogger.trajectory` holds it, or
             `{name: [MutualInformation, ...]}`, or `{name: MutualInformation}`; all in one unit.
-        estimate: What to draw: "lower" (both lower bounds), "upper" (both upper bounds), or "conventional" (the
-            upper bound of I(z; x), and for I(z; y) the difference of upper bounds, which is not a bound).
+        estimate: What to draw: "conventional" (the upper bound of I(z; x), and for I(z; y) the difference of upper
+            bounds, which is not a bound, but what is mostly shown), "lower" (both lower bounds), or "upper" (both
+            upper bounds).
         ax: Draw into these Axes.
 
     Returns:
@@ -50,7 +51,7 @@ def information_plane(points: Any, *, estimate: str = "lower", ax: Any = None) -
     if len(kinds) != 1:
         raise ValueError(f"Expected points of one unit and one noise variance. Received: {sorted(kinds)}")
     ((unit, noise_variance),) = kinds
-    horizontal, vertical, kind = ESTIMATES[estimate]
+    horizontal, vertical, of_x, of_y = ESTIMATES[estimate]
     ax = canvas.axes_of(ax, 5.6, 4)
     for k, ((name, of_layer), colour) in enumerate(
         zip(trajectories.items(), canvas.colours(len(trajectories)), strict=True)
@@ -60,12 +61,20 @@ def information_plane(points: Any, *, estimate: str = "lower", ax: Any = None) -
         marker = canvas.MARKERS[k % len(canvas.MARKERS)]
         ax.plot(x, y, color=colour, linewidth=1.2, marker=marker, markersize=5, markerfacecolor="white", label=name)
         ax.plot(x[-1:], y[-1:], color=colour, marker=marker, markersize=7, linestyle="none")
-    ax.set_xlabel(f"I(z; x), {'upper' if horizontal.endswith('upper') else 'lower'} bound ({unit})")
-    ax.set_ylabel(f"I(z; y), {kind} ({unit})")
-    ax.set_title(f"s² = {noise_variance:g}", fontsize="medium")
+    ax.set_xlabel(f"I(z; x), {of_x} ({unit})")
+    ax.set_ylabel(f"I(z; y), {of_y} ({unit})")
+    ax.set_title(_measured_how(trajectories, noise_variance), fontsize="medium")
     canvas.tidy(ax)
     ax.legend(frameon=False, fontsize="small", loc="upper left", bbox_to_anchor=(1, 1))
     return ax.figure
+
+
+def _measured_how(trajectories: dict[str, dict[Any, MutualInformation]], noise_variance: float) -> str:
+    points = [point for of_layer in trajectories.values() for point in of_layer.values()]
+    numbers = sorted({point.n_samples for point in points})
+    samples = f"{numbers[0]}" if len(numbers) == 1 else f"{numbers[0]} to {numbers[-1]}"
+    saturated = ", I(z; x) saturated" if any(point.zx_saturated for point in points) else ""
+    return f"s² = {noise_variance:g}, N = {samples}{saturated}"
 
 
 def _trajectories(points: Any) -> dict[str, dict[Any, MutualInformation]]:

@@ -82,8 +82,8 @@ def unit_scatter(z: Any, labels: Any = None, units: Sequence[int] | None = (0, 1
     Args:
         z: Activations, shape (N, M), or (N, ..., M) without labels.
         labels: Class of each sample, shape (N,), (N, 1) or one-hot (N, K).
-        units: Indices of two units; with None, one that tells the classes apart well, and another that does so in
-            another way.
+        units: Indices of two units; with None, one that tells the classes apart and is zero for few samples, and
+            another that does so in another way.
         ax: Draw into these Axes.
 
     Returns:
@@ -106,14 +106,14 @@ def unit_scatter(z: Any, labels: Any = None, units: Sequence[int] | None = (0, 1
     matrix, classes, names = _samples(z, labels)
     if matrix.shape[1] < 2:
         raise ValueError(f"Expected at least two units. Received: z.shape={matrix.shape}")
-    first, *others = _chosen(units, matrix, classes, 2)
+    first, *others = _chosen(units, matrix, classes, 2, active=True)
     if len(others) != 1:
         raise ValueError(f"Expected `units` to be two of them or None. Received: units={units!r}")
     ax = canvas.axes_of(ax, 5.2, 4.2)
-    size = float(np.clip(20_000 / len(matrix), 4, 25))
+    size = float(np.clip(60_000 / len(matrix), 9, 25))
     for k, (name, colour) in enumerate(zip(names, canvas.colours(len(names)), strict=True)):
         ax.scatter(
-            *matrix[classes == k][:, [first, others[0]]].T, s=size, color=colour, label=name, linewidths=0, alpha=0.6,
+            *matrix[classes == k][:, [first, others[0]]].T, s=size, color=colour, label=name, linewidths=0, alpha=0.5,
             marker=canvas.MARKERS[k % len(canvas.MARKERS)], rasterized=True,
         )  # fmt: skip
     ax.set_xlabel(f"unit {first}")
@@ -141,9 +141,11 @@ def _samples(z: Any, labels: Any) -> tuple[NDArray[np.float64], NDArray[np.intp]
     return matrix, classes, [str(name) for name in names]
 
 
-def _chosen(units: Any, z: NDArray[np.float64], classes: NDArray[np.intp], number: int) -> list[int]:
+def _chosen(
+    units: Any, z: NDArray[np.float64], classes: NDArray[np.intp], number: int, *, active: bool = False
+) -> list[int]:
     if units is None:
-        return _telling(z, classes, number)
+        return _telling(z, classes, number, active)
     listed = np.atleast_1d(np.asarray(units))
     if listed.ndim != 1 or not listed.size or listed.dtype.kind not in "iu" or not (
         (listed >= -z.shape[1]) & (listed < z.shape[1])
@@ -152,10 +154,11 @@ def _chosen(units: Any, z: NDArray[np.float64], classes: NDArray[np.intp], numbe
     return [int(unit) % z.shape[1] for unit in listed]
 
 
-def _telling(z: NDArray[np.float64], classes: NDArray[np.intp], number: int) -> list[int]:
+def _telling(z: NDArray[np.float64], classes: NDArray[np.intp], number: int, active: bool = False) -> list[int]:
     """Units with the largest share of variance between the classes, each next one little correlated with those before.
 
-    Of a single class, those with the largest variance.
+    If `active`, the share is weighed by that of samples which are not zero. Of a single class, those with the largest
+    variance.
     """
     centred = z - z.mean(axis=0)
     variance = np.mean(centred**2, axis=0)
@@ -164,7 +167,7 @@ def _telling(z: NDArray[np.float64], classes: NDArray[np.intp], number: int) -> 
     sizes = np.bincount(classes)
     if len(sizes) > 1:
         means = np.stack([centred[classes == k].mean(axis=0) for k in range(len(sizes))])
-        score = sizes @ means**2 / len(z) / safe
+        score = sizes @ means**2 / len(z) / safe * (np.mean(z != 0, axis=0) if active else 1)
     else:
         score = variance.copy()
     chosen: list[int] = []

@@ -65,6 +65,7 @@ HISTORY = {
     "val_dense_sparsity": [0.1, 0.2],
     "val_dense_1_sparsity": [0.3, 0.4],
     "val_dense_1_something_new": [7.0, 8.0],
+    "val_other_zx_lower": [1.0, 2.0],
 }
 
 
@@ -72,13 +73,13 @@ HISTORY = {
 def test_epochs_a_panel_a_characteristic_and_a_line_a_layer(wrap):
     figure = plots.characteristics_over_epochs(wrap(HISTORY))
     panels = {ax.get_title(): ax for ax in figure.axes}
-    assert list(panels) == ["stable rank", "sparsity", "something new"]
-    first, second = panels["sparsity"].get_lines()
+    assert list(panels) == ["stable rank", "sparsity", "something new", "I(z; x), lower bound"]
+    first, second, _ = panels["sparsity"].get_lines()
     np.testing.assert_array_equal(first.get_ydata(), [0.1, 0.2])
     np.testing.assert_array_equal(second.get_ydata(), [0.3, 0.4])
     np.testing.assert_array_equal(first.get_xdata(), [2, 4])  # validated every second epoch
-    assert [len(line.get_ydata()) for line in panels["something new"].get_lines()] == [0, 2]
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["dense", "dense_1"]
+    assert [len(line.get_ydata()) for line in panels["something new"].get_lines()] == [0, 2, 0]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["dense", "dense_1", "other"]
     figure.canvas.draw()
 
 
@@ -116,8 +117,14 @@ def test_plane_draws_each_layer_in_the_order_of_epochs(estimate):
     for values, name in zip((lines(ax)["a"].get_xdata(), lines(ax)["a"].get_ydata()), names, strict=True):
         np.testing.assert_array_equal(values, [getattr(points[epoch], name) for epoch in (1, 2, 3)])
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["a", "b"]
-    assert "0.1" in ax.get_title()
-    assert "(nats)" in ax.get_xlabel()
+    assert ax.get_title() == "s² = 0.1, N = 20, I(z; x) saturated"
+    assert ax.get_xlabel().startswith(f"I(z; x), {names[0][3:]} bound")
+    assert ax.get_xlabel().endswith("(nats)")
+
+
+def test_plane_of_one_point_that_is_not_saturated():
+    few, many = point(noise_variance=10.0), replace(point(noise_variance=10.0), n_samples=900)
+    assert plots.information_plane({"a": [few, many]}).axes[0].get_title() == "s² = 10, N = 20 to 900"
 
 
 def test_plane_takes_lists_and_single_points():
