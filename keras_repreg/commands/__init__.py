@@ -66,7 +66,10 @@ def _parser() -> argparse.ArgumentParser:
     measure.add_argument("--data", required=True, metavar="DATA", help="FILE.npz, a DIRECTORY or mnist; see below")
     measure.add_argument("--layers", type=_names, metavar="A,B", help="names of layers (default: all hidden layers)")
     measure.add_argument(
-        "--characteristics", type=_names, metavar="A,B", help="names, or all (default: the six of Table 1)"
+        "--characteristics",
+        type=_names,
+        metavar="A,B",
+        help="names, or all (default: the six of Table 1, and the variances of classes)",
     )
     measure.add_argument(
         "--units", choices=("channels", "flatten"), default="channels",

@@ -255,6 +255,18 @@ def test_chosen_characteristics_of_classes_and_a_spectrum(own):
         assert history[f"val_second_{name}"][-1] == pytest.approx(expected[name], rel=1e-4), name
 
 
+def test_a_model_made_label_aware_stays_so():
+    model, (x, y) = keras.Sequential(build().layers), data()
+    model = keras_repreg.label_aware(model)
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    step = model.test_step
+    history = model.fit(
+        x, y, validation_data=(x, y), callbacks=[keras_repreg.CharacteristicsLogger()], verbose=0
+    ).history
+    assert_logged(history, model, "second", x)
+    assert model.test_step is step
+
+
 def test_labels_out_of_several_targets():
     x, y = data()
     start = keras.Input((5,))
