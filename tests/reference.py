@@ -93,10 +93,9 @@ def finite_difference(function, z, step=1e-6):
     return gradient
 
 
-def characteristics(z, positive_only):
-    """Table 1 as its caption and section 2 say, pair by pair; means of absolute values over pairs that are defined."""
+def pairs(z, positive_only):
+    """Covariances and correlations of the pairs i != j, over the samples that the paper takes, where defined."""
     n, m = z.shape
-    amplitudes = [abs(v) for v in z.ravel() if v > 0 or not positive_only]
     covariances, correlations = [], []
     for i in range(m):
         for j in range(m):
@@ -107,18 +106,66 @@ def characteristics(z, positive_only):
                 continue
             a, b = z[rows, i], z[rows, j]
             c = np.mean((a - a.mean()) * (b - b.mean()))
-            covariances.append(abs(c))
+            covariances.append(c)
             if a.std() > 1e-6 * np.sqrt(np.mean(z[:, i] ** 2)) and b.std() > 1e-6 * np.sqrt(np.mean(z[:, j] ** 2)):
-                correlations.append(abs(c / (a.std() * b.std())))
-    c = covariance(z)
-    s = np.linalg.svd(c, compute_uv=False)
+                correlations.append(c / (a.std() * b.std()))
+    return covariances, correlations
+
+
+def mean(values):
+    return float(np.mean(values)) if len(values) else 0.0
+
+
+def characteristics(z, positive_only):
+    """Table 1 as its caption and section 2 say, pair by pair; means of absolute values over pairs that are defined."""
+    n, m = z.shape
+    amplitudes = [abs(v) for v in z.ravel() if v > 0 or not positive_only]
+    covariances, correlations = pairs(z, positive_only)
+    s = np.linalg.svd(covariance(z), compute_uv=False)
     return {
-        "amplitude": float(np.mean(amplitudes)) if amplitudes else 0.0,
-        "covariance": float(np.mean(covariances)) if covariances else 0.0,
-        "correlation": float(np.mean(correlations)) if correlations else 0.0,
+        "amplitude": mean(amplitudes),
+        "covariance": mean(np.abs(covariances)),
+        "correlation": mean(np.abs(correlations)),
         "sparsity": sum(v == 0 for v in z.ravel()) / (n * m),
         "dead_units": sum(all(z[k, i] == 0 for k in range(n)) for i in range(m)) / m,
         "stable_rank": float((s**2).sum() / s[0] ** 2) if s[0] > 0 else 0.0,
+    }
+
+
+def entropy_rank(values):
+    """exp of the entropy of values divided by their sum (Roy and Vetterli 2007; Garrido et al. 2023)."""
+    p = [v / sum(values) for v in values if v > 0]
+    return float(np.exp(-sum(v * np.log(v) for v in p))) if p else 0.0
+
+
+def more_characteristics(z, positive_only, labels):
+    """Those that Table 1 does not have, from singular values of the centred and of the plain activations."""
+    n, m = z.shape
+    covariances, correlations = pairs(z, positive_only)
+    spectrum = np.zeros(m)
+    s = np.linalg.svd(z - z.mean(axis=0), compute_uv=False)
+    spectrum[: len(s)] = np.where(s > 1e-9 * np.abs(z).max() * np.sqrt(n * m), s**2 / n, 0)
+    classes = sorted(set(labels.tolist()))
+    within = np.zeros((m, m))
+    between = np.zeros((m, m))
+    for part in by_class(z, labels):
+        share = len(part) / n
+        difference = part.mean(axis=0) - z.mean(axis=0)
+        within += share * covariance(part)
+        between += share * np.outer(difference, difference)
+    return {
+        "signed_covariance": mean(covariances),
+        "signed_correlation": mean(correlations),
+        "mean": float(z.mean()),
+        "variance": float(np.mean([z[:, i].var() for i in range(m)])),
+        "numerical_rank": float(sum(spectrum > 1e-8 * spectrum[0])) if spectrum[0] else 0.0,
+        "effective_rank": entropy_rank(spectrum),
+        "participation_ratio": float(sum(spectrum) ** 2 / sum(spectrum**2)) if spectrum[0] else 0.0,
+        "rankme": entropy_rank(np.linalg.svd(z, compute_uv=False)),
+        "spectrum": spectrum,
+        "within_class_variance": float(np.trace(within) / m),
+        "between_class_variance": float(np.trace(between) / m),
+        "nc1": float(np.trace(within @ np.linalg.pinv(between, rcond=1e-8)) / len(classes)),
     }
 
 

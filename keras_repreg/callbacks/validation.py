@@ -4,6 +4,7 @@ Values written into `logs` in `on_epoch_end` are seen only by callbacks that com
 `model.evaluate` and hands what it returns to every callback; so that is where a value belongs.
 """
 
+import contextlib
 from typing import Any
 
 import keras
@@ -15,6 +16,10 @@ class ValidationCallback(keras.callbacks.Callback):
     def on_validation(self, x: Any, y: Any, batch_size: int | None, steps: int | None) -> dict[str, float]:
         """Called after each validation of `fit`, with its data; returns values by name, without `val_`."""
         raise NotImplementedError(f"{type(self).__name__} must define `on_validation`.")
+
+    def during_validation(self, x: Any) -> contextlib.AbstractContextManager[None]:
+        """A context in which each validation of `fit`, on `x`, runs: for what is to be seen of it while it does."""
+        return contextlib.nullcontext()
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         if not any(hook.callback is self for hook in _hooks(self.model)):
@@ -41,11 +46,12 @@ class _Evaluate:
         self.original = original
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        result = self.original(*args, **kwargs)
         # `fit` passes its list of callbacks on. Any other call, and that of a later `fit` after one that an
         # exception ended, is none of the callback's business.
         if self.callback not in getattr(kwargs.get("callbacks"), "callbacks", []):
-            return result
+            return self.original(*args, **kwargs)
+        with self.callback.during_validation(kwargs.get("x")):
+            result = self.original(*args, **kwargs)
         return {
             **result,
             **self.callback.on_validation(

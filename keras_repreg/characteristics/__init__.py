@@ -1,11 +1,17 @@
-"""The statistical characteristics of Table 1, of arrays and of the layers of a model."""
+"""The statistical characteristics of Table 1 and their kin, of arrays and of the layers of a model."""
 
-from keras_repreg.characteristics.accumulator import NAMES, Characteristics, stable_rank
-from keras_repreg.characteristics.measuring import accumulate, characterize, measure, select_layers
+from keras_repreg.characteristics.accumulator import Characteristics
+from keras_repreg.characteristics.definitions import CHARACTERISTICS, NAMES
+from keras_repreg.characteristics.measuring import accumulate, characterize, measure
+from keras_repreg.characteristics.selection import select_layers
+from keras_repreg.characteristics.spectrum import stable_rank
+from keras_repreg.characteristics.table import CharacteristicsTable
 
 __all__ = [
+    "CHARACTERISTICS",
     "NAMES",
     "Characteristics",
+    "CharacteristicsTable",
     "accumulate",
     "characterize",
     "measure",

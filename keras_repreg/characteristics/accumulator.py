@@ -1,163 +1,205 @@
-"""The statistical characteristics of Table 1, accumulated over batches."""
+"""The characteristics of one layer, accumulated over batches."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from keras_repreg.characteristics.moments import Moments, PositiveMoments
+from keras_repreg.characteristics.classes import ClassMoments
+from keras_repreg.characteristics.definitions import CHARACTERISTICS, Measured, select
+from keras_repreg.characteristics.moments import Moments
+from keras_repreg.characteristics.positive import PositiveMoments
+from keras_repreg.characteristics.spectrum import eigenvalues
+from keras_repreg.characteristics.units import UnitMoments
 
-Array = NDArray[np.float64]
-
-NAMES = ("amplitude", "covariance", "correlation", "sparsity", "dead_units", "stable_rank")
-
-# A variance below this share of the second moment is rounding noise of float32 activations: such a unit is
-# constant, and has no correlation with any other.
-CONSTANT = 1e-12
+# A product of M x M costs the same for a few samples as for M of them: rows wait until there are this many.
+BLOCK = 1024
 
 
 class Characteristics:
-    """Accumulates batches of activations (N, M); `result()` gives the six numbers of Table 1.
+    """Accumulates batches of activations (N, M), whose characteristics `result()` gives.
 
     Args:
         positive_only: Take amplitude, covariance and correlation over positive activations only, as the paper
             does for ReLU layers; covariance and correlation of a pair then over the samples where both are
             positive.
+        characteristics: Which ones, as `keras_repreg.measure` has it; by default those of Table 1. Without any
+            of pairs of units or of the covariance, memory grows with the number of units and not with its square.
+
+    Examples:
+        >>> import numpy as np
+        >>> from keras_repreg.characteristics import Characteristics
+        >>> accumulator = Characteristics(characteristics=["sparsity", "dead_units"])
+        >>> for batch in np.split(np.array([[0.0, 1.0], [0.0, 0.0]]), 2):
+        ...     accumulator.update(batch)
+        >>> accumulator.result()
+        {'sparsity': 0.75, 'dead_units': 0.5}
     """
 
-    def __init__(self, positive_only: bool = True):
+    def __init__(self, positive_only: bool = True, characteristics: str | Sequence[str] | None = None):
         self.positive_only = positive_only
+        self._names = characteristics
+        chosen = [CHARACTERISTICS[name] for name in select(characteristics, labelled=True)]
+        needs = frozenset().union(*(characteristic.needs for characteristic in chosen))
+        self._pairs = "pairs" in needs and positive_only
+        # What is accumulated of pairs of positive values tells the covariance of all values too, until one is negative.
+        self._whole = bool(needs & {"pairs", "covariance"}) and not self._pairs
+        self._needs_covariance = bool(needs & {"pairs", "covariance"})
+        self._needs_units = "units" in needs
+        self._needs_classes = "classes" in needs
+        self._labelled: bool | None = None
+        self._width: int | None = None
+        self._not_finite = 0
+        self._block = np.empty((0, 0))
+        self._waiting = 0
         self._moments = Moments()
         self._positive = PositiveMoments()
-        self._by_class: dict[Any, Moments] = {}
-        self._magnitude = 0.0
-        self._measured = 0
-        self._zeros = 0
-        self._alive: NDArray[np.bool_] = np.zeros(0, dtype=bool)
-        self._not_finite = 0
-        self._waiting: list[tuple[Array, NDArray[Any] | None]] = []
+        self._units = UnitMoments(positive_only)
+        self._classes = ClassMoments()
+        self._samples = 0
+
+    @property
+    def samples(self) -> int:
+        """How many samples there were so far."""
+        return self._samples
+
+    @property
+    def width(self) -> int:
+        """M, the number of units; 0 before the first batch."""
+        return self._width or 0
+
+    @property
+    def has_covariance(self) -> bool:
+        """Whether the covariance is accumulated: some chosen characteristic needs it."""
+        return self._needs_covariance
 
     @property
     def moments(self) -> Moments:
-        """Mean and covariance of all values so far."""
+        """Mean and covariance of all values so far.
+
+        Raises:
+            ValueError: if no chosen characteristic needs the covariance.
+        """
+        if not self.has_covariance:
+            raise ValueError(f"Expected a characteristic that needs the covariance. Received: {self._names}")
         self._flush()
-        return self._moments
+        return self._moments if self._whole else self._positive.all_values()
+
+    def spectrum(self) -> NDArray[np.float64]:
+        """The eigenvalues of the covariance so far, the largest first; see `moments`."""
+        return eigenvalues(self.moments.covariance)
 
     @property
     def finite(self) -> bool:
         """Whether no value so far was NaN or infinite; otherwise all characteristics are NaN."""
         return not self._not_finite
 
-    def update(self, z: Array, labels: NDArray[Any] | None = None) -> None:
-        """Add a batch of shape (N, M), with the class of each sample where class-wise variances are wanted.
+    def update(self, z: NDArray[Any], labels: NDArray[Any] | None = None) -> None:
+        """Add a batch of shape (N, M), with the class of each sample where characteristics of classes are wanted.
 
         Raises:
-            ValueError: if the number of units differs from earlier batches.
+            ValueError: if the number of units differs from earlier batches, or only some batches have labels.
         """
-        z = np.asarray(z, dtype=np.float64)
-        if self._alive.size and z.shape[1] != self._alive.size:
-            raise ValueError(f"Expected batches of {self._alive.size} units. Received: shape {z.shape}")
-        if not self._alive.size:
-            self._alive = np.zeros(z.shape[1], dtype=bool)
-        self._not_finite += int(z.size - np.isfinite(z).sum())
+        z = np.asarray(z)
+        if z.ndim != 2 or self._width not in (None, z.shape[1]):
+            raise ValueError(f"Expected batches of {self._width or 'M'} units. Received: shape {z.shape}")
+        labelled = labels is not None
+        if self._labelled not in (None, labelled):
+            raise ValueError(f"Expected labels with all batches or with none. Received: labels={labels!r}")
+        self._width, self._labelled = z.shape[1], labelled
+        self._samples += len(z)
+        with np.errstate(invalid="ignore", over="ignore"):
+            total = z.sum(dtype=np.float64)
+        if not np.isfinite(total):
+            self._not_finite += int(z.size - np.isfinite(z).sum())
         if self._not_finite:
-            self._waiting.clear()
+            self._waiting = 0
             return
-        # A product of M x M costs the same for a few samples as for M of them: they wait until there are that many.
-        self._waiting.append((z, labels))
-        if sum(len(batch) for batch, _ in self._waiting) >= z.shape[1]:
+        if labels is not None and self._needs_classes:
+            self._classes.update(z.astype(np.float64, copy=False), labels)
+        for start in range(0, len(z), BLOCK):
+            self._gather(z[start : start + BLOCK])
+
+    def _gather(self, z: NDArray[Any]) -> None:
+        if len(z) == BLOCK and z.dtype == np.float64 and not self._waiting:
+            self._add(z)
+            return
+        if not self._block.size:
+            self._block = np.empty((BLOCK, z.shape[1]))
+        room = BLOCK - self._waiting
+        self._block[self._waiting : self._waiting + min(len(z), room)] = z[:room]
+        self._waiting += min(len(z), room)
+        if self._waiting == BLOCK:
             self._flush()
+            if len(z) > room:
+                self._gather(z[room:])
 
     def _flush(self) -> None:
-        if not self._waiting:
-            return
-        z = np.concatenate([batch for batch, _ in self._waiting])
-        given = [labels for _, labels in self._waiting if labels is not None]
-        labels = np.concatenate(given) if given else None
-        self._waiting.clear()
-        self._moments.update(z)
-        chosen = z[z > 0] if self.positive_only else z
-        self._magnitude += float(np.abs(chosen).sum())
-        self._measured += chosen.size
-        self._zeros += int(z.size - np.count_nonzero(z))
-        self._alive |= (z != 0).any(axis=0)
-        if self.positive_only:
+        waiting, self._waiting = self._waiting, 0
+        if waiting:
+            self._add(self._block[:waiting])
+
+    def _add(self, z: NDArray[np.float64]) -> None:
+        if self._needs_units:
+            self._units.update(z)
+        if self._pairs:
+            if not self._whole and z.min(initial=0) < 0:
+                self._take_all_values()
             self._positive.update(z)
-        if labels is not None:
-            for label in np.unique(labels):
-                self._by_class.setdefault(label, Moments()).update(z[labels == label])
+        if self._whole:
+            self._moments.update(z)
+
+    def _take_all_values(self) -> None:
+        """From here on all values have moments of their own: there are negative ones."""
+        self._moments, self._whole = self._positive.all_values(), True
 
     def merge(self, other: "Characteristics") -> None:
-        """Add what another accumulator, of another worker say, has seen."""
-        if other.positive_only != self.positive_only:
+        """Add what another accumulator, of another worker say, has seen.
+
+        Raises:
+            ValueError: if the other one has other settings or another number of units.
+        """
+        if (other.positive_only, other._names) != (self.positive_only, self._names):
             raise ValueError(
-                f"Expected an accumulator with positive_only={self.positive_only}. "
-                f"Received: positive_only={other.positive_only}"
+                f"Expected an accumulator with positive_only={self.positive_only}, characteristics={self._names}. "
+                f"Received: positive_only={other.positive_only}, characteristics={other._names}"
             )
+        if None not in (self._width, other._width) and self._width != other._width:
+            raise ValueError(f"Expected an accumulator of {self._width} units. Received: {other._width} units")
+        if None not in (self._labelled, other._labelled) and self._labelled != other._labelled:
+            raise ValueError(f"Expected accumulators that both saw labels, or none. Received: {other._labelled=}")
         self._flush()
         other._flush()
+        self._width = self._width or other._width
+        self._labelled = other._labelled if self._labelled is None else self._labelled
+        self._samples += other._samples
         self._not_finite += other._not_finite
+        if self._pairs and self._whole != other._whole:
+            for accumulator in (self, other):
+                if not accumulator._whole:
+                    accumulator._take_all_values()
         self._moments.merge(other._moments)
         self._positive.merge(other._positive)
-        for label, moments in other._by_class.items():
-            self._by_class.setdefault(label, Moments()).merge(moments)
-        self._magnitude += other._magnitude
-        self._measured += other._measured
-        self._zeros += other._zeros
-        self._alive = self._alive | other._alive if self._alive.size else other._alive.copy()
+        self._units.merge(other._units)
+        self._classes.merge(other._classes)
 
-    def result(self) -> dict[str, float]:
-        """The characteristics so far, keyed by `NAMES`; what is not defined (no sample, no pair) is 0."""
+    def result(self) -> dict[str, Any]:
+        """The characteristics so far by name, floats but for the array of a spectrum.
+
+        What is not defined (no sample, no pair) is 0; all are NaN after a value that is not finite.
+
+        Raises:
+            ValueError: if characteristics of classes were chosen by name and no batch had labels.
+        """
+        names = select(self._names, labelled=bool(self._labelled))
         if not self.finite:
-            return dict.fromkeys(NAMES, float("nan"))
+            return {name: np.full(self.width, np.nan) if name == "spectrum" else float("nan") for name in names}
         self._flush()
-        units = self._alive.size
-        covariance, correlation = self._covariance_and_correlation()
-        result = {
-            "amplitude": self._magnitude / max(self._measured, 1),
-            "covariance": covariance,
-            "correlation": correlation,
-            "sparsity": self._zeros / max(self._moments.count * units, 1),
-            "dead_units": 1.0 - float(self._alive.mean()) if units else 0.0,
-            "stable_rank": stable_rank(self._moments.covariance),
-        }
-        if self._by_class:
-            result |= self._class_variances()
-        return result
-
-    def _covariance_and_correlation(self) -> tuple[float, float]:
-        """Means over pairs i != j of the absolute covariance and correlation."""
-        if self.positive_only:
-            counts, covariance, variance_i, variance_j = self._positive.pairs()
-        else:
-            covariance = self._moments.covariance
-            counts = np.full_like(covariance, self._moments.count)
-            diagonal = np.maximum(np.diag(covariance), 0)
-            variance_i, variance_j = np.meshgrid(diagonal, diagonal, indexing="ij")
-        # Two samples define a covariance; fewer define nothing, and a pair without is left out of the mean.
-        defined = (counts >= 2) & ~np.eye(len(counts), dtype=bool)
-        scale = np.square(self._moments.mean) + np.diag(self._moments.covariance)
-        varies = (variance_i > CONSTANT * scale[:, None]) & (variance_j > CONSTANT * scale[None, :])
-        correlated = defined & varies
-        rho = covariance[correlated] / np.sqrt(variance_i[correlated] * variance_j[correlated])
-        return (
-            float(np.abs(covariance[defined]).mean()) if defined.any() else 0.0,
-            float(np.minimum(np.abs(rho), 1).mean()) if rho.size else 0.0,
+        measured = Measured(
+            self._units,
+            self._classes,
+            self.moments if self.has_covariance else Moments(),
+            self._positive if self._pairs else None,
         )
-
-    def _class_variances(self) -> dict[str, float]:
-        """Mean over units of the variance within and between classes; they sum to the mean variance."""
-        n = self._moments.count
-        within = sum(m.count * np.diag(m.covariance) for m in self._by_class.values()) / n
-        between = sum(m.count * (m.mean - self._moments.mean) ** 2 for m in self._by_class.values()) / n
-        return {"within_class_variance": float(np.mean(within)), "between_class_variance": float(np.mean(between))}
-
-
-def stable_rank(covariance: Array) -> float:
-    """||C||_F^2 / ||C||_2^2, the rank of Table 1; 0 for a zero matrix."""
-    largest = float(np.abs(covariance).max(initial=0))
-    if largest == 0:
-        return 0.0
-    # Scaled first, so that no square leaves the range of float64.
-    eigenvalues = np.linalg.eigvalsh(covariance / largest)
-    return float(np.sum(eigenvalues**2) / np.max(np.abs(eigenvalues)) ** 2)
+        return {name: CHARACTERISTICS[name].value(measured) for name in names}

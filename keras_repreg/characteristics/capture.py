@@ -3,6 +3,7 @@
 import contextlib
 import inspect
 import itertools
+import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
-from keras_repreg.arrays import to_float64
+from keras_repreg.arrays import to_numpy
 
 
 @contextlib.contextmanager
@@ -120,14 +121,25 @@ def as_tensors(x: Any) -> Any:
     return keras.tree.map_structure(lambda array: None if array is None else ops.convert_to_tensor(array), x)
 
 
-def as_matrix(z: Any) -> NDArray[np.float64]:
-    """(N, M) float64 from activations of a layer: the last axis holds the units, all others are samples.
+UNITS = ("channels", "flatten")
+
+
+def rows_of(z: Any, units: str = "channels", channel_axis: int = -1) -> NDArray[Any]:
+    """(N, M) activations of a layer, an array in their own dtype (float32 for bfloat16).
 
     Of a layer with several outputs, such as a recurrent one with its states, the first counts.
 
+    Args:
+        z: Activations of shape (samples, units), or (samples, ..., units).
+        units: "channels": the channels are the units, and each position of each sample counts as a sample;
+            "flatten": each position of each channel is a unit.
+        channel_axis: Where the channels are.
+
     Raises:
-        ValueError: if the activations are not numbers of rank 2 or more.
+        ValueError: if the activations are not numbers of rank 2 or more, or `units` is neither.
     """
+    if units not in UNITS:
+        raise ValueError(f"Expected `units` to be 'channels' or 'flatten'. Received: units={units!r}")
     if isinstance(z, (list, tuple)) and z and ops.is_tensor(z[0]):
         z = z[0]
     if not ops.is_tensor(z):
@@ -135,9 +147,23 @@ def as_matrix(z: Any) -> NDArray[np.float64]:
     if len(z.shape) < 2 or not _is_numeric(z):
         raise ValueError(
             "Expected activations of shape (samples, units), or (samples, ..., units), in a numeric dtype. "
-            f"Received: shape {z.shape}, dtype {z.dtype}"
+            f"Received: shape {tuple(z.shape)}, dtype {z.dtype}"
         )
-    return to_float64(z).reshape(-1, z.shape[-1])
+    array = to_numpy(z)
+    if units == "flatten":
+        return array.reshape(len(array), math.prod(array.shape[1:]))
+    array = np.moveaxis(array, channel_axis, -1)
+    return array.reshape(math.prod(array.shape[:-1]), array.shape[-1])
+
+
+def as_matrix(z: Any) -> NDArray[np.float64]:
+    """`rows_of` in float64, channels as units."""
+    return rows_of(z).astype(np.float64, copy=False)
+
+
+def channel_axis(layer: keras.layers.Layer) -> int:
+    """The axis of the channels in a layer's output: the last one, unless the layer says `channels_first`."""
+    return 1 if getattr(layer, "data_format", None) == "channels_first" else -1
 
 
 def _is_numeric(z: Any) -> bool:

@@ -5,16 +5,26 @@ from typing import Any
 
 import keras
 import numpy as np
-from keras import ops
 from numpy.typing import NDArray
 
-from keras_repreg import graph
 from keras_repreg.characteristics.accumulator import Characteristics
-from keras_repreg.characteristics.capture import as_matrix, as_tensors, batches, recorded_outputs
+from keras_repreg.characteristics.capture import as_tensors, batches, channel_axis, recorded_outputs, rows_of
+from keras_repreg.characteristics.definitions import needs_labels, select
+from keras_repreg.characteristics.selection import select_layers
+from keras_repreg.characteristics.table import CharacteristicsTable
+from keras_repreg.characteristics.targets import LabelSource, sample_classes
+from keras_repreg.characteristics.targets import batch_size as samples_in
 
 
-def characterize(z: Any, labels: Any = None, positive_only: bool = True) -> dict[str, float]:
-    """The statistical characteristics of Table 1 for an array of activations.
+def characterize(
+    z: Any,
+    labels: Any = None,
+    positive_only: bool = True,
+    *,
+    characteristics: str | Sequence[str] | None = None,
+    units: str = "channels",
+) -> dict[str, Any]:
+    """The statistical characteristics of Table 1 for an array of activations, and others by name.
 
     | key | formula |
     | --- | --- |
@@ -25,6 +35,23 @@ def characterize(z: Any, labels: Any = None, positive_only: bool = True) -> dict
     | `dead_units` | P_d, the fraction of units that are zero for every sample |
     | `stable_rank` | norm_F(C)^2 / norm_2(C)^2 of the covariance of all values, zeros included |
 
+    These six are the default; with labels the two variances of classes as well. The others are there by name, or all
+    of them as `characteristics="all"`. With lambda_1 >= lambda_2 >= ... the eigenvalues of C, sigma_k the singular
+    values of Z, and S_W and S_B the covariance within classes and that of the class means, each class counting by
+    its share of the samples, so that C = S_W + S_B:
+
+    | key | formula |
+    | --- | --- |
+    | `signed_covariance`, `signed_correlation` | E over i != j of c_ij, rho_ij, as Table 1 writes them |
+    | `mean`, `variance` | E over units of mu_i, v_i |
+    | `numerical_rank` | the number of lambda_k > 1e-8 lambda_1 |
+    | `effective_rank` | exp(- sum of p_k log p_k), p_k = lambda_k / sum of lambda [1] |
+    | `participation_ratio` | (sum of lambda_k)^2 / sum of lambda_k^2 [2] |
+    | `rankme` | exp(- sum of p_k log p_k), p_k = sigma_k / sum of sigma, Z not centred [3] |
+    | `spectrum` | the array of lambda_k |
+    | `within_class_variance`, `between_class_variance` | trace(S_W) / M, trace(S_B) / M |
+    | `nc1` | trace(S_W S_B^+) / K, the first measure of neural collapse [4] |
+
     Covariance and correlation are means of ABSOLUTE values: the numbers that the paper prints are, although its
     Table 1 writes signed means. Computed in float64. What is not defined, such as the correlation of a single
     unit, is 0; a pair of units with fewer than two common samples does not count, nor does a constant unit for
@@ -32,16 +59,20 @@ def characterize(z: Any, labels: Any = None, positive_only: bool = True) -> dict
 
     Args:
         z: Activations, shape (N, M), or (N, ..., M) where every position counts as a sample.
-        labels: Class of each sample, shape (N,), (N, 1) or one-hot (N, K). With it the result also has
-            `within_class_variance` and `between_class_variance`, means over the units.
+        labels: Class of each sample, shape (N,), (N, 1) or one-hot (N, K).
         positive_only: Amplitude over positive activations only, covariance and correlation of a pair of units
             over the samples where both are positive, as the paper does for ReLU layers.
+        characteristics: Names of those wanted, or "all". Where all of them are among amplitude, sparsity, dead units,
+            mean, variance and the class variances, no M x M matrix is formed.
+        units: "channels", or "flatten" for each position of each channel as a unit.
 
     Returns:
-        A dict of floats.
+        A dict of floats, and of an array for the spectrum.
 
     Raises:
-        ValueError: if `z` is not numeric, of rank 2 or more, finite and not empty, or the labels do not fit.
+        TypeError: if `characteristics` is neither a name nor names.
+        ValueError: if `z` is not numeric, of rank 2 or more, finite and not empty, the labels do not fit or are
+            missing, or there is no such characteristic.
 
     Examples:
         >>> import numpy as np, keras_repreg
@@ -49,18 +80,30 @@ def characterize(z: Any, labels: Any = None, positive_only: bool = True) -> dict
         >>> result = keras_repreg.characterize(z)
         >>> round(result["sparsity"], 3), round(result["dead_units"], 3), result["amplitude"]
         (0.444, 0.333, 3.2)
+        >>> keras_repreg.characterize(z, characteristics=["numerical_rank"])
+        {'numerical_rank': 2.0}
 
     Reference:
         Table 1 of Choi, Lee, Shin and Rhee (2018), "On the statistical and information-theoretic
         characteristics of deep network representations".
+        [1] Roy and Vetterli (2007), "The effective rank: a measure of effective dimensionality"; of C here.
+        [2] Gao, Trautmann, Yu, Santhanam, Ryu, Shenoy and Ganguli (2017), "A theory of multineuronal dimensionality,
+        dynamics and measurement".
+        [3] Garrido, Balestriero, Najman and LeCun (2023), "RankMe: assessing the downstream performance of pretrained
+        self-supervised representations by their rank"; without its 1e-7, which guards the logarithm.
+        [4] Papyan, Han and Donoho (2020), "Prevalence of neural collapse during the terminal phase of deep learning
+        training", whose classes are of equal size.
     """
-    matrix = as_matrix(z)
+    matrix = rows_of(z, units)
     if not matrix.size:
         raise ValueError(f"Expected at least one sample of at least one unit. Received: shape {np.shape(z)}")
     if not np.isfinite(matrix).all():
         raise ValueError(f"Expected finite values. Received: {np.sum(~np.isfinite(matrix))} NaN or infinite ones")
-    accumulator = Characteristics(positive_only=positive_only)
-    accumulator.update(matrix, None if labels is None else _sample_classes(labels, np.shape(z)[0], len(matrix)))
+    samples = np.shape(z)[0]
+    classes = None if labels is None else np.repeat(sample_classes(labels, samples), len(matrix) // samples)
+    select(characteristics, labelled=labels is not None)
+    accumulator = Characteristics(positive_only, characteristics)
+    accumulator.update(matrix, classes)
     return accumulator.result()
 
 
@@ -69,27 +112,39 @@ def measure(
     data: Any,
     layers: Any = None,
     *,
+    labels: Any = None,
+    characteristics: str | Sequence[str] | None = None,
+    units: str = "channels",
     positive_only: bool | None = None,
     batch_size: int = 256,
     steps: int | None = None,
-) -> dict[str, dict[str, float]]:
-    """The statistical characteristics of Table 1 for layers of a model, in one streaming pass over the data.
+) -> CharacteristicsTable:
+    """The statistical characteristics of Table 1, and others, for layers of a model, in one pass over the data.
 
     Args:
         model: Any built Keras model: Sequential, functional or subclassed.
         data: What `model.evaluate` takes: inputs, a tuple (inputs, targets), or an iterable of batches.
         layers: A layer, a name, or a list of these; by default all hidden layers.
+        labels: The class of each sample, for the characteristics of classes: an array in the order of the data; True
+            for the targets of the data; or of several targets the key or index. Characteristics of classes that are
+            asked for by name take the targets by themselves.
+        characteristics: Names out of those of `characterize`, or "all"; by default those of Table 1, with labels the
+            variances of classes too. Only what they need is accumulated: see `characterize`.
+        units: Of layers whose outputs have positions (convolutions, sequences): "channels", where each position
+            of each sample counts as a sample, or "flatten", where each position of each channel is a unit.
+            The channels are the last axis, or the second of a layer with `data_format="channels_first"`.
         positive_only: See `characterize`; by default it is so for layers whose values in the first batch are never
             negative, as those of ReLU are.
         batch_size: Samples per forward pass, where the data is not batched already.
         steps: At most this many batches.
 
     Returns:
-        `{layer name: {characteristic: value}}`, with the keys of `characterize`.
+        A mapping `{layer name: {characteristic: value}}` with the keys of `characterize`, which prints as a table.
 
     Raises:
-        TypeError: if `model` is not a Keras model.
-        ValueError: if there is no such layer, no data, or an activation is NaN or infinite.
+        TypeError: if `model` is not a Keras model, or `characteristics` neither a name nor names.
+        ValueError: if there is no such layer or characteristic, no data, labels that do not fit or are missing, or
+            an activation is NaN or infinite.
 
     Examples:
         >>> import keras, keras_repreg, numpy as np
@@ -101,12 +156,16 @@ def measure(
         >>> x = np.random.default_rng(0).normal(size=(100, 4))
         >>> sorted(keras_repreg.measure(model, x)["hidden"])
         ['amplitude', 'correlation', 'covariance', 'dead_units', 'sparsity', 'stable_rank']
+        >>> table = keras_repreg.measure(model, x, characteristics=["numerical_rank", "dead_units"])
+        >>> table["hidden"]["numerical_rank"] <= 8 * (1 - table["hidden"]["dead_units"])
+        True
     """
-    accumulators = accumulate(model, data, layers, positive_only=positive_only, batch_size=batch_size, steps=steps)
-    broken = [name for name, accumulator in accumulators.items() if not accumulator.finite]
+    collection = Collection(select_layers(model, layers), labels, characteristics, units, positive_only)
+    collection.fill(model, data, batch_size, steps)
+    broken = [name for name, accumulator in collection.accumulators.items() if not accumulator.finite]
     if broken:
         raise ValueError(f"Expected finite activations. Received: NaN or infinite values of layers {broken}")
-    return {name: accumulator.result() for name, accumulator in accumulators.items()}
+    return collection.table()
 
 
 def accumulate(
@@ -114,60 +173,84 @@ def accumulate(
     data: Any,
     layers: Any = None,
     *,
+    labels: Any = None,
+    characteristics: str | Sequence[str] | None = None,
+    units: str = "channels",
     positive_only: bool | None = None,
     batch_size: int = 256,
     steps: int | None = None,
 ) -> dict[str, Characteristics]:
     """As `measure`, but gives the accumulators, which can be merged and hold the full covariance."""
-    chosen = select_layers(model, layers)
-    accumulators: dict[str, Characteristics] = {}
-    with recorded_outputs(chosen) as outputs:
-        for x, _ in batches(data, batch_size, steps):
-            model(as_tensors(x), training=False)
-            for layer in chosen:
-                z = _recorded(outputs, layer)
-                if layer.name not in accumulators:
-                    accumulators[layer.name] = Characteristics(
-                        bool((z >= 0).all()) if positive_only is None else positive_only
-                    )
-                accumulators[layer.name].update(z)
-    if not accumulators:
-        raise ValueError(f"Expected at least one batch of data. Received: {type(data).__name__} without any")
-    return accumulators
+    collection = Collection(select_layers(model, layers), labels, characteristics, units, positive_only)
+    collection.fill(model, data, batch_size, steps)
+    return collection.accumulators
 
 
-def _recorded(outputs: dict[str, Any], layer: keras.layers.Layer) -> NDArray[np.float64]:
-    if layer.name not in outputs:
-        raise ValueError(f"Expected the model to call layer '{layer.name}' when it is called. Received: no call")
-    try:
-        return as_matrix(outputs[layer.name])
-    except ValueError as error:
-        raise ValueError(f"Layer '{layer.name}': {error}") from error
+class Collection:
+    """The accumulators of several layers, filled from what a forward pass recorded.
 
+    Args:
+        layers: The layers.
+        labels, characteristics, units, positive_only: See `measure`.
+    """
 
-def select_layers(model: keras.Model, layers: Any = None) -> list[keras.layers.Layer]:
-    """The layers meant by a layer, a name or a list of these; all hidden layers for None."""
-    if layers is not None:
-        wanted: Sequence[Any] = layers if isinstance(layers, (list, tuple)) else [layers]
-        return [graph.find_layer(model, layer) for layer in wanted]
-    if not isinstance(model, keras.Model):
-        raise TypeError(f"Expected `model` to be a `keras.Model`. Received: {model!r}")
-    links = graph.of(model)
-    # Where there is no graph to tell, the layer that was made last is taken for the output.
-    outputs = [links.source(layer) for layer in links.outputs()] if links else model.layers[-1:]
-    hidden = [layer for layer in model.layers if graph.is_hidden(layer) and layer not in outputs]
-    if not hidden:
-        raise ValueError(f"Expected a model with hidden layers. Received: '{model.name}' with none")
-    return hidden
+    def __init__(
+        self,
+        layers: Sequence[keras.layers.Layer],
+        labels: Any = None,
+        characteristics: str | Sequence[str] | None = None,
+        units: str = "channels",
+        positive_only: bool | None = None,
+    ):
+        rows_of(np.zeros((1, 1)), units)  # names a wrong `units` before any work
+        chosen = select(characteristics, labelled=True)
+        if labels is None and characteristics not in (None, "all") and any(map(needs_labels, chosen)):
+            labels = True
+        self.layers = layers
+        self.labels = LabelSource(labels)
+        self.accumulators: dict[str, Characteristics] = {}
+        self._characteristics = characteristics
+        self._units = units
+        self._positive_only = positive_only
 
+    def fill(self, model: keras.Model, data: Any, batch_size: int, steps: int | None) -> None:
+        """Add what one forward pass over the data makes."""
+        with recorded_outputs(self.layers) as outputs:
+            for x, y in batches(data, batch_size, steps):
+                outputs.clear()
+                model(as_tensors(x), training=False)
+                self.update(outputs, y, samples_in(x))
+        if not self.accumulators:
+            raise ValueError(f"Expected at least one batch of data. Received: {type(data).__name__} without any")
+        if steps is None:
+            self.labels.check_end()
 
-def _sample_classes(labels: Any, samples: int, rows: int) -> NDArray[Any]:
-    array = np.asarray(ops.convert_to_numpy(labels) if ops.is_tensor(labels) else labels)
-    if array.ndim not in (1, 2) or len(array) != samples:
-        raise ValueError(
-            f"Expected `labels` of shape ({samples},), ({samples}, 1) or one-hot ({samples}, K). "
-            f"Received: shape {array.shape}"
+    def update(self, outputs: dict[str, Any], y: Any, samples: int | None = None) -> dict[str, NDArray[Any]]:
+        """Add the outputs of the layers, by name, for a batch of so many samples with targets `y`.
+
+        `samples` may be left out where the labels are targets or there are none. Returns the outputs as matrices.
+        """
+        classes = self.labels.of_batch(y, samples)
+        matrices = {layer.name: self._matrix(outputs, layer) for layer in self.layers}
+        for name, z in matrices.items():
+            if name not in self.accumulators:
+                positive_only = bool((z >= 0).all()) if self._positive_only is None else self._positive_only
+                self.accumulators[name] = Characteristics(positive_only, self._characteristics)
+            repeated = None if classes is None else np.repeat(classes, len(z) // max(len(classes), 1))
+            self.accumulators[name].update(z, repeated)
+        return matrices
+
+    def table(self) -> CharacteristicsTable:
+        """What was measured so far."""
+        return CharacteristicsTable(
+            {name: accumulator.result() for name, accumulator in self.accumulators.items()},
+            {name: accumulator.samples for name, accumulator in self.accumulators.items()},
         )
-    if array.ndim == 2:
-        array = array[:, 0] if array.shape[1] == 1 else array.argmax(axis=1)
-    return np.repeat(array, rows // samples)
+
+    def _matrix(self, outputs: dict[str, Any], layer: keras.layers.Layer) -> NDArray[Any]:
+        if layer.name not in outputs:
+            raise ValueError(f"Expected the model to call layer '{layer.name}' when it is called. Received: no call")
+        try:
+            return rows_of(outputs[layer.name], self._units, channel_axis(layer))
+        except ValueError as error:
+            raise ValueError(f"Layer '{layer.name}': {error}") from error

@@ -22,9 +22,11 @@ def _fingerprint(model: keras.Model) -> str:
     return digest.hexdigest()
 
 
-def remember(model: keras.Model, layer: keras.layers.Layer, moments: Moments) -> None:
-    """Keep what was measured of a layer's output in a model."""
-    _memory[layer] = (_fingerprint(model), moments)
+def remember(model: keras.Model, moments: dict[keras.layers.Layer, Moments]) -> None:
+    """Keep what was measured of the outputs of layers in a model."""
+    fingerprint = _fingerprint(model) if moments else ""
+    for layer, measured in moments.items():
+        _memory[layer] = (fingerprint, measured)
 
 
 def recall(model: keras.Model, layer: keras.layers.Layer) -> Moments | None:

@@ -106,7 +106,7 @@ def test_other_callbacks_see_the_values_whatever_their_order(tmp_path):
     before = Seen()
     callbacks = [
         before,
-        keras.callbacks.EarlyStopping(monitor="val_second_stable_rank", patience=0, baseline=-1e9, mode="min"),
+        keras.callbacks.EarlyStopping(monitor="val_second_stable_rank", patience=0, min_delta=1e9, mode="min"),
         keras.callbacks.CSVLogger(str(tmp_path / "log.csv")),
         keras.callbacks.ModelCheckpoint(
             str(tmp_path / "best.keras"), monitor="val_second_dead_units", mode="min", save_best_only=True
@@ -117,7 +117,7 @@ def test_other_callbacks_see_the_values_whatever_their_order(tmp_path):
         warnings.simplefilter("error", UserWarning)  # a metric that is not there is a warning in Keras
         history = model.fit(x, y, epochs=5, validation_data=(x, y), callbacks=callbacks, verbose=0).history
     assert "val_second_stable_rank" in before.keys
-    assert len(history["loss"]) < 5  # EarlyStopping had its metric, which never came below the baseline
+    assert len(history["loss"]) < 5  # EarlyStopping had its metric, which never improved by so much
     assert "val_second_amplitude" in (tmp_path / "log.csv").read_text()
     assert (tmp_path / "best.keras").exists()
 
@@ -158,18 +158,190 @@ def test_nothing_to_measure_on_is_a_warning():
         model.fit(x, y, callbacks=[keras_repreg.CharacteristicsLogger()], verbose=0)
 
 
-def test_a_generator_is_refused():
-    model, (x, y) = build(run_eagerly=True), data()
+def subclassed():
+    class Mine(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.second = layers.Dense(6, activation="relu", name="second")
+            self.logits = layers.Dense(3, name="logits")
 
-    def batches():
-        while True:
-            yield x, y
+        def call(self, x):
+            return self.logits(self.second(x))
 
+    model = Mine()
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    return model
+
+
+def forever(x, y):
+    while True:
+        yield x[:20], y[:20]
+        yield x[20:], y[20:]
+
+
+def test_a_generator_is_read_once_and_refused_where_it_had_to_be_read_twice():
+    model, (x, y) = build(), data()
+    arguments = {"validation_steps": 2, "verbose": 0}
+    logger = keras_repreg.CharacteristicsLogger()
+    history = model.fit(x, y, validation_data=forever(x, y), callbacks=[logger], **arguments).history
+    assert_logged(history, model, "second", x)
+    model = subclassed()
+    model(x)
     with pytest.raises(ValueError, match="generator.*Received: "):
         model.fit(
-            x, y, validation_data=batches(), validation_steps=1, callbacks=[keras_repreg.CharacteristicsLogger()],
-            verbose=0,
-        )  # fmt: skip
+            x, y, validation_data=forever(x, y), callbacks=[keras_repreg.CharacteristicsLogger("second")], **arguments
+        )
+
+
+def passes(model, name="second"):
+    """Counts the calls of a layer with concrete values: forward passes, less those in compiled functions."""
+    layer, calls = model.get_layer(name), []
+    original = layer.call
+
+    def call(*args, **kwargs):
+        calls.append(1)
+        return original(*args, **kwargs)
+
+    vars(layer)["call"] = call
+    return calls
+
+
+@pytest.mark.parametrize("eager", [True, False])
+def test_validation_is_the_only_forward_pass(eager):
+    model, (x, y) = build(run_eagerly=eager), data()
+    model.fit(x, y, validation_data=(x, y), verbose=0)  # builds what is built once
+    counts = {}
+    for name, callbacks in {"without": [], "with": [keras_repreg.CharacteristicsLogger()]}.items():
+        calls = passes(model)
+        model.fit(x, y, epochs=4, validation_data=(x, y), callbacks=callbacks, verbose=0)
+        counts[name] = len(calls)
+        del vars(model.get_layer("second"))["call"]
+    # Compiled, the layer is called while its functions are traced and never again: one trace more at the most.
+    assert counts["with"] <= counts["without"] + (0 if eager else 2)
+
+
+@pytest.mark.parametrize("kind", ["subclassed", "second logger", "several steps", "labels in an array"])
+def test_where_it_cannot_be_taken_along_the_data_is_passed_once_more(kind):
+    model, (x, y) = subclassed() if kind == "subclassed" else build(), data()
+    model(x)
+    loggers = [keras_repreg.CharacteristicsLogger("second")]
+    if kind == "several steps":
+        if keras.backend.backend() == "torch":
+            pytest.skip("Keras has no several steps per execution on PyTorch")
+        model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True), steps_per_execution=2)
+    if kind == "second logger":
+        loggers.append(keras_repreg.CharacteristicsLogger("logits"))
+    if kind == "labels in an array":
+        loggers = [keras_repreg.CharacteristicsLogger("second", labels=y)]
+    history = model.fit(x, y, epochs=2, validation_data=(x, y), batch_size=16, callbacks=loggers, verbose=0).history
+    assert_logged(history, model, "second", x)
+    if kind == "second logger":
+        assert_logged(history, model, "logits", x)
+    assert not {"test_step", "evaluate"} & set(vars(model))
+    assert isinstance(model.evaluate(x, y, verbose=0), float)
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_chosen_characteristics_of_classes_and_a_spectrum(own):
+    model, (x, y) = build(), data()
+    wanted = ["nc1", "within_class_variance", "spectrum", "effective_rank"]
+    logger = keras_repreg.CharacteristicsLogger("second", (x, y) if own else None, wanted)
+    history = model.fit(x, y, epochs=2, validation_data=(x, y), batch_size=16, callbacks=[logger], verbose=0).history
+    expected = keras_repreg.measure(model, (x, y), "second", characteristics=wanted)["second"]
+    logged = {key.removeprefix("val_second_") for key in history if key.startswith("val_second")}
+    assert logged == {*wanted} - {"spectrum"}  # which is no number, and is kept:
+    np.testing.assert_allclose(logger.tables[2]["second"]["spectrum"], expected["spectrum"], rtol=1e-4, atol=1e-7)
+    for name in logged:
+        assert history[f"val_second_{name}"][-1] == pytest.approx(expected[name], rel=1e-4), name
+
+
+def test_a_model_made_label_aware_stays_so():
+    model, (x, y) = keras.Sequential(build().layers), data()
+    model = keras_repreg.label_aware(model)
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    step = model.test_step
+    history = model.fit(
+        x, y, validation_data=(x, y), callbacks=[keras_repreg.CharacteristicsLogger()], verbose=0
+    ).history
+    assert_logged(history, model, "second", x)
+    assert model.test_step is step
+
+
+def test_labels_out_of_several_targets():
+    x, y = data()
+    start = keras.Input((5,))
+    z = layers.Dense(6, activation="relu", name="second")(start)
+    model = keras.Model(start, {"digit": layers.Dense(3, name="digit")(z), "size": layers.Dense(1, name="size")(z)})
+    loss = {"digit": keras.losses.SparseCategoricalCrossentropy(from_logits=True), "size": "mse"}
+    model.compile("sgd", loss)
+    targets = {"digit": y, "size": x[:, :1]}
+    logger = keras_repreg.CharacteristicsLogger("second", characteristics="nc1", labels="digit")
+    history = model.fit(x, targets, validation_data=(x, targets), callbacks=[logger], verbose=0).history
+    expected = keras_repreg.measure(model, (x, y), "second", characteristics="nc1")["second"]["nc1"]
+    assert history["val_second_nc1"] == [pytest.approx(expected, rel=1e-4)]
+    wrong = keras_repreg.CharacteristicsLogger("second", characteristics="nc1")
+    with pytest.raises(ValueError, match="Received: None"):
+        model.fit(x, targets, validation_data=(x, targets), callbacks=[wrong], verbose=0)
+
+
+def test_every_second_epoch():
+    model, (x, y) = build(), data()
+    logger = keras_repreg.CharacteristicsLogger(frequency=2)
+    own = keras_repreg.CharacteristicsLogger("first", x, frequency=3)
+    history = model.fit(x, y, epochs=7, validation_data=(x, y), callbacks=[logger, own], verbose=0).history
+    assert list(logger.tables) == [2, 4, 6]
+    assert list(own.tables) == [3, 6]
+    assert len(history["val_second_sparsity"]) == 3
+    assert len(history["val_first_sparsity"]) == 2
+
+
+def test_convolutions_in_both_ways():
+    model = keras.Sequential([keras.Input((6, 6, 1)), layers.Conv2D(4, 3, activation="relu", name="conv"),
+                              layers.Flatten(), layers.Dense(2)])  # fmt: skip
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    x = np.random.default_rng(0).normal(size=(10, 6, 6, 1)).astype("float32")
+    y = np.arange(10) % 2
+    for units in ("channels", "flatten"):
+        logger = keras_repreg.CharacteristicsLogger(characteristics=["stable_rank", "nc1"], units=units)
+        model.fit(x, y, validation_data=(x, y), callbacks=[logger], verbose=0)
+        expected = keras_repreg.measure(model, (x, y), units=units, characteristics=["stable_rank", "nc1"])
+        for name, value in expected["conv"].items():
+            assert logger.tables[1]["conv"][name] == pytest.approx(value, rel=1e-4), name
+
+
+def test_several_outputs_of_a_layer_and_several_inputs_of_a_model():
+    left, right = keras.Input((4, 5), name="left"), keras.Input((3,), name="right")
+    z, *_ = layers.LSTM(3, return_state=True, name="lstm")(left)
+    model = keras.Model({"left": left, "right": right}, layers.Dense(2)(layers.Add()([z, right])))
+    model.compile("sgd", "mse")
+    rng = np.random.default_rng(0)
+    x = {"left": rng.normal(size=(20, 4, 5)).astype("float32"), "right": rng.normal(size=(20, 3)).astype("float32")}
+    y = np.zeros((20, 2), "float32")
+    logger = keras_repreg.CharacteristicsLogger("lstm")
+    history = model.fit(x, y, validation_data=(x, y), callbacks=[logger], verbose=0).history
+    assert_logged(history, model, "lstm", x)
+
+
+def test_mixed_precision():
+    model, (x, y) = build(penalty=False), data()
+    start = keras.Input((5,))
+    z = layers.Dense(8, activation="relu", name="half", dtype="mixed_bfloat16")(start)
+    model = keras.Model(start, layers.Dense(3)(z))
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    history = model.fit(
+        x, y, validation_data=(x, y), callbacks=[keras_repreg.CharacteristicsLogger()], verbose=0
+    ).history
+    expected = keras_repreg.measure(model, x, "half")["half"]
+    assert history["val_half_amplitude"] == [pytest.approx(expected["amplitude"], rel=1e-2)]
+
+
+def test_whitening_finds_what_was_measured_last():
+    model = keras.Sequential([keras.Input((5,)), layers.Dense(4, name="z"), layers.Dense(3)])
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    x, y = data()
+    model.fit(x, y, validation_data=(x, y), callbacks=[keras_repreg.CharacteristicsLogger()], verbose=0)
+    keras_repreg.ion.whiten(model, "z")
+    assert keras_repreg.measure(model, x, "z")["z"]["correlation"] < 1e-2
 
 
 @pytest.mark.parametrize("how", ["operator", "function"])
@@ -225,5 +397,6 @@ def test_wrong_arguments():
     model, (x, y) = build(), data()
     with pytest.raises(ValueError, match="Received: 'nowhere'"):
         model.fit(x, y, callbacks=[keras_repreg.CharacteristicsLogger("nowhere")], verbose=0)
-    with pytest.raises(ValueError, match="Received: batch_size=0"):
-        keras_repreg.CharacteristicsLogger(batch_size=0)
+    for name, value in {"batch_size": 0, "frequency": 1.5, "units": "rows", "characteristics": "nothing"}.items():
+        with pytest.raises(ValueError, match="Received: "):
+            keras_repreg.CharacteristicsLogger(**{name: value})

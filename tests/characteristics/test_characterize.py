@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import keras_repreg
-from keras_repreg.characteristics import Characteristics
+from keras_repreg.characteristics import CHARACTERISTICS, Characteristics
 from tests import reference
 
 
@@ -17,10 +17,14 @@ def activations(samples, units, seed=0, mean=0.2, std=1.0):
     return np.maximum(rng.normal(mean, std, size=(samples, units)), 0)
 
 
-def assert_close(found, expected, rel=1e-9):
+def assert_close(found, expected, rel=1e-9, absolute=1e-12):
     assert set(found) == set(expected)
     for name, value in expected.items():
-        assert found[name] == pytest.approx(value, rel=rel, abs=1e-12), name
+        np.testing.assert_allclose(found[name], value, rtol=rel, atol=absolute, err_msg=name)
+
+
+def all_of_them(z, positive_only, labels):
+    return reference.characteristics(z, positive_only) | reference.more_characteristics(z, positive_only, labels)
 
 
 @pytest.mark.parametrize("positive_only", [True, False])
@@ -38,36 +42,103 @@ def test_large_mean_costs_no_digits():
         assert_close(found, reference.characteristics(z, positive_only), rel=1e-8)
 
 
-@settings(max_examples=40, deadline=None)
+@pytest.mark.parametrize("positive_only", [True, False])
+@pytest.mark.parametrize("mean", [0.2, 3.0, 1000.0])
+@pytest.mark.parametrize("shape", [(60, 5), (200, 9), (6, 10)], ids=str)
+def test_every_characteristic_against_its_definition(shape, mean, positive_only):
+    z, labels = activations(*shape, mean=mean), np.arange(shape[0]) % 3
+    found = keras_repreg.characterize(z, labels, positive_only, characteristics="all")
+    assert set(found) == set(CHARACTERISTICS)
+    # Singular values of Z lose digits where the mean is large, as they are roots of eigenvalues of order mean^2.
+    assert_close(found, all_of_them(z, positive_only, labels), rel=1e-6 if mean > 100 else 1e-8, absolute=1e-8)
+
+
+@settings(max_examples=60, deadline=None)
 @given(
     samples=st.integers(1, 30),
     units=st.integers(1, 8),
     cuts=st.lists(st.integers(0, 30), max_size=4),
     seed=st.integers(0, 10**6),
     mean=st.sampled_from([-2.0, 0.0, 1000.0]),
+    rectified=st.booleans(),
     positive_only=st.booleans(),
     merge=st.booleans(),
 )
 def test_batch_by_batch_merged_in_any_order_and_all_at_once_agree(
-    samples, units, cuts, seed, mean, positive_only, merge
+    samples, units, cuts, seed, mean, rectified, positive_only, merge
 ):
-    z = activations(samples, units, seed, mean)
+    # Without rectification there are negative values, in some batches or in all.
+    z = (
+        activations(samples, units, seed, mean)
+        if rectified
+        else np.random.default_rng(seed).normal(size=(samples, units))
+    )
     labels = np.random.default_rng(seed).integers(0, 3, samples)
     bounds = [0, *sorted(min(cut, samples) for cut in cuts), samples]
     parts = [slice(a, b) for a, b in itertools.pairwise(bounds)]
-    whole = Characteristics(positive_only)
+    whole = Characteristics(positive_only, "all")
     whole.update(z, labels)
-    total = Characteristics(positive_only)
+    total = Characteristics(positive_only, "all")
     for part in reversed(parts):
         if merge:
-            other = Characteristics(positive_only)
-            other.update(z[part], labels[part])
+            other = Characteristics(positive_only, "all")
+            middle = part.start + (part.stop - part.start) // 3
+            for half in (slice(part.start, middle), slice(middle, part.stop)):
+                other.update(z[half], labels[half])
+                other._flush()  # so that its sums are not those about its own mean, which vanish
             total.merge(other)
         else:
             total.update(z[part], labels[part])
-    assert_close(total.result(), whole.result(), rel=1e-7)
-    expected = reference.characteristics(z, positive_only)
-    assert_close({name: total.result()[name] for name in expected}, expected, rel=1e-6)
+            total._flush()  # otherwise what follows waits for it, and is one batch with it
+    # Of few samples, rank and NC1 hang on eigenvalues that are zero but for rounding: 1e-10 of mean 1000 squared.
+    steady = [name for name in whole.result() if name not in ("rankme", "nc1", "numerical_rank", "spectrum")]
+    expected = all_of_them(z, positive_only, labels)
+    for found in (total.result(), whole.result()):
+        assert_close({n: found[n] for n in steady}, {n: expected[n] for n in steady}, rel=1e-6, absolute=1e-8)
+        np.testing.assert_allclose(found["spectrum"], expected["spectrum"], atol=1e-8)
+    if samples > 4 * units:
+        assert_close(total.result(), whole.result(), rel=1e-6, absolute=1e-8)
+
+
+def test_only_what_is_asked_for_is_formed():
+    z, labels = activations(50, 7), np.arange(50) % 2
+    cheap = ["amplitude", "sparsity", "dead_units", "mean", "variance", "within_class_variance", "nc1"]
+    expected = keras_repreg.characterize(z, labels, characteristics="all")
+    found = keras_repreg.characterize(z, labels, characteristics=cheap)
+    assert list(found) == cheap
+    assert_close(found, {name: expected[name] for name in cheap})
+    wide = Characteristics(characteristics=cheap[:-1])
+    # A matrix of so many units squared would take 80 GB.
+    wide.update(np.ones((4, 100_000), "float32"), labels[:4])
+    assert wide.result()["mean"] == 1.0
+    with pytest.raises(ValueError, match="Received: .'amplitude'"):
+        wide.moments  # noqa: B018
+
+
+def test_ranks_of_known_spectra():
+    # Four samples that are +-a along each axis in turn: the covariance is diagonal with a_i^2 / 2.
+    z = np.concatenate([np.diag([1.0, 2.0]), -np.diag([1.0, 2.0])])
+    found = keras_repreg.characterize(z, positive_only=False, characteristics="all")
+    np.testing.assert_allclose(found["spectrum"], [2.0, 0.5])
+    assert found["stable_rank"] == pytest.approx(1 + 1 / 16)
+    assert found["participation_ratio"] == pytest.approx(25 / 17)
+    assert found["effective_rank"] == pytest.approx(5 / 4**0.8)  # exp of the entropy of (0.8, 0.2)
+    assert found["rankme"] == pytest.approx(3 / 2 ** (2 / 3))  # and of (2/3, 1/3)
+    assert found["numerical_rank"] == 2
+
+
+def test_neural_collapse_of_known_classes():
+    # Two classes at +-d along the first unit, with variance v within: S_W S_B^+ is v / d^2 there.
+    d, v = 3.0, 0.25
+    z = np.array([[d + 0.5, 1.0], [d - 0.5, -1.0], [-d + 0.5, -1.0], [-d - 0.5, 1.0]])
+    labels = np.array(["left", "left", "right", "right"])
+    found = keras_repreg.characterize(z, labels, positive_only=False, characteristics=["nc1", "within_class_variance"])
+    assert found["nc1"] == pytest.approx(v / d**2 / 2)
+    assert found["within_class_variance"] == pytest.approx((v + 1) / 2)
+    collapsed = keras_repreg.characterize(np.array([[1.0], [1.0], [2.0]]), [0, 0, 1], characteristics="nc1")
+    assert collapsed == {"nc1": pytest.approx(0, abs=1e-12)}
+    equal_means = keras_repreg.characterize(np.array([[1.0], [1.0]]), [0, 1], characteristics="nc1")
+    assert equal_means == {"nc1": 0.0}
 
 
 @settings(max_examples=50, deadline=None)
@@ -80,10 +151,16 @@ def test_dead_units_are_bounded_by_sparsity_and_rank(samples, units, seed, mean)
     rank = np.linalg.matrix_rank(np.cov(z.T, bias=True).reshape(units, units))
     assert units * found["dead_units"] <= units - rank + 1e-9
     assert found["stable_rank"] <= rank + 1e-6
+    more = keras_repreg.characterize(z, characteristics="all")
+    assert units * more["dead_units"] <= units - more["numerical_rank"] + 1e-9
+    # All of them are of the same spectrum: the norm weighs the largest most, the count all alike.
+    assert more["stable_rank"] <= more["participation_ratio"] + 1e-9 <= more["effective_rank"] + 1e-6
+    assert more["effective_rank"] <= np.count_nonzero(more["spectrum"]) + 1e-6
 
 
 def test_all_zero_is_all_zero_but_sparsity_and_dead_units():
-    found = keras_repreg.characterize(np.zeros((5, 3)))
+    found = keras_repreg.characterize(np.zeros((5, 3)), np.arange(5), characteristics="all")
+    assert found.pop("spectrum").tolist() == [0.0, 0.0, 0.0]
     expected = dict.fromkeys(found, 0.0) | {"sparsity": 1.0, "dead_units": 1.0}
     assert found == expected
 
@@ -118,6 +195,11 @@ def test_positions_count_as_samples():
     assert_close(keras_repreg.characterize(z, labels), flat)
 
 
+def test_flattened_positions_are_units():
+    z = activations(24, 3).reshape(4, 3, 2, 3)
+    assert_close(keras_repreg.characterize(z, units="flatten"), keras_repreg.characterize(z.reshape(4, 18)))
+
+
 @pytest.mark.parametrize(
     ("z", "labels"),
     [
@@ -128,8 +210,10 @@ def test_positions_count_as_samples():
         (np.ones((0, 3)), None),
         (np.ones((4, 3)), np.zeros(3)),
         (np.ones((4, 3)), np.zeros((4, 2, 2))),
+        (np.ones((4, 3)), np.array([0.5, 1, 1, 1])),
+        (np.ones((4, 3)), np.array([np.nan, 1, 1, 1])),
     ],
-    ids=["rank", "dtype", "nan", "infinite", "empty", "labels", "labels rank"],
+    ids=["rank", "dtype", "nan", "infinite", "empty", "labels", "labels rank", "fractions", "nan labels"],
 )
 def test_wrong_input(z, labels):
     with pytest.raises(ValueError, match="Received: "):
@@ -139,3 +223,53 @@ def test_wrong_input(z, labels):
 def test_unequal_accumulators_do_not_merge():
     with pytest.raises(ValueError, match="positive_only=True"):
         Characteristics(True).merge(Characteristics(False))
+    two, three = Characteristics(), Characteristics()
+    two.update(np.ones((4, 2)))
+    three.update(np.ones((4, 3)))
+    with pytest.raises(ValueError, match="Received: 3 units"):
+        two.merge(three)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"characteristics": "nothing"}, ValueError, "amplitude.*Received: 'nothing'"),
+        ({"characteristics": []}, ValueError, "Received: none"),
+        ({"characteristics": 3}, TypeError, "Received: 3"),
+        ({"characteristics": ["nc1"]}, ValueError, "labels.*Received: characteristics=.'nc1'"),
+        ({"units": "pixels"}, ValueError, "Received: units='pixels'"),
+    ],
+    ids=lambda value: str(value)[:20],
+)
+def test_wrong_arguments(arguments, error, message):
+    with pytest.raises(error, match=message):
+        keras_repreg.characterize(np.ones((4, 3)), **arguments)
+
+
+def test_labels_come_with_all_batches_or_with_none():
+    accumulator = Characteristics()
+    accumulator.update(np.ones((2, 3)), np.zeros(2))
+    with pytest.raises(ValueError, match="Received: labels=None"):
+        accumulator.update(np.ones((2, 3)))
+    with pytest.raises(ValueError, match=r"units. Received: shape \(2, 4\)"):
+        accumulator.update(np.ones((2, 4)), np.zeros(2))
+
+
+def test_after_a_value_that_is_not_finite_all_are_nan():
+    accumulator = Characteristics(characteristics="all")
+    accumulator.update(np.array([[1.0, np.inf]]))
+    accumulator.update(np.array([[1.0, 2.0]]))
+    assert not accumulator.finite
+    assert all(np.isnan(value).all() for value in accumulator.result().values())
+
+
+def test_blocks_of_any_length():
+    # More rows than are gathered at a time, in pieces that do not divide them.
+    z = activations(2500, 4)
+    expected = keras_repreg.characterize(z, characteristics="all")
+    for dtype in ("float64", "float32"):
+        accumulator = Characteristics(characteristics="all")
+        for start in range(0, 2500, 700):
+            accumulator.update(z[start : start + 700].astype(dtype))
+        assert accumulator.samples == 2500
+        assert_close(accumulator.result(), expected, rel=1e-5, absolute=1e-7)

@@ -6,6 +6,7 @@ import pytest
 from keras import layers, ops
 
 import keras_repreg
+from keras_repreg.characteristics import NAMES
 
 
 def inputs(samples=50):
@@ -34,7 +35,7 @@ def activations(model, name, x):
 def assert_close(found, expected):
     assert set(found) == set(expected)
     for name, value in expected.items():
-        assert found[name] == pytest.approx(value, rel=1e-5, abs=1e-7), name
+        np.testing.assert_allclose(found[name], value, rtol=1e-5, atol=1e-6, err_msg=name)
 
 
 def test_default_layers_are_the_hidden_ones_and_relu_decides_on_positive_values():
@@ -115,6 +116,94 @@ def test_convolutional_layers_have_channels_for_units():
     found = keras_repreg.measure(model, x)
     assert list(found) == ["conv"]
     assert_close(found["conv"], keras_repreg.characterize(activations(model, "conv", x)))
+
+
+def test_units_of_convolutions_are_channels_or_all_positions():
+    model = keras.Sequential([keras.Input((6, 6, 1)), layers.Conv2D(4, 3, activation="relu", name="conv"),
+                              layers.Flatten(), layers.Dense(2)])  # fmt: skip
+    x = np.random.default_rng(0).normal(size=(10, 6, 6, 1)).astype("float32")
+    y = np.arange(10) % 2
+    z = activations(model, "conv", x)
+    for units in ("channels", "flatten"):
+        found = keras_repreg.measure(
+            model, (x, y), "conv", units=units, characteristics="all", labels=True, batch_size=3
+        )
+        expected = keras_repreg.characterize(z, y, units=units, characteristics="all")
+        assert len(found["conv"]["spectrum"]) == {"channels": 4, "flatten": 64}[units]
+        assert_close(found["conv"], expected)
+    with pytest.raises(ValueError, match="Received: units='rows'"):
+        keras_repreg.measure(model, x, units="rows")
+
+
+def test_channels_first():
+    class Transposed(layers.Layer):
+        data_format = "channels_first"
+
+        def call(self, x):
+            return ops.transpose(x, (0, 3, 1, 2))
+
+    start = keras.Input((3, 3, 2))
+    model = keras.Model(start, layers.Dense(2)(layers.Flatten()(Transposed(name="first")(start))))
+    x = np.random.default_rng(0).normal(size=(10, 3, 3, 2)).astype("float32")
+    found = keras_repreg.measure(model, x, "first")["first"]
+    assert_close(found, keras_repreg.characterize(x, positive_only=False))
+
+
+def test_sequences_have_positions_for_samples():
+    model = keras.Sequential([keras.Input((7,), dtype="int32"), layers.Embedding(5, 3, name="embedding"),
+                              layers.LSTM(4, return_sequences=True, name="lstm"), layers.Dense(2)])  # fmt: skip
+    x = np.random.default_rng(0).integers(0, 5, (12, 7))
+    found = keras_repreg.measure(model, x, batch_size=5, units="flatten")
+    expected = keras_repreg.characterize(activations(model, "lstm", x).reshape(12, 28), positive_only=False)
+    assert_close(found["lstm"], expected)
+
+
+def test_labels_from_an_array_from_targets_and_from_one_of_several():
+    model, x = sequential(), inputs()
+    y = np.arange(50) % 3
+    wanted = ["within_class_variance", "nc1"]
+    expected = keras_repreg.characterize(activations(model, "relu", x), y, characteristics=wanted)
+    one_hot = np.eye(3, dtype="float32")[y]
+    for data, labels in [
+        ((x, y), None),
+        ((x, one_hot), True),
+        (x, y),
+        (x, one_hot),
+        ((x, {"digit": y, "other": x}), "digit"),
+        ((x, (x, y)), 1),
+        (((x[i : i + 9], y[i : i + 9]) for i in range(0, 50, 9)), True),
+    ]:
+        found = keras_repreg.measure(model, data, "relu", labels=labels, characteristics=wanted, batch_size=20)
+        assert_close(found["relu"], expected)
+    added = keras_repreg.measure(model, (x, y), "relu", labels=True)["relu"]
+    assert set(added) == {*NAMES, "within_class_variance", "between_class_variance"}
+
+
+@pytest.mark.parametrize(
+    ("data", "labels", "message"),
+    [
+        (inputs(), None, "no targets"),
+        ((inputs(), {"a": np.ones(50), "b": np.ones(50)}), None, "Received: None"),
+        ((inputs(), {"a": np.ones(50), "b": np.ones(50)}), "c", "Received: 'c'"),
+        (inputs(), np.ones(49), "49 labels"),
+        (inputs(), np.ones(51), "51 labels"),
+        (inputs(), 2.5, "Received: 2.5"),
+        ((inputs(), inputs()[:, 0]), None, "class ids"),
+    ],
+    ids=["none", "several", "unknown", "too few", "too many", "number", "regression"],
+)
+def test_labels_that_do_not_fit(data, labels, message):
+    with pytest.raises(ValueError, match=message):
+        keras_repreg.measure(sequential(), data, labels=labels, characteristics="nc1", batch_size=16)
+
+
+def test_several_inputs_by_name():
+    left, right = keras.Input((5,), name="left"), keras.Input((5,), name="right")
+    sum_ = layers.Add(name="sum")([left, right])
+    model = keras.Model({"left": left, "right": right}, layers.Dense(2)(sum_))
+    x = inputs()
+    found = keras_repreg.measure(model, {"left": x, "right": 2 * x}, "sum", batch_size=8)
+    assert_close(found["sum"], keras_repreg.characterize(3 * x, positive_only=False))
 
 
 def test_pooled_and_flattened_relus_count_positive_values():

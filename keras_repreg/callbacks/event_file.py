@@ -1,0 +1,59 @@
+"""Characteristics, histograms and spectra in an event file, which TensorBoard shows."""
+
+import importlib
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from keras_repreg.callbacks.histogram import Histogram
+
+# The numbers of TensorBoard's data classes.
+_SCALAR, _TENSOR = 1, 2
+
+
+class EventFile:
+    """Writes with `tf.summary`; TensorBoard itself need not be installed.
+
+    Args:
+        folder: Where the event file goes; made if it is not there.
+
+    Raises:
+        ImportError: if TensorFlow is not installed.
+    """
+
+    def __init__(self, folder: Any):
+        try:
+            self._tf = importlib.import_module("tensorflow")
+        except ImportError as error:
+            raise ImportError(
+                "`log_dir` needs TensorFlow, which writes the event file: `pip install 'keras-repreg[tensorflow]'`. "
+                f"Received: {error}"
+            ) from error
+        self._writer = self._tf.summary.create_file_writer(str(folder))
+
+    def scalar(self, name: str, value: float, step: int) -> None:
+        """One value."""
+        self._write(name, np.float32(value), step, "scalars", _SCALAR)
+
+    def histogram(self, name: str, histogram: Histogram, step: int) -> None:
+        """One histogram."""
+        self._write(name, histogram.rows(), step, "histograms", _TENSOR)
+
+    def spectrum(self, name: str, values: NDArray[np.float64], step: int) -> None:
+        """A histogram of the decimal logarithms of the eigenvalues that are above zero."""
+        logarithms = np.log10(values[values > 0])
+        if logarithms.size:
+            counts, edges = np.histogram(logarithms, bins=30)
+            self._write(name, np.stack([edges[:-1], edges[1:], counts], axis=1), step, "histograms", _TENSOR)
+
+    def _write(self, name: str, value: Any, step: int, plugin: str, data_class: int) -> None:
+        metadata = self._tf.compat.v1.SummaryMetadata()
+        metadata.plugin_data.plugin_name = plugin
+        metadata.data_class = data_class
+        with self._writer.as_default():
+            self._tf.summary.write(name, value, step=step, metadata=metadata)
+
+    def close(self) -> None:
+        """Write what is waiting, and close."""
+        self._writer.close()

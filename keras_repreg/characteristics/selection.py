@@ -1,0 +1,24 @@
+"""Which layers of a model are measured."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+
+from keras_repreg import graph
+
+
+def select_layers(model: keras.Model, layers: Any = None) -> list[keras.layers.Layer]:
+    """The layers meant by a layer, a name or a list of these; all hidden layers for None."""
+    if layers is not None:
+        wanted: Sequence[Any] = layers if isinstance(layers, (list, tuple)) else [layers]
+        return list(dict.fromkeys(graph.find_layer(model, layer) for layer in wanted))
+    if not isinstance(model, keras.Model):
+        raise TypeError(f"Expected `model` to be a `keras.Model`. Received: {model!r}")
+    links = graph.of(model)
+    # Where there is no graph to tell, the layer that was made last is taken for the output.
+    outputs = [links.source(layer) for layer in links.outputs()] if links else model.layers[-1:]
+    hidden = [layer for layer in model.layers if graph.is_hidden(layer) and layer not in outputs]
+    if not hidden:
+        raise ValueError(f"Expected a model with hidden layers. Received: '{model.name}' with none")
+    return hidden

@@ -1,0 +1,31 @@
+"""Peace while a backend is imported: TensorFlow greets on stderr, where a command says what went wrong."""
+
+import contextlib
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Within the context nothing reaches stderr, not from compiled code either, unless an exception ends it."""
+    try:
+        kept = os.dup(2)
+    except OSError:  # there is no stderr
+        yield
+        return
+    with tempfile.TemporaryFile() as swallowed:
+        sys.stderr.flush()
+        os.dup2(swallowed.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            os.dup2(kept, 2)
+            swallowed.seek(0)
+            os.write(2, swallowed.read())
+            raise
+        finally:
+            sys.stderr.flush()
+            os.dup2(kept, 2)
+            os.close(kept)
