@@ -136,7 +136,7 @@ def _draw(plt: Any, found: list[dict[str, Any]]) -> Any:
         plots.unit_histograms(z, y, [0], figure=upper)
         for legend in upper.legends:  # the lower panel has the same
             legend.remove()
-        upper.axes[0].set_xlabel(f"activation of unit {units[0]}")
+        upper.axes[0].set_title(upper.axes[0].get_title().replace("unit 0", f"unit {units[0]}"))
         axis = lower.subplots()
         plots.unit_scatter(z, y, (0, len(units) - 1), ax=axis)
         axis.set(xlabel=f"unit {units[0]}", ylabel=f"unit {units[-1]}")

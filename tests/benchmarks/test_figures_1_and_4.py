@@ -61,7 +61,10 @@ def test_correlations_are_those_of_the_means_over_networks():
             "result": {
                 "error": error + shift,
                 "information": [
-                    {"noise_variance": variance, **dict.fromkeys(figure4.BOUNDS, bound * variance + shift)}
+                    {
+                        "noise_variance": variance,
+                        **dict.fromkeys((*figure4.BOUNDS, *figure4.CONVENTIONAL), bound * variance + shift),
+                    }
                     for variance in figure4.NOISE_VARIANCES
                 ],
             },
