@@ -79,7 +79,7 @@ def run(arguments: argparse.Namespace) -> int:
         heading="Figure 4: mutual information and generalization error",
         claim=CLAIM,
         setting=f"MNIST, {runs[0].samples or 'all'} training images, {runs[0].epochs} epochs, {arguments.trials} "
-        f"network(s) each; bounds in nats, 10,000 test images (log N = {math.log(10_000):.2f}), noise variance {SHOWN:g}",
+        f"network(s) each; nats, 10,000 test images (log N = {math.log(10_000):.2f}), noise variance {SHOWN:g}",
         picture=picture,
     )
     command.add(arguments, "figure4_correlations", correlated[0], "Correlation of I(z;x) with the error, over networks")

@@ -8,7 +8,7 @@ import pytest
 from benchmarks import weights
 from benchmarks.experiments import table6
 from benchmarks.regularizers import REGULARIZERS
-from benchmarks.table import as_markdown
+from benchmarks.table import as_markdown, cell
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "benchmarks" / "results"
@@ -35,6 +35,30 @@ def test_table6_has_every_regularizer_over_several_trials_with_the_kept_weights(
 def test_tables_in_markdown_are_those_of_the_csv_files(name):
     expected = as_markdown(table6.table_of(rows(f"{name}.csv")))
     assert (RESULTS / f"{name}.md").read_text() == expected
+
+
+@pytest.mark.parametrize("name", ["table2", "table3", "figure1", "figure4", "figure4_correlations"])
+def test_other_results_have_every_row_and_their_markdown_shows_the_same_numbers(name):
+    """In the order in which they stand, to the digits that are shown."""
+    with (RESULTS / f"{name}.csv").open(newline="") as file:
+        found = list(csv.DictReader(file))
+    lines = (RESULTS / f"{name}.md").read_text().splitlines()[2:]
+    label = next(iter(found[0]))
+    assert [line.split(" | ")[0].strip("| ") for line in lines[: len(found)]] == [row[label] for row in found]
+    columns = [column for column in found[0] if column.endswith("_mean")]
+    for row, line in zip(found, lines, strict=False):
+        cells = [text.split()[0].strip("*") for text in line.strip("| ").split(" | ")[1:]]
+        assert cells == [cell(float(row[column])) for column in columns]
+        assert int(row["trials"]) >= (1 if name == "figure1" else 3)
+
+
+def test_table3_is_as_theorem_2_has_it():
+    with (RESULTS / "table3.csv").open(newline="") as file:
+        rows = {row["q"]: row for row in csv.DictReader(file)}
+    for column in ("error", "sparsity", "dead_units"):
+        assert rows["Random positive diagonal"][f"{column}_mean"] == rows["Identity"][f"{column}_mean"]
+    # "Considerably reduced": threefold, as in the paper.
+    assert float(rows["Whitening"]["correlation_mean"]) <= float(rows["Identity"]["correlation_mean"]) / 3
 
 
 def test_the_readme_shows_the_table():
