@@ -12,14 +12,14 @@ $(EXPERIMENTS): $(VENV)/benchmarks.installed ## a table or figure of the paper
 	$(BIN)/python -m benchmarks $@ $(ARGS)
 
 test: $(VENV)/test.installed ## all tests and doctests
-	TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m pytest $(ARGS)
+	TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m pytest --numprocesses auto $(ARGS)
 
 # The package's own tests once more on Keras's other backends; what trains with TensorFlow is left out.
 BACKEND_TESTS := tests --ignore tests/benchmarks
 test-jax: $(VENV)/test.installed $(VENV)/jax.installed
-	KERAS_BACKEND=jax TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m pytest $(BACKEND_TESTS) $(ARGS)
+	KERAS_BACKEND=jax TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m pytest --numprocesses auto $(BACKEND_TESTS) $(ARGS)
 test-torch: $(VENV)/test.installed $(VENV)/torch.installed
-	KERAS_BACKEND=torch TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m pytest $(BACKEND_TESTS) $(ARGS)
+	KERAS_BACKEND=torch TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m pytest --numprocesses auto $(BACKEND_TESTS) $(ARGS)
 
 lint: $(VENV)/dev.installed
 	$(BIN)/ruff check .

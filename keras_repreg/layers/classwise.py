@@ -94,7 +94,8 @@ class ClasswiseRegularization(RepresentationRegularization):
         mask: Any = None,
         inputs_mask: Tensor | None = None,  # where Keras puts it if the labels are an argument of their own
     ) -> Tensor:
-        z, mask = inputs, mask if inputs_mask is None else inputs_mask
+        # A mask that is given comes before the one that the activations carry.
+        z, mask = inputs, inputs_mask if mask is None else mask
         if isinstance(inputs, (list, tuple)):
             if len(inputs) != 2:
                 raise ValueError(

@@ -201,16 +201,34 @@ def test_positions_that_a_mask_excludes():
         assert float(ops.convert_to_numpy(model.losses[0])) == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.parametrize("normalize", [False, True])
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_what_a_mask_excludes_counts_for_no_penalty(case, normalize):
+    """The value is that of the positions that are left, whatever the others hold."""
+    z, labels = arrays((6, 5, 4))
+    mask = np.random.default_rng(1).random((6, 5)) < 0.6
+    rows, repeated = z[mask], np.repeat(labels, 5).reshape(6, 5)[mask]
+    expected = case.oracle(rows, repeated)
+    if normalize:
+        expected /= case.divisor(len(rows), 4, len(set(repeated.tolist())))
+    layer = case.make(units="channels", normalize=normalize)
+    layer([z, labels] if case.classwise else z, mask=[mask, None] if case.classwise else mask)
+    assert float(ops.convert_to_numpy(layer.losses[0])) == pytest.approx(expected, rel=1e-4, abs=1e-6)
+
+
 @pytest.mark.parametrize("as_keyword", [False, True])
 def test_masks_reach_layers_with_labels(as_keyword):
     embedding = keras.layers.Embedding(5, 3, mask_zero=True)
-    layer = ONE.make(units="channels", name="classwise")
+    layer = ONE.make(units="channels")
     inputs, labels = keras.Input((4,)), keras.Input((), dtype="int32")
     z = embedding(inputs)
     z = layer(z, labels=labels) if as_keyword else layer([z, labels])
     model = keras.Model([inputs, labels], keras.layers.LSTM(2)(z))
-    with pytest.raises(ValueError, match="'classwise' cannot leave out what a mask excludes"):
-        model([TOKENS, np.array([0, 1, 0])])
+    ids = np.array([0, 1, 0])
+    model([TOKENS, ids])
+    rows = ops.convert_to_numpy(embedding(TOKENS))[TOKENS > 0]
+    expected = ONE.oracle(rows, np.repeat(ids, 4).reshape(3, 4)[TOKENS > 0])
+    assert float(ops.convert_to_numpy(model.losses[0])) == pytest.approx(expected, rel=1e-4, abs=1e-9)
 
 
 def test_a_mask_of_samples():
