@@ -25,12 +25,23 @@ _HOME = {
     "label_scope": "labels",
     "measure": "characteristics",
 }
-_MODULES = ("callbacks", "characteristics", "classes", "information", "ion", "labels", "layers", "plots", "statistics")
+_MODULES = (
+    "callbacks",
+    "characteristics",
+    "classes",
+    "information",
+    "ion",
+    "labels",
+    "layers",
+    "plots",
+    "statistics",
+    "tuning",
+)
 
-__all__ = sorted([*_HOME, "callbacks", "characteristics", "information", "ion", "layers", "plots"])
+__all__ = sorted([*_HOME, "callbacks", "characteristics", "information", "ion", "layers", "plots", "tuning"])
 
 if TYPE_CHECKING:
-    from keras_repreg import callbacks, characteristics, information, ion, layers, plots
+    from keras_repreg import callbacks, characteristics, information, ion, layers, plots, tuning
     from keras_repreg.callbacks import CharacteristicsLogger, InformationPlaneLogger
     from keras_repreg.characteristics import characterize, measure
     from keras_repreg.labels import Model, Sequential, label_aware, label_scope
