@@ -28,12 +28,23 @@ _HOME = {
     "linear_warm_up": "callbacks",
     "measure": "characteristics",
 }
-_MODULES = ("callbacks", "characteristics", "classes", "information", "ion", "labels", "layers", "plots", "statistics")
+_MODULES = (
+    "callbacks",
+    "characteristics",
+    "classes",
+    "information",
+    "ion",
+    "labels",
+    "layers",
+    "plots",
+    "statistics",
+    "tuning",
+)
 
-__all__ = sorted([*_HOME, "callbacks", "characteristics", "information", "ion", "layers", "plots"])
+__all__ = sorted([*_HOME, "callbacks", "characteristics", "information", "ion", "layers", "plots", "tuning"])
 
 if TYPE_CHECKING:
-    from keras_repreg import callbacks, characteristics, information, ion, layers, plots
+    from keras_repreg import callbacks, characteristics, information, ion, layers, plots, tuning
     from keras_repreg.callbacks import (
         CharacteristicsLogger,
         InformationPlaneLogger,

@@ -7,11 +7,11 @@ import matplotlib
 import pytest
 
 import keras_repreg
-from keras_repreg import information, ion, plots
+from keras_repreg import information, ion, plots, tuning
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-MODULES = {"callbacks", "characteristics", "information", "ion", "layers", "plots"}
+MODULES = {"callbacks", "characteristics", "information", "ion", "layers", "plots", "tuning"}
 # A block, and what it prints where a block of text follows.
 BLOCKS = re.compile(r"^```python\n(.*?)^```$(?:\n\n```text\n(.*?)^```$)?", re.MULTILINE | re.DOTALL)
 
@@ -40,7 +40,7 @@ def test_ion_names_are_in_the_reference():
         assert f"::: keras_repreg.ion.{name}\n" in text
 
 
-@pytest.mark.parametrize("module", [information, plots], ids=lambda module: module.__name__)
+@pytest.mark.parametrize("module", [information, plots, tuning], ids=lambda module: module.__name__)
 def test_names_of_modules_are_in_the_reference(module):
     text = (ROOT / "docs" / "api.md").read_text()
     for name in module.__all__:

@@ -3,6 +3,10 @@
 import importlib.util
 from pathlib import Path
 
+import keras_tuner
+
+from keras_repreg import tuning
+
 DOCS = Path(__file__).parents[1] / "docs"
 
 
@@ -31,3 +35,23 @@ def test_identical_twins(tmp_path):
         assert correlations[2:] == ("0.00", "0.90")
         assert dead == ("0%", "0%", "80%", "0%")
         assert ranks[1] == "20.0"
+
+
+def test_tune_mnist():
+    module = loaded("tune_mnist")
+    for name in tuning.NAMES:
+        hp = keras_tuner.HyperParameters()
+        hp.values["regularization"] = name
+        assert module.network(hp).get_layer("regularization").output.shape == (None, 100)
+    row = {"regularization": "cw-VR", "strength": 1.5, "validation": 9.0, "test": 10.0}
+    plain = {"regularization": "Baseline", "strength": None, "validation": 11.0, "test": 12.0}
+    lines = module.table({2: {"set": row, "usual": row, "Baseline": plain}}).splitlines()
+    assert lines[2] == "| 2 | cw-VR 1.5: 9.00, **10.00** | cw-VR 1.5: 9.00, **10.00** | Baseline: 11.00, **12.00** |"
+    assert lines[3].endswith("| 10.00 | 10.00 | 12.00 |")
+    # What the page says of the table that it shows.
+    shown = rows(DOCS / "images" / "tune_mnist.md")
+    means = [float(cell) for cell in shown.pop("mean of test errors")]
+    for i, mean in enumerate(means):
+        tests = [float(cells[i].split("**")[1]) for cells in shown.values()]
+        assert abs(sum(tests) / len(tests) - mean) < 0.006
+    assert max(means[:2]) < means[2]

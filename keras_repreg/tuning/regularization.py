@@ -1,0 +1,235 @@
+"""One of the twelve regularizers, chosen by KerasTuner's hyperparameters or by name, on the output of a layer."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_repreg.regularizer_set import GRID, REGULARIZERS
+from keras_repreg.tuning.kernel import kernel_layer, penalize_kernel
+
+# Where the search begins: the weight that is best most often in Table 6, and dropout's usual rate.
+FIRST_WEIGHT = 1.0
+FIRST_RATE = 0.5
+RATES = (0.1, 0.3, 0.5, 0.7)
+KERNEL_NORMS = ("L1W", "L2W")
+
+
+@dataclass(frozen=True)
+class Regularization:
+    """One of the twelve regularizers with its strength; called with a symbolic tensor, it regularizes it.
+
+    | name | what it does to the output of a layer |
+    | --- | --- |
+    | Baseline | nothing |
+    | L1W, L2W | adds `weight` times the mean of abs(w), of w^2, over the kernel w of that layer |
+    | Dropout | `keras.layers.Dropout(rate)` |
+    | BN | `keras.layers.BatchNormalization()` |
+    | CR, cw-CR, VR, cw-VR, L1R | adds `weight` times the penalty of Table 5, normalised (`normalize=True`) |
+    | RR, cw-RR | adds `weight` times the penalty of Table 5, Hölder's bound, not normalised |
+
+    Args:
+        name: One of `keras_repreg.tuning.NAMES`.
+        weight: The loss weight, of all but Baseline, Dropout and BN.
+        rate: The rate of Dropout.
+
+    Raises:
+        TypeError: if weight or rate is not a number.
+        ValueError: if the name is not one of the twelve, the weight is negative or not finite, the rate is not in
+            [0, 1), or one that is needed is missing, or one is given that does not belong.
+
+    Examples:
+        >>> import keras, keras_repreg
+        >>> x = keras.Input((4,))
+        >>> z = keras.layers.Dense(8, activation="relu")(x)
+        >>> z = keras_repreg.tuning.Regularization("cw-VR", weight=1.0)(z)
+        >>> model = keras_repreg.Model(x, keras.layers.Dense(3)(z))
+        >>> model.get_layer("regularization").weight
+        1.0
+
+    Reference:
+        Section 6.2, Table 5 and Appendix D.1 of Choi, Lee, Shin and Rhee (2018), "On the statistical and
+        information-theoretic characteristics of deep network representations".
+    """
+
+    name: str
+    weight: float | None = None
+    rate: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.name not in REGULARIZERS:
+            raise ValueError(f"Expected `name` to be one of {list(REGULARIZERS)}. Received: name={self.name!r}")
+        _check_strength(self.name, "weight", self.weight, bool(REGULARIZERS[self.name].weights), math.inf)
+        _check_strength(self.name, "rate", self.rate, self.name == "Dropout", 1.0)
+
+    @classmethod
+    def choose(
+        cls, hp: Any, *, names: Sequence[str] | None = None, prefix: str = "regularization", grid: bool = False
+    ) -> "Regularization":
+        """Let hyperparameters choose; what `choose_regularization` does first, and takes the same arguments."""
+        chosen = _checked_names(names)
+        if not all(callable(getattr(hp, method, None)) for method in ("Choice", "Float", "conditional_scope")):
+            raise TypeError(f"Expected `hp` to be KerasTuner's HyperParameters. Received: hp={hp!r}")
+        if not isinstance(prefix, str) or not prefix:
+            raise ValueError(f"Expected `prefix` to be a name. Received: prefix={prefix!r}")
+        name = hp.Choice(prefix, chosen, default=chosen[0])
+        weight = rate = None
+        weighted = [each for each in chosen if REGULARIZERS[each].weights]
+        if weighted:
+            # One weight for all of them, as it has one range: a weight for each would give a Gaussian process nine
+            # dimensions in the place of one.
+            with hp.conditional_scope(prefix, weighted):
+                weight = _number(hp, f"{prefix}_weight", GRID, FIRST_WEIGHT, grid, sampling="log")
+        if "Dropout" in chosen:
+            with hp.conditional_scope(prefix, ["Dropout"]):
+                rate = _number(hp, f"{prefix}_rate", RATES, FIRST_RATE, grid, sampling="linear")
+        return cls(name, weight, rate)
+
+    def __call__(
+        self,
+        x: Any,
+        labels: Any = None,
+        *,
+        activation: Any = None,
+        label_key: str | int | None = None,
+        layer_name: str = "regularization",
+    ) -> Any:
+        """Regularize a symbolic tensor; arguments as those of `choose_regularization`."""
+        _check_tensor(x)
+        regularizer = REGULARIZERS[self.name]
+        weight = 0.0 if self.weight is None else float(self.weight)
+        if self.name in KERNEL_NORMS:
+            penalize_kernel(kernel_layer(x), self.name, weight)
+        if self.name == "BN" and activation is not None:
+            x = keras.layers.BatchNormalization(name=f"{layer_name}_batch_normalization")(x)
+            return keras.layers.Activation(activation, name=layer_name)(x)
+        if activation is not None:
+            x = keras.layers.Activation(activation, name=f"{layer_name}_activation")(x)
+        if self.name == "BN":
+            return keras.layers.BatchNormalization(name=layer_name)(x)
+        if self.name == "Dropout":
+            return keras.layers.Dropout(self.rate, name=layer_name)(x)
+        if not regularizer.layer:
+            return keras.layers.Identity(name=layer_name)(x)
+        if not regularizer.classwise:
+            return regularizer.keras_layer(weight, name=layer_name)(x)
+        layer = regularizer.keras_layer(weight, name=layer_name, label_key=label_key)
+        return layer(x) if labels is None else layer([x, labels])
+
+
+def choose_regularization(
+    hp: Any,
+    x: Any,
+    labels: Any = None,
+    *,
+    names: Sequence[str] | None = None,
+    prefix: str = "regularization",
+    activation: Any = None,
+    grid: bool = False,
+    label_key: str | int | None = None,
+) -> Any:
+    """Regularize the output of a layer with that of the twelve regularizers which the hyperparameters choose.
+
+    To be called in a model-building function of KerasTuner, in the place where a Dropout would stand. It registers
+
+    - `regularization`, the name of one of the twelve;
+    - `regularization_weight`, if that one has a loss weight: on a log scale from 0.001 to 100, the range of
+      Appendix D.1;
+    - `regularization_rate`, if it is Dropout: from 0.1 to 0.7.
+
+    The regularized output is that of a layer called `regularization` (the prefix), whichever is chosen: to be logged
+    and measured by that name. `Regularization` says what each of the twelve does.
+
+    BN stands in the paper between a layer's weights and its activation. For that, give the layer no activation of its
+    own and name it here: `choose_regularization(hp, Dense(100)(x), activation="relu")`. Then BN normalizes before
+    the activation, and all others act on the activations. Without `activation`, BN normalizes `x` as it is: if `x` is
+    the output of a ReLU, after the ReLU.
+
+    Class-wise penalties need the labels of the batch: give them here as a `keras.Input`, or let the model see them,
+    by `keras_repreg.Model` or `keras_repreg.label_aware(model)`. `RegularizerSearch` does that by itself.
+
+    Args:
+        hp: `keras_tuner.HyperParameters`.
+        x: A symbolic tensor of shape (samples, units): the output of a layer.
+        labels: A symbolic tensor of class labels, see `ClasswiseRegularization`; by default those of the surrounding
+            model.
+        names: Which of the twelve to choose from, the first being the default; by default all.
+        prefix: Of the names of hyperparameters and layers; another one for each call in one model.
+        activation: An activation to apply to `x`: before the regularizer, but after BN.
+        grid: Only the six weights of Appendix D.1, {0.001, 0.01, 0.1, 1, 10, 100}, and four rates, as a grid search
+            needs.
+        label_key: Which entry of dict, list or tuple targets holds the labels.
+
+    Returns:
+        The regularized tensor, of the shape of `x`.
+
+    Raises:
+        TypeError: if `hp` is not HyperParameters or `x` not a symbolic tensor.
+        ValueError: if a name is not one of the twelve, `x` is not of rank 2, or, with L1W or L2W among the names, `x`
+            does not come from a layer with a kernel that has no regularizer yet.
+
+    Examples:
+        >>> import keras, keras_repreg, keras_tuner
+        >>> def build(hp):
+        ...     x = keras.Input((4,))
+        ...     z = keras.layers.Dense(8)(x)
+        ...     z = keras_repreg.tuning.choose_regularization(hp, z, activation="relu")
+        ...     model = keras_repreg.Model(x, keras.layers.Dense(3)(z))
+        ...     model.compile("adam", keras.losses.SparseCategoricalCrossentropy(True), metrics=["accuracy"])
+        ...     return model
+        >>> hp = keras_tuner.HyperParameters()
+        >>> hp.values = {"regularization": "cw-CR", "regularization_weight": 10.0}
+        >>> type(build(hp).get_layer("regularization")).__name__
+        'ClasswiseCovarianceRegularization'
+
+    Reference:
+        Section 6.2 of Choi, Lee, Shin and Rhee (2018), "On the statistical and information-theoretic characteristics
+        of deep network representations".
+    """
+    # Before anything is registered, and whatever is chosen: a search shall fail at once or not at all.
+    chosen = _checked_names(names)
+    _check_tensor(x)
+    if set(KERNEL_NORMS) & set(chosen):
+        kernel_layer(x)
+    regularization = Regularization.choose(hp, names=chosen, prefix=prefix, grid=grid)
+    return regularization(x, labels, activation=activation, label_key=label_key, layer_name=prefix)
+
+
+def _number(hp: Any, name: str, values: Sequence[float], first: float, grid: bool, sampling: str) -> float | None:
+    """The hyperparameter's value, or None where it is inactive."""
+    if grid:
+        return hp.Choice(name, list(values), default=first)
+    return hp.Float(name, values[0], values[-1], sampling=sampling, default=first)
+
+
+def _checked_names(names: Sequence[str] | None) -> list[str]:
+    chosen = list(REGULARIZERS) if names is None else [names] if isinstance(names, str) else list(names)
+    if not chosen or len(set(chosen)) < len(chosen) or not set(chosen) <= set(REGULARIZERS):
+        raise ValueError(f"Expected `names` to be different ones of {list(REGULARIZERS)}. Received: names={names!r}")
+    return chosen
+
+
+def _check_tensor(x: Any) -> None:
+    if not isinstance(x, keras.KerasTensor):
+        raise TypeError(f"Expected `x` to be a symbolic tensor, the output of a layer. Received: x={x!r}")
+    if len(x.shape) != 2:
+        raise ValueError(
+            "Expected `x` of shape (samples, units); put a Flatten or pooling layer before it. "
+            f"Received: x.shape={tuple(x.shape)}"
+        )
+
+
+def _check_strength(name: str, argument: str, value: Any, needed: bool, limit: float) -> None:
+    if not needed:
+        if value is not None:
+            raise ValueError(f"Expected no `{argument}`, as {name} has none. Received: {argument}={value!r}")
+        return
+    if value is None:
+        raise ValueError(f"Expected a `{argument}` for {name}. Received: {argument}=None")
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):
+        raise TypeError(f"Expected `{argument}` to be a number. Received: {argument}={value!r}")
+    if not 0 <= value < limit:
+        raise ValueError(f"Expected `{argument}` in [0, {limit:g}). Received: {argument}={value!r}")

@@ -1,0 +1,251 @@
+"""The search for the best of the twelve regularizers and its strength (section 6.2)."""
+
+import math
+import statistics
+import warnings
+from typing import Any
+
+import keras
+
+from keras_repreg.characteristics import measure
+from keras_repreg.regularizer_set import REGULARIZERS
+from keras_repreg.tuning.arguments import check_objective, metric_names, trials_module, tuner_class
+from keras_repreg.tuning.leaderboard import Leaderboard
+from keras_repreg.tuning.regularization import Regularization
+
+TRIALS = 3 * len(REGULARIZERS)
+
+
+class RegularizerSearch:
+    """Searches the twelve regularizers and their strengths for the best, by a tuner of KerasTuner.
+
+    Every regularization is tried once, with the weight 1 or the rate 0.5, before the tuner draws freely. (A grid goes
+    its own way, and has tried all when it is at its end.) Models see the labels of the batch, as class-wise penalties
+    need. With `directory` and `project_name` of an earlier search, and without `overwrite`, it goes on where that
+    one stopped. KerasTuner's environment variables for distributed tuning work as with any tuner of its own.
+
+    The objective cannot be `"val_loss"`: the penalties are a part of it, so that it compares their weights rather than
+    the networks. For the loss alone, compile it once more as a metric, as
+    `metrics=[keras.metrics.SparseCategoricalCrossentropy(name="cross_entropy")]` with
+    `objective=keras_tuner.Objective("val_cross_entropy", "min")`.
+
+    The score of an execution is the objective at its best epoch, so that the winner's is optimistic: judge it by data
+    that the search has not seen.
+
+    Args:
+        build: A function of `keras_tuner.HyperParameters` that returns a compiled model and calls
+            `keras_repreg.tuning.choose_regularization`; or a `keras_tuner.HyperModel`.
+        tuner: "random", "bayesian", "hyperband", "grid", or a tuner class of KerasTuner.
+        objective: As KerasTuner takes it, other than a loss.
+        max_trials: At most so many. By default 36 of "random" and "bayesian", all of "grid". "hyperband" decides
+            itself, by `max_epochs`.
+        executions_per_trial: Trainings per trial, each from other initial weights; their mean is the score.
+        directory: Where trials are kept.
+        project_name: The folder within it.
+        seed: Of the tuner; and execution k of every trial begins with `keras.utils.set_random_seed(seed + k)`, so
+            that trials differ less by luck.
+        overwrite: Delete an earlier search of that name.
+        prefix: That of `choose_regularization`.
+        **kwargs: More arguments of the tuner, such as `max_epochs`.
+
+    Attributes:
+        tuner: The tuner of KerasTuner.
+
+    Raises:
+        ImportError: if KerasTuner is not installed.
+        TypeError: if `build` cannot be called or `tuner` is not a tuner class.
+        ValueError: if `tuner` is another name, an objective is a loss, `max_trials` is given to hyperband, or `build`
+            does not choose a regularization.
+
+    Examples:
+        >>> import keras, keras_repreg, numpy as np, tempfile
+        >>> def build(hp):
+        ...     x = keras.Input((4,))
+        ...     z = keras.layers.Dense(8)(x)
+        ...     z = keras_repreg.tuning.choose_regularization(hp, z, activation="relu", names=["Baseline", "cw-VR"])
+        ...     model = keras.Model(x, keras.layers.Dense(3)(z))
+        ...     model.compile("adam", keras.losses.SparseCategoricalCrossentropy(True), metrics=["accuracy"])
+        ...     return model
+        >>> x, y = np.random.default_rng(0).normal(size=(60, 4)), np.arange(60) % 3
+        >>> search = keras_repreg.tuning.RegularizerSearch(build, max_trials=2, directory=tempfile.mkdtemp())
+        >>> search.search(x, y, validation_data=(x, y), verbose=0)
+        >>> sorted(row["regularization"] for row in search.leaderboard())
+        ['Baseline', 'cw-VR']
+
+    Reference:
+        Section 6.2 of Choi, Lee, Shin and Rhee (2018), "On the statistical and information-theoretic characteristics
+        of deep network representations".
+    """
+
+    def __init__(
+        self,
+        build: Any,
+        *,
+        tuner: Any = "random",
+        objective: Any = "val_accuracy",
+        max_trials: int | None = None,
+        executions_per_trial: int = 1,
+        directory: Any = None,
+        project_name: str = "regularizer_search",
+        seed: int | None = None,
+        overwrite: bool = False,
+        prefix: str = "regularization",
+        **kwargs: Any,
+    ):
+        trials = trials_module()
+        chosen_class = tuner_class(tuner, trials)
+        check_objective(objective)
+        self._is_function = not isinstance(build, trials.keras_tuner.HyperModel)
+        if self._is_function and not callable(build):
+            raise TypeError(f"Expected `build` to be a function of HyperParameters. Received: build={build!r}")
+        if tuner == "hyperband" and max_trials is not None:
+            raise ValueError(
+                "Expected no `max_trials`: hyperband decides it by `max_epochs`, `factor` and `hyperband_iterations`. "
+                f"Received: max_trials={max_trials!r}"
+            )
+        if max_trials is None and tuner in ("random", "bayesian"):
+            max_trials = TRIALS
+        optional = {"max_trials": max_trials, "seed": seed}
+        kwargs |= {name: value for name, value in optional.items() if value is not None}
+        self._trials = trials
+        self._prefix = prefix
+        self._objective = objective
+        self.tuner = chosen_class(
+            trials.LabelAwareHyperModel(build, prefix, seed),
+            objective=objective,
+            executions_per_trial=executions_per_trial,
+            directory=directory,
+            project_name=project_name,
+            overwrite=overwrite,
+            **kwargs,
+        )
+        oracle = self.tuner.oracle
+        # A worker of a distributed search has a client in its place; the chief covers the names.
+        if isinstance(oracle, trials.keras_tuner.Oracle):
+            number = len(trials.names_in(oracle.get_space(), prefix))
+            if max_trials is not None and max_trials < number:
+                warnings.warn(
+                    f"max_trials={max_trials} leaves some of the {number} regularizations untried.", stacklevel=2
+                )
+            if not isinstance(oracle, trials.keras_tuner.oracles.GridSearchOracle):
+                trials.cover_every_name(oracle, prefix)
+
+    def search(self, x: Any, y: Any = None, **fit_arguments: Any) -> None:
+        """Run the trials that are left.
+
+        Args:
+            x: Training data, as `fit` takes it.
+            y: Targets, if they are not in `x`.
+            **fit_arguments: Further arguments of `fit`, such as `validation_data`, `epochs`, `batch_size`,
+                `callbacks` and `verbose`.
+
+        Raises:
+            ValueError: if the objective is one of validation and there is no validation data, or `fit` does not log
+                it.
+        """
+        names = metric_names(self._objective)
+        has_validation = {"validation_data", "validation_split"} & set(fit_arguments)
+        if self._is_function and not has_validation and any(name.startswith("val_") for name in names):
+            raise ValueError(
+                f"Expected `validation_data` or `validation_split`, as the objective is {names}. "
+                f"Received: {sorted(fit_arguments)}"
+            )
+        self.tuner.search(*([x] if y is None else [x, y]), **fit_arguments)
+
+    def leaderboard(
+        self, *, every_trial: bool = False, characteristics: bool = False, data: Any = None, layer: Any = None
+    ) -> Leaderboard:
+        """The best trial of each regularization, or every trial, the best first.
+
+        Args:
+            every_trial: A row for each trial.
+            characteristics: Rebuild the network of each row, with the weights of its best epoch, and measure the
+                regularized layer: the keys of `keras_repreg.characterize`.
+            data: What to measure on, as `keras_repreg.measure` takes it.
+            layer: Another layer to measure, or its name.
+
+        Returns:
+            The rows; of trials that failed, with a score of NaN, last.
+
+        Raises:
+            ValueError: if characteristics are asked for without data.
+        """
+        if characteristics and data is None:
+            raise ValueError("Expected `data` to measure the characteristics on. Received: data=None")
+        trials = self._ended_trials()
+        tried = [self._regularization(trial) for trial in trials]
+        rows = Leaderboard()
+        for i, (trial, regularization) in enumerate(zip(trials, tried, strict=True)):
+            alike = [each.name == regularization.name for each in tried]
+            if every_trial or not any(alike[:i]):
+                row = self._row(trial, regularization, sum(alike))
+                if characteristics:
+                    row |= self._measured(trial, data, layer or self._prefix)
+                rows.append(row)
+        # Failed trials have no network to measure.
+        columns = max(rows, key=len, default={})
+        rows[:] = [{name: row.get(name, math.nan) for name in columns} for row in rows]
+        return rows
+
+    def best_model(self) -> keras.Model:
+        """The network of the best trial, with the weights of its best epoch.
+
+        Raises:
+            ValueError: if no trial has finished.
+        """
+        return self.tuner.load_model(self._best_trial())
+
+    def best_hyperparameters(self) -> Any:
+        """The `keras_tuner.HyperParameters` of the best trial.
+
+        Raises:
+            ValueError: if no trial has finished.
+        """
+        return self._best_trial().hyperparameters
+
+    def best_regularization(self) -> Regularization:
+        """The regularization of the best trial, to be used without KerasTuner.
+
+        Raises:
+            ValueError: if no trial has finished.
+        """
+        return self._regularization(self._best_trial())
+
+    def _ended_trials(self) -> list[Any]:
+        """Finished ones, the best first and of equals the earliest, and then those that failed."""
+        oracle = self.tuner.oracle
+        trials = sorted(oracle.get_best_trials(2**31 - 1), key=lambda trial: int(trial.trial_id))
+        finished = [trial for trial in trials if trial.status == "COMPLETED"]
+        finished.sort(key=lambda trial: trial.score, reverse=oracle.objective.direction == "max")
+        return finished + [trial for trial in trials if trial.status == "FAILED"]
+
+    def _best_trial(self) -> Any:
+        trials = self._ended_trials()
+        if not trials or trials[0].status != "COMPLETED":
+            raise ValueError(f"Expected a finished trial: call `search` first. Received: {len(trials)} that failed")
+        return trials[0]
+
+    def _regularization(self, trial: Any) -> Regularization:
+        values = trial.hyperparameters.values
+        strengths = (values.get(f"{self._prefix}_{name}") for name in ("weight", "rate"))
+        return Regularization(values[self._prefix], *strengths)
+
+    def _row(self, trial: Any, regularization: Regularization, trials: int) -> dict[str, Any]:
+        finished = trial.status == "COMPLETED"
+        scores = self._trials.scores_of(self.tuner, trial) if finished else []
+        return {
+            "regularization": regularization.name,
+            "weight": regularization.weight,
+            "rate": regularization.rate,
+            "score": statistics.fmean(scores) if scores else math.nan,
+            "deviation": statistics.stdev(scores) if len(scores) > 1 else math.nan,
+            "executions": len(scores),
+            "trial": trial.trial_id,
+            "trials": trials,
+        }
+
+    def _measured(self, trial: Any, data: Any, layer: Any) -> dict[str, float]:
+        if trial.status != "COMPLETED":
+            return {}
+        (measured,) = measure(self.tuner.load_model(trial), data, layer).values()
+        return measured

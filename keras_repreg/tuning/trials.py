@@ -1,0 +1,166 @@
+"""What a search adds to a tuner of KerasTuner: labels, seeds, a first trial of each name, and a score per execution.
+
+It imports KerasTuner, so that it is imported only where a search is made.
+"""
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import keras
+import keras_tuner
+
+from keras_repreg.labels import label_aware
+from keras_repreg.regularizer_set import REGULARIZERS
+
+TUNERS = {
+    "random": keras_tuner.RandomSearch,
+    "bayesian": keras_tuner.BayesianOptimization,
+    "hyperband": keras_tuner.Hyperband,
+    "grid": keras_tuner.GridSearch,
+}
+_SCORES = "executions.json"
+
+
+class LabelAwareHyperModel(keras_tuner.HyperModel):
+    """A model-building function or HyperModel whose models see the labels, and whose trainings have seeds of their own.
+
+    Args:
+        inner: What the user gave.
+        prefix: The name of the hyperparameter that chooses.
+        seed: Of the first execution of each trial, the next one of the second, and so on; None for none.
+    """
+
+    def __init__(self, inner: Any, prefix: str, seed: int | None):
+        super().__init__()
+        self.inner = inner
+        self.prefix = prefix
+        self.seed = seed
+        self._execution: int | None = None
+
+    @contextmanager
+    def trial(self) -> Iterator[None]:
+        """What is built inside are the executions of one trial."""
+        self._execution = 0
+        try:
+            yield
+        finally:
+            self._execution = None
+
+    def declare_hyperparameters(self, hp: Any) -> None:
+        if isinstance(self.inner, keras_tuner.HyperModel):
+            self.inner.declare_hyperparameters(hp)
+
+    def build(self, hp: Any) -> Any:
+        if self._execution is not None:
+            if self.seed is not None:
+                keras.utils.set_random_seed(self.seed + self._execution)
+            self._execution += 1
+        model = self.inner.build(hp) if isinstance(self.inner, keras_tuner.HyperModel) else self.inner(hp)
+        names_in(hp, self.prefix)
+        if not isinstance(model, keras.Model):
+            return model  # which KerasTuner refuses
+        if model.built and model.optimizer is not None:
+            # So that weights are loaded with the optimizer's state, as Hyperband's later rounds need.
+            model.optimizer.build(model.trainable_variables)
+        return label_aware(model)
+
+    def fit(self, hp: Any, model: Any, *args: Any, **kwargs: Any) -> Any:
+        if isinstance(self.inner, keras_tuner.HyperModel):
+            return self.inner.fit(hp, model, *args, **kwargs)
+        return model.fit(*args, **kwargs)
+
+
+class RecordsExecutions:
+    """Mixin of a tuner class: keeps the score of every execution, of which KerasTuner keeps the mean alone."""
+
+    def run_trial(self, trial: Any, *args: Any, **kwargs: Any) -> Any:
+        with self.hypermodel.trial():  # type: ignore[attr-defined]
+            results = super().run_trial(trial, *args, **kwargs)  # type: ignore[misc]
+        objective = self.oracle.objective  # type: ignore[attr-defined]
+        scores = [_score(result, objective) for result in (results if isinstance(results, list) else [results])]
+        path = _scores_path(self, trial)
+        unfinished = path.with_suffix(".unfinished")
+        unfinished.write_text(json.dumps(scores))
+        os.replace(unfinished, path)
+        return results
+
+
+def scores_of(tuner: Any, trial: Any) -> list[float]:
+    """The score of each execution of a finished trial."""
+    return json.loads(_scores_path(tuner, trial).read_text())
+
+
+def _scores_path(tuner: Any, trial: Any) -> Path:
+    return Path(tuner.get_trial_dir(trial.trial_id)) / _SCORES
+
+
+def _score(result: Any, objective: Any) -> float:
+    """The objective's best value over the epochs, as KerasTuner takes it."""
+    if isinstance(result, keras.callbacks.History):
+        history = result.history
+        epochs = [dict(zip(history, values, strict=False)) for values in zip(*history.values(), strict=False)]
+        if not epochs or not objective.has_value(epochs[0]):
+            raise keras_tuner.errors.FatalValueError(
+                "Expected the objective among what `fit` logs; compile the model with that metric. "
+                f"Received: objective={str(objective)!r}, logs={sorted(history)}"
+            )
+        values = [objective.get_value(epoch) for epoch in epochs]
+        best = values[0]
+        for value in values[1:]:
+            best = value if objective.better_than(value, best) else best
+        return float(best)
+    return float(objective.get_value(result) if isinstance(result, dict) else result)
+
+
+def names_in(hp: Any, prefix: str) -> list[str]:
+    """The regularizations that hyperparameters choose from.
+
+    Raises:
+        ValueError: if there is no such choice among them.
+    """
+    for parameter in hp.space:
+        names = list(getattr(parameter, "values", []))
+        if parameter.name == prefix and set(names) <= set(REGULARIZERS):
+            return names
+    raise ValueError(
+        "Expected the model-building function to call `keras_repreg.tuning.choose_regularization(hp, x)` with "
+        f"`prefix={prefix!r}`. Received: hyperparameters {[parameter.name for parameter in hp.space]}"
+    )
+
+
+def cover_every_name(oracle: Any, prefix: str) -> None:
+    """Let an oracle's first trials be one of each regularization, with the weights where the search begins."""
+    draw = oracle.populate_space
+
+    def populate_space(trial_id: str) -> dict[str, Any]:
+        response = draw(trial_id)
+        drawn = response.get("values")
+        # Hyperband's later rounds go on with what an earlier trial was.
+        if response["status"] != "RUNNING" or "tuner/trial_id" in drawn:
+            return response
+        tried = {trial.hyperparameters.values.get(prefix) for trial in oracle.trials.values()}
+        missing = [name for name in names_in(oracle.get_space(), prefix) if name not in tried]
+        if missing:
+            response = {**response, "values": _with_name(oracle.get_space(), drawn, prefix, missing[0])}
+        return response
+
+    oracle.populate_space = populate_space
+
+
+def _with_name(space: Any, drawn: dict[str, Any], prefix: str, name: str) -> dict[str, Any]:
+    """Values as drawn, but for the regularization: the named one, with its default strength."""
+    ours = {f"{prefix}_weight", f"{prefix}_rate"}
+    parameters = {parameter.name for parameter in space.space}
+    space.values = {key: value for key, value in drawn.items() if key not in parameters}
+    # Parents come before the hyperparameters that depend on them.
+    for parameter in space.space:
+        if parameter.name == prefix:
+            space.values[prefix] = name
+        elif space.is_active(parameter):
+            kept = parameter.name in drawn and parameter.name not in ours
+            space.values[parameter.name] = drawn[parameter.name] if kept else parameter.default
+    return space.values
