@@ -41,7 +41,7 @@ class HardClasses(Classes):
         changes = ops.cast(ops.not_equal(in_order[1:], in_order[:-1]), "int32")
         self.sorted_slot = ops.cumsum(ops.concatenate([ops.zeros_like(in_order[:1], dtype="int32"), changes]))
         self.rank = ops.argsort(self.order)
-        if isinstance(samples, int) and samples <= ONE_TILE:
+        if isinstance(samples, int) and 0 < samples <= ONE_TILE:
             # Without a wait for the sort, which few samples need for nothing else.
             self.slot = ops.argmax(ops.cast(ops.equal(ids[:, None], ids[None, :]), "int32"), axis=1)
         else:
