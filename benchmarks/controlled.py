@@ -26,12 +26,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, name: str, regularizer: str, characteristic: str, claim: str) -> int:
     """Train, print, and write a figure: test accuracy and the characteristic against the loss weight."""
     factors = FACTORS[:1] if arguments.smoke else FACTORS
+    weights = (0.0, *(GRID[-1:] if arguments.smoke else GRID))
     runs = [
         MnistRun(regularizer if weight else "Baseline", weight, seed, dataset=f"{source}-{d}", **shared)
         for shared in [command.epochs_and_samples(arguments)]
         for source in SOURCES
         for d in factors
-        for weight in (0.0, *GRID)
+        for weight in weights
         for seed in range(1, arguments.trials + 1)
     ]
     return command.carry_out(
@@ -39,7 +40,7 @@ def run(arguments: argparse.Namespace, name: str, regularizer: str, characterist
         name,
         runs,
         train,
-        lambda found: table_of(found, factors, characteristic),
+        lambda found: table_of(found, factors, weights, characteristic),
         heading=f"{name[:-1].capitalize()} {name[-1]}: {regularizer} and the number of independent factors",
         claim=claim,
         setting=f"{runs[0].samples or 'all'} training samples, {runs[0].epochs} epochs, {arguments.trials} network(s) "
@@ -48,12 +49,14 @@ def run(arguments: argparse.Namespace, name: str, regularizer: str, characterist
     )
 
 
-def table_of(found: list[dict[str, Any]], factors: tuple[int, ...], characteristic: str) -> Table:
+def table_of(
+    found: list[dict[str, Any]], factors: tuple[int, ...], weights: tuple[float, ...], characteristic: str
+) -> Table:
     """A row for each data set and loss weight."""
     rows = []
     for source in SOURCES:
         for d in factors:
-            for weight in (0.0, *GRID):
+            for weight in weights:
                 results = [
                     {**result, "accuracy": 100 - result["error"]}
                     for result in finished_of(found, dataset=f"{source}-{d}", weight=weight)
@@ -71,7 +74,8 @@ def picture(table: Table, characteristic: str) -> bytes:
 def _draw(plt: Any, table: Table, characteristic: str) -> Any:
     figure, grid = plt.subplots(len(SOURCES), 2, figsize=(11, 8), layout="constrained", sharex=True)
     # On a logarithmic axis no weight at all stands one step before the smallest.
-    places = [GRID[0] / 10, *GRID]
+    weights = list(dict.fromkeys(row["weight"] for row in table.rows))
+    places = [weight or GRID[0] / 10 for weight in weights]
     shades = plt.get_cmap("viridis")
     for axes, (source, words) in zip(grid, SOURCES.items(), strict=True):
         factors = list(dict.fromkeys(row["factors"] for row in table.rows))
@@ -84,7 +88,7 @@ def _draw(plt: Any, table: Table, characteristic: str) -> Any:
                     label=f"d = {d}",
                 )  # fmt: skip
             axis.set_xscale("log")
-            axis.set_xticks(places, ["0", *(f"{weight:g}" for weight in GRID)])
+            axis.set_xticks(places, [f"{weight:g}" for weight in weights])
             axis.minorticks_off()
             axis.set_ylabel(title(column) + (" (%)" if column == "accuracy" else ""))
             axis.set_title(words)
