@@ -76,6 +76,11 @@ def with_gradient(function: Callable[[Tensor], tuple[Tensor, Tensor]], z: Tensor
     return evaluated(z)
 
 
+def counted(z: Tensor, sample_weight: Tensor) -> Tensor:
+    """z with zeros in the rows of weight 0, whatever they held: a NaN times 0 would be a NaN."""
+    return ops.where(sample_weight[:, None] > 0, z, ops.zeros_like(z))
+
+
 def number_of_samples(z: Tensor, sample_weight: Tensor | None = None) -> Tensor:
     """N, or the sum of the weights, in the dtype of `z`; 1 where that is zero, as for a replica's empty batch."""
     if sample_weight is None:

@@ -47,6 +47,15 @@ def test_names_of_modules_are_in_the_reference(module):
         assert f"::: {module.__name__}.{name}\n" in text
 
 
+def test_every_included_file_is_included():
+    """A formatter that takes the mark for Python would leave a line of text instead."""
+    for page in PAGES:
+        for line in page.read_text().splitlines():
+            if re.match(r"\W*8 ?<", line):
+                assert re.fullmatch(r'--8<-- "[^"]+"', line), f"{page.name}: {line}"
+                assert (ROOT / line.split('"')[1]).is_file()
+
+
 def test_no_page_has_a_gap_left_to_fill():
     for page in PAGES:
         assert not re.search(r"@[A-Z]+@", page.read_text()), page.name

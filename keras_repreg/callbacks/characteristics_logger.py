@@ -17,7 +17,7 @@ from keras_repreg.callbacks.validation import ValidationCallback
 from keras_repreg.characteristics.capture import is_arrays
 from keras_repreg.characteristics.measuring import Collection
 from keras_repreg.characteristics.remembered import remember
-from keras_repreg.characteristics.selection import select_layers
+from keras_repreg.characteristics.selection import select_layers, with_names_of_their_own
 from keras_repreg.characteristics.table import CharacteristicsTable
 from keras_repreg.layers.base import RepresentationRegularization
 
@@ -170,7 +170,7 @@ class CharacteristicsLogger(ValidationCallback):
     def _choose(self) -> list[keras.layers.Layer]:
         if self._layers is not None:
             return select_layers(self.model, self._layers)
-        return list(dict.fromkeys(_regularized(self.model))) or select_layers(self.model)
+        return with_names_of_their_own(list(dict.fromkeys(_regularized(self.model)))) or select_layers(self.model)
 
     def _due(self) -> bool:
         return self._epoch % self._frequency == 0

@@ -14,8 +14,9 @@ class PenaltyLogger(keras.callbacks.Callback):
     """Logs the weighted penalty of each representation regularizer as `<layer>_penalty` and `val_<layer>_penalty`.
 
     The values are metrics of the model while it trains: averaged over the batches as the loss is, in the progress
-    bar, in `History`, and there for every callback (`CSVLogger`, `EarlyStopping`, ...), whatever the order. What is
-    left of `loss` without them is the loss proper. `model.evaluate(..., callbacks=[PenaltyLogger()])` has them too.
+    bar, in `History`, and there for every callback (`CSVLogger`, `EarlyStopping` with `mode="min"`, ...), whatever the
+    order. What is left of `loss` without them is the loss proper. `evaluate(..., callbacks=[PenaltyLogger()])` has them
+    too.
 
     It costs an addition a batch. Before and after `fit` the model is as it was; as a metric is compiled into the
     training step, so is this, and each `fit` with the callback compiles it anew.
@@ -54,6 +55,13 @@ class PenaltyLogger(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self._training = True
+        begun(self.model)
+
+    def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
+        begun(self.model)
+
+    def on_predict_end(self, logs: dict[str, Any] | None = None) -> None:
+        detach(self.model)
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         self._training = False
@@ -93,10 +101,14 @@ class _Attachment:
     def __init__(self, layers: list[RepresentationRegularization]):
         self.layers = layers
         self.original: dict[str, Any] = {}
+        self.begun = False
 
 
 def attach(model: keras.Model, layers: list[RepresentationRegularization]) -> None:
-    """Make the penalties of layers metrics of a model; those of an earlier call no longer are."""
+    """Make the penalties of layers metrics of a model, beside those for which another callback of the same run asks."""
+    before = getattr(model, "_repreg_penalties", None)
+    if before is not None and not before.begun:
+        layers = list({id(layer): layer for layer in [*before.layers, *layers]}.values())
     detach(model)
     attachment = _Attachment(layers)
     strategy = getattr(model, "distribute_strategy", None)
@@ -109,6 +121,13 @@ def attach(model: keras.Model, layers: list[RepresentationRegularization]) -> No
         setattr(model, name, wrap(getattr(model, name), layers))
     model._repreg_penalties = attachment
     _compile_anew(model)
+
+
+def begun(model: keras.Model) -> None:
+    """From now on, `attach` is called for another run, one after an exception perhaps."""
+    attachment = getattr(model, "_repreg_penalties", None)
+    if attachment is not None:
+        attachment.begun = True
 
 
 def detach(model: keras.Model) -> None:

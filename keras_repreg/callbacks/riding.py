@@ -36,12 +36,14 @@ class Ride:
         """Whether the outputs can leave the test step.
 
         They can where each layer is called by the model's graph itself, not within a loop or function of a `call`
-        that only its author knows; on one device, batch by batch.
+        that only its author knows, and once in a test step that is Keras's or this package's; on one device, batch by
+        batch.
         """
         model = self._model
         strategy = getattr(model, "distribute_strategy", None)
         return (
             graph.of(model) is not None
+            and _is_ours(model.test_step)
             and all(_in_graphs(model, layer) for layer in self._layers)
             and getattr(strategy, "num_replicas_in_sync", 1) == 1
             and keras.distribution.distribution() is None
@@ -105,6 +107,11 @@ class _Hiding:
         self._receive(taken["outputs"], taken.get("y"))
         logs = {name: value for name, value in logs.items() if name != KEY}
         return (logs, *state) if state else logs
+
+
+def _is_ours(step: Any) -> bool:
+    """Whether a step is not its author's own; what wraps one of these says where that is from."""
+    return str(getattr(step, "__module__", "")).split(".")[0] in ("keras", "keras_repreg")
 
 
 def _in_graphs(model: keras.Model, layer: keras.layers.Layer) -> bool:

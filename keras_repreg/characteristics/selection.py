@@ -8,11 +8,24 @@ import keras
 from keras_repreg import graph
 
 
+def with_names_of_their_own(layers: list[keras.layers.Layer]) -> list[keras.layers.Layer]:
+    """The layers, which results are told apart by the names of.
+
+    Raises:
+        ValueError: if two have the same name, as layers of different models within the model can.
+    """
+    names = [layer.name for layer in layers]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"Expected layers of different names, chosen by `layers=` perhaps. Received: several {twice}")
+    return layers
+
+
 def select_layers(model: keras.Model, layers: Any = None) -> list[keras.layers.Layer]:
     """The layers meant by a layer, a name or a list of these; all hidden layers for None."""
     if layers is not None:
         wanted: Sequence[Any] = layers if isinstance(layers, (list, tuple)) else [layers]
-        return list(dict.fromkeys(graph.find_layer(model, layer) for layer in wanted))
+        return with_names_of_their_own(list(dict.fromkeys(graph.find_layer(model, layer) for layer in wanted)))
     if not isinstance(model, keras.Model):
         raise TypeError(f"Expected `model` to be a `keras.Model`. Received: {model!r}")
     links = graph.of(model)

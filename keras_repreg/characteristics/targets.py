@@ -22,13 +22,34 @@ def sample_classes(labels: Any, samples: int) -> NDArray[Any]:
             f"Expected `labels` of shape ({samples},), ({samples}, 1) or one-hot ({samples}, K). "
             f"Received: shape {array.shape}"
         )
+    if array.dtype.kind not in "biufUS":
+        raise ValueError(f"Expected `labels` to be class ids, names or one-hot rows. Received: dtype {array.dtype}")
     if array.ndim == 2:
-        array = array[:, 0] if array.shape[1] == 1 else array.argmax(axis=1)
+        array = array[:, 0] if array.shape[1] == 1 else class_of_rows(array)
     if np.issubdtype(array.dtype, np.inexact) and not np.array_equal(array, np.floor(array)):
         raise ValueError(
             f"Expected `labels` to be class ids. Received: values such as {array[array != np.floor(array)][0]}"
         )
     return array
+
+
+def class_of_rows(rows: NDArray[Any]) -> NDArray[np.intp]:
+    """The class of each row of one-hot or soft labels: the largest entry.
+
+    Raises:
+        ValueError: if the rows are no shares of classes: numbers >= 0 that sum to 1.
+    """
+    if (
+        rows.dtype.kind not in "biuf"
+        or not rows.shape[1]
+        or (rows < 0).any()
+        or not (abs(rows.sum(axis=1) - 1.0) < 0.01).all()
+    ):
+        raise ValueError(
+            "Expected `labels` of two dimensions to be one-hot rows, or shares of classes that sum to 1. "
+            f"Received: shape {rows.shape}, such as {rows[:1].tolist()}"
+        )
+    return rows.argmax(axis=1)
 
 
 class LabelSource:

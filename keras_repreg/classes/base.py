@@ -21,6 +21,10 @@ class Classes(abc.ABC):
     """
 
     @abc.abstractmethod
+    def counted(self, z: Tensor) -> Tensor:
+        """z with zeros for the samples that count in no class, whatever they held: a NaN times 0 would be a NaN."""
+
+    @abc.abstractmethod
     def number(self) -> Tensor:
         """How many classes are present in the batch; 1 for an empty one."""
 

@@ -60,6 +60,9 @@ class HardClasses(Classes):
         """The value of each sample's class: (slots,) to (N,), or (slots, M) to (N, M)."""
         return ops.take(per_class, self.slot, axis=0)
 
+    def counted(self, z: Tensor) -> Tensor:
+        return z if self.sample_weight is None else statistics.counted(z, self.sample_weight)
+
     def number(self) -> Tensor:
         return ops.maximum(ops.sum(self.present), 1)
 

@@ -37,6 +37,9 @@ class SoftClasses(Classes):
         self.share = safe_ratio(r, size + ops.zeros_like(r))
         self.membership = safe_ratio(r, ops.sum(r, axis=1, keepdims=True) + ops.zeros_like(r))
 
+    def counted(self, z: Tensor) -> Tensor:
+        return statistics.counted(z, ops.sum(self.responsibilities, axis=1))
+
     def number(self) -> Tensor:
         return ops.maximum(ops.sum(self.present), 1)
 

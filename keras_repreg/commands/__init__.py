@@ -46,6 +46,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Refusal as refusal:
         print(f"keras-repreg: {refusal}", file=sys.stderr)
         return 2
+    except OSError as error:
+        print(f"keras-repreg: {error}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         return 130
     return 0

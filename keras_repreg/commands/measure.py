@@ -17,7 +17,9 @@ def run(arguments: argparse.Namespace) -> None:
     outputs = [path for path in (arguments.report, arguments.csv) if path is not None]
     for path in outputs:
         _check_output(path, arguments.overwrite)
-    if len({path.absolute() for path in outputs}) != len(outputs):
+        if path.resolve() in (arguments.model.resolve(), Path(arguments.data).resolve()):
+            raise Refusal(f"{path} is what is measured; write elsewhere")
+    if len({path.resolve() for path in outputs}) != len(outputs):
         raise Refusal(f"--report and --csv are the same file, {arguments.csv}")
     if arguments.report is not None:
         _check_pictures()
@@ -38,7 +40,10 @@ def run(arguments: argparse.Namespace) -> None:
         from keras_repreg.commands.report import write_report
 
         def write(path: Path, *, overwrite: bool) -> None:
-            write_report(path, model, data, measurement, arguments, overwrite=overwrite)
+            try:
+                write_report(path, model, data, measurement, arguments, overwrite=overwrite)
+            except ValueError as error:  # what only the pictures and the mutual information ask of the numbers
+                raise Refusal(str(error).splitlines()[0]) from None
 
         _write(arguments.report, write, arguments.overwrite)
 

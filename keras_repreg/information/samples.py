@@ -10,6 +10,7 @@ from keras import ops
 from numpy.typing import NDArray
 
 from keras_repreg.arrays import to_float64
+from keras_repreg.characteristics.targets import class_of_rows
 
 # One nat in each unit.
 UNITS = {"nats": 1.0, "bits": 1 / math.log(2)}
@@ -50,7 +51,7 @@ def as_classes(labels: Any, samples: int) -> tuple[NDArray[Any], NDArray[np.intp
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise ValueError(f"Expected `labels` without NaN or infinity. Received: {np.sum(~np.isfinite(array))} of them")
     if array.ndim == 2:
-        array = array[:, 0] if array.shape[1] == 1 else array.argmax(axis=1)
+        array = array[:, 0] if array.shape[1] == 1 else class_of_rows(array)
     if array.dtype.kind not in "biufUS" or (array.dtype.kind == "f" and (array != np.floor(array)).any()):
         raise ValueError(
             "Expected `labels` to be classes: whole numbers, strings or one-hot rows. "

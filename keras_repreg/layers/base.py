@@ -12,7 +12,7 @@ from keras_repreg.layers.arrangement import Arrangement
 from keras_repreg.layers.penalty_metric import PenaltyMetric
 from keras_repreg.layers.weight_factor import WeightFactor, checked_factor
 from keras_repreg.recording import record
-from keras_repreg.statistics import number_of_samples, upcast
+from keras_repreg.statistics import counted, number_of_samples, upcast
 
 Tensor = Any
 
@@ -120,9 +120,11 @@ class RepresentationRegularization(keras.layers.Layer):
         """Z, and how much each row counts unless all do alike; of all replicas if synchronized."""
         z = upcast(self._arrangement.rows(inputs, self._who()))
         sample_weight = self._arrangement.sample_weight(mask, inputs, self._who())
+        z = self._global(z)
         if sample_weight is not None:
             sample_weight = self._global(ops.cast(sample_weight, z.dtype))
-        return self._global(z), sample_weight
+            z = counted(z, sample_weight)
+        return z, sample_weight
 
     def _weighted(self, statistic: Callable[..., Tensor], z: Tensor, sample_weight: Tensor | None) -> Tensor:
         """`omega` or `normalizer` of rows of which some may not count."""

@@ -30,16 +30,17 @@ class ClasswiseRegularization(RepresentationRegularization):
         soft_labels: Whether labels are soft: rows of numbers >= 0, how much the sample belongs to each class, as
             after mixup or label smoothing. Class-wise statistics are then weighted by them. By default labels are
             hard, and the largest entry of a row is the class.
-        ignore_class: The id of samples to leave out, such as -1 or 255; for hard labels.
+        ignore_class: The id of samples to leave out, such as -1 or 255; for hard labels. What a mask excludes is left
+            out as well.
         **kwargs: `units`, `data_format`, `synchronized` and `penalize_evaluation` as in
             `RepresentationRegularization`, and arguments of `keras.layers.Layer`, such as `name` and `dtype`.
 
     Call arguments:
         inputs: Activations (N, M), or a list `[activations, labels]`.
-        labels: Class ids of shape (N,) or (N, 1), or one-hot or soft of shape (N, K). By default those of the
-            surrounding `label_scope`. With `units="channels"` they are those of all positions of a sample; labels
-            with the positions' dimensions, (N, ..., 1) or one-hot (N, ..., K), or ids (N, ...) where there are two
-            of these dimensions or more, are those of each position.
+        labels: Class ids of shape (N,) or (N, 1), which are taken as int32, or one-hot or soft of shape (N, K). By
+            default those of the surrounding `label_scope`. With `units="channels"` they are those of all positions of
+            a sample; labels with the positions' dimensions, (N, ..., 1) or one-hot (N, ..., K), or ids (N, ...) where
+            there are two of these dimensions or more, are those of each position.
         training: Whether labels are required.
 
     Output shape:
@@ -69,6 +70,8 @@ class ClasswiseRegularization(RepresentationRegularization):
             raise ValueError(f"Expected `num_classes` to be at least 1. Received: num_classes={num_classes!r}")
         if isinstance(label_key, bool) or not isinstance(label_key, (str, int, type(None))):
             raise TypeError(f"Expected `label_key` to be a string, an integer or None. Received: {label_key!r}")
+        if ignore_class is not None and not -(2**31) <= ignore_class < 2**31:
+            raise ValueError(f"Expected `ignore_class` to fit in int32. Received: ignore_class={ignore_class!r}")
         if not isinstance(soft_labels, bool):
             raise TypeError(f"Expected `soft_labels` to be True or False. Received: soft_labels={soft_labels!r}")
         if soft_labels and ignore_class is not None:
@@ -118,7 +121,7 @@ class ClasswiseRegularization(RepresentationRegularization):
         z, sample_weight = self._samples(inputs, mask)
         labels = self._arrangement.labels(labels, inputs, self._who())
         classes = self._classes(self._global(ops.convert_to_tensor(labels)), z, sample_weight)
-        omega = self.omega(z, classes)
+        omega = self.omega(classes.counted(z), classes)
         if self.normalize:
             number = classes.number() if self.num_classes is None else float(self.num_classes)
             omega = omega / (self._weighted(self.normalizer, z, sample_weight) * number)

@@ -400,3 +400,43 @@ def test_wrong_arguments():
     for name, value in {"batch_size": 0, "frequency": 1.5, "units": "rows", "characteristics": "nothing"}.items():
         with pytest.raises(ValueError, match="Received: "):
             keras_repreg.CharacteristicsLogger(**{name: value})
+
+
+def test_a_test_step_of_ones_own_is_left_alone():
+    """It may call the layers more than once, or for something else."""
+
+    class Twice(keras.Model):
+        def test_step(self, *args):
+            result = super().test_step(*args)
+            if keras.backend.backend() != "jax":
+                self(np.zeros((8, 4), "float32"), training=False)
+            return result
+
+    start = keras.Input((4,))
+    hidden = keras.layers.Dense(6, activation="relu", name="hidden")(start)
+    model = Twice(start, keras.layers.Dense(2)(hidden))
+    model.compile("adam", "mse")
+    x = np.random.default_rng(0).normal(size=(40, 4)).astype("float32")
+    logger = keras_repreg.CharacteristicsLogger()
+    history = model.fit(x, x[:, :2], validation_data=(x, x[:, :2]), verbose=0, callbacks=[logger]).history
+    expected = keras_repreg.measure(model, x, "hidden")["hidden"]
+    assert history["val_hidden_sparsity"][-1] == pytest.approx(expected["sparsity"])
+    assert history["val_hidden_stable_rank"][-1] == pytest.approx(expected["stable_rank"], rel=1e-4)
+
+
+def test_layers_of_the_same_name_in_models_within_the_model():
+    def inner(name):
+        layers = [keras.Input((4,)), keras.layers.Dense(4, name="deep"), keras_repreg.RankRegularization(0.01)]
+        return keras.Sequential(layers, name=name)
+
+    one, two = inner("one"), inner("two")
+    start = keras.Input((4,))
+    model = keras.Model(start, keras.layers.Dense(2)(two(one(start))))
+    model.compile("adam", "mse")
+    x = np.ones((8, 4), "float32")
+    with pytest.raises(ValueError, match=r"different names.*several \['deep'\]"):
+        model.fit(
+            x, x[:, :2], validation_data=(x, x[:, :2]), verbose=0, callbacks=[keras_repreg.CharacteristicsLogger()]
+        )
+    with pytest.raises(ValueError, match="different names"):
+        keras_repreg.measure(model, x, [one.layers[0], two.layers[0]])

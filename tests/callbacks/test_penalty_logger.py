@@ -259,3 +259,44 @@ def test_recording_is_of_one_scope():
         layer(z)
         assert float(recording.take(layer)) == pytest.approx(2 * z.sum(), rel=1e-5)
         assert recording.take(layer) is None
+
+
+def two_penalties():
+    layers = [
+        keras.Input((5,)),
+        keras.layers.Dense(12, activation="relu"),
+        keras_repreg.RankRegularization(0.1, name="one"),
+        keras_repreg.L1Regularization(0.1, name="two"),
+        keras.layers.Dense(3),
+    ]
+    return compiled(keras.Sequential(layers))
+
+
+def test_two_loggers_in_one_fit_log_what_each_asks_for():
+    x, y = data()
+    model = two_penalties()
+    loggers = [keras_repreg.PenaltyLogger("one"), keras_repreg.PenaltyLogger("two")]
+    history = model.fit(x, y, verbose=0, callbacks=loggers).history
+    assert set(history) == {"loss", "one_penalty", "two_penalty"}
+    again = model.fit(x, y, verbose=0, callbacks=[keras_repreg.PenaltyLogger("two")]).history
+    assert set(again) == {"loss", "two_penalty"}
+
+
+def test_after_an_interruption_only_the_next_loggers_layers_are_logged():
+    class Interrupt(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            raise KeyboardInterrupt
+
+    x, y = data()
+    model = two_penalties()
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(x, y, verbose=0, callbacks=[keras_repreg.PenaltyLogger("one"), Interrupt()])
+    history = model.fit(x, y, verbose=0, callbacks=[keras_repreg.PenaltyLogger("two")]).history
+    assert set(history) == {"loss", "two_penalty"}
+
+
+def test_prediction_leaves_nothing_behind():
+    x, y = data()
+    model = two_penalties()
+    model.predict(x, verbose=0, callbacks=[keras_repreg.PenaltyLogger()])
+    assert set(model.evaluate(x, y, verbose=0, return_dict=True)) == {"loss"}

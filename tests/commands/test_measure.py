@@ -330,3 +330,28 @@ def test_help_imports_no_keras():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("option", ["--csv", "--report"])
+def test_what_is_measured_is_never_overwritten(folder, tmp_path, capsys, option):
+    for name in ("model.keras", "data.npz"):
+        path = tmp_path / name
+        path.write_bytes((folder / name).read_bytes())
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    for path in before:
+        arguments = ["measure", str(tmp_path / "model.keras"), "--data", str(tmp_path / "data.npz"), option, str(path)]
+        assert main([*arguments, "--overwrite"]) == 2
+        assert "is what is measured" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_names_that_the_file_system_refuses(folder, capsys):
+    assert main(["measure", "x" * 300 + ".keras", "--data", str(folder / "data.npz")]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_a_noise_that_is_out_of_range_is_a_line(folder, tmp_path, capsys):
+    arguments = ["measure", str(folder / "model.keras"), "--data", str(folder / "data.npz")]
+    assert main([*arguments, "--noise-variance", "1e-320", "--report", str(tmp_path / "r.html")]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+    assert not (tmp_path / "r.html").exists()

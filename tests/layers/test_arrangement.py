@@ -212,6 +212,7 @@ def test_what_a_mask_excludes_counts_for_no_penalty(case, normalize):
     if normalize:
         expected /= case.divisor(len(rows), 4, len(set(repeated.tolist())))
     layer = case.make(units="channels", normalize=normalize)
+    z = np.where(mask[..., None], z, np.nan).astype("float32")
     layer([z, labels] if case.classwise else z, mask=[mask, None] if case.classwise else mask)
     assert float(ops.convert_to_numpy(layer.losses[0])) == pytest.approx(expected, rel=1e-4, abs=1e-6)
 

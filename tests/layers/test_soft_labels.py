@@ -26,6 +26,21 @@ def test_soft_rows_count_as_their_largest_entry_unless_said_otherwise(case):
     assert penalty(case.make(soft_labels=True), z, soft) != pytest.approx(penalty(case.make(), z, labels), rel=1e-2)
 
 
+@pytest.mark.parametrize("value", [1e12, np.inf, np.nan])
+@pytest.mark.parametrize("case", CLASSWISE, ids=str)
+def test_what_is_left_out_may_hold_anything(case, value):
+    z, labels = batch(12, 10, 3)
+    expected = case.oracle(z[1:], labels[1:])
+    z[0] = value
+    hard, soft = labels.copy(), np.eye(3, dtype="float32")[labels]
+    hard[0], soft[0] = -1, 0
+    for layer, side in ((case.make(ignore_class=-1), hard), (case.make(soft_labels=True), soft)):
+        assert penalty(layer, z, side) == pytest.approx(expected, rel=1e-3)
+        slopes = gradient(layer, z, side)
+        assert np.isfinite(slopes).all()
+        assert not slopes[0].any()
+
+
 @pytest.mark.parametrize("ignored", [-1, 255, 2])
 @pytest.mark.parametrize("case", CLASSWISE, ids=str)
 def test_ignored_samples_do_not_exist(case, ignored):
@@ -81,6 +96,7 @@ def test_arguments_are_saved(case, arguments):
         ({"soft_labels": 1}, TypeError),
         ({"ignore_class": 1.5}, TypeError),
         ({"ignore_class": True}, TypeError),
+        ({"ignore_class": 2**31}, ValueError),
         ({"soft_labels": True, "ignore_class": -1}, ValueError),
     ],
     ids=str,
