@@ -1,0 +1,14 @@
+"""What all tests share."""
+
+import keras
+import pytest
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _compiled_code_does_not_pile_up():
+    """JAX keeps what it has compiled for ever: gigabytes, over all tests."""
+    yield
+    if keras.backend.backend() == "jax":
+        import jax
+
+        jax.clear_caches()
