@@ -14,8 +14,9 @@ $(EXPERIMENTS): $(VENV)/benchmarks.installed ## a table or figure of the paper
 test: $(VENV)/test.installed ## all tests and doctests
 	TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m pytest --numprocesses auto $(ARGS)
 
-# The package's own tests once more on Keras's other backends; what trains with TensorFlow is left out.
-BACKEND_TESTS := tests --ignore tests/benchmarks
+# The package's own tests once more on Keras's other backends; what is NumPy alone or trains with TensorFlow is left out.
+ELSEWHERE := benchmarks information plots tuning test_examples.py test_docs.py
+BACKEND_TESTS := tests $(ELSEWHERE:%=--ignore tests/%)
 test-jax: $(VENV)/test.installed $(VENV)/jax.installed
 	KERAS_BACKEND=jax TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m pytest --numprocesses auto $(BACKEND_TESTS) $(ARGS)
 test-torch: $(VENV)/test.installed $(VENV)/torch.installed

@@ -20,7 +20,7 @@ def network() -> keras.Model:
         [
             keras.Input((784,)),
             keras.layers.Dense(100, activation="relu"),
-            keras.layers.Dense(RANK, activation="relu"),
+            keras.layers.Dense(RANK, activation="tanh"),
             keras.layers.Dense(WIDTH, name="z"),
             keras.layers.Dense(100, activation="relu"),
             keras.layers.Dense(10, name="logits"),

@@ -15,10 +15,14 @@ from tests.layers.cases import CASES, batch, penalty
 BACKEND = keras.backend.backend()
 
 
+# Of Keras itself, where it makes arrays of those of JAX.
+KERAS_OWN = "ignore:__array__ implementation:DeprecationWarning"
+
+
 def run(program, devices):
     folder = Path(__file__).parent
     done = subprocess.run(
-        [sys.executable, "-W", "error", folder / program, str(devices)],
+        [sys.executable, "-W", "error", "-W", KERAS_OWN, folder / program, str(devices)],
         env={**os.environ, "PYTHONPATH": str(folder.parents[1])},
         capture_output=True,
         text=True,
