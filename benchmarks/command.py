@@ -2,11 +2,11 @@
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import page, pictures, records
+from benchmarks import page, records
 from benchmarks.aggregate import as_csv, finished_of
 from benchmarks.files import write_keeping_old
 from benchmarks.sweep import Train, sweep
@@ -74,31 +74,35 @@ def write(path: Path, content: str | bytes) -> Path:
     return path
 
 
-def carry_out(
+def trained(arguments: argparse.Namespace, runs: Sequence[Any], train: Train, heading: str) -> list[dict[str, Any]]:
+    """The records of all runs, after training what has none yet."""
+    place = folder(arguments) / "records"
+    return sweep(runs, train, place, workers=workers(arguments), title=heading.split(":")[0])
+
+
+def publish(
     arguments: argparse.Namespace,
     name: str,
-    runs: Sequence[Any],
-    train: Train,
-    table_of: Callable[[list[dict[str, Any]]], Table],
+    found: Sequence[dict[str, Any]],
+    table: Table,
+    png: bytes,
     *,
     heading: str,
     claim: str,
     setting: str,
-    picture: Callable[[Table], bytes] = pictures.against_paper,
     deviations: bool = False,
 ) -> int:
-    """Train what is not recorded yet, then print the table and write it as CSV, Markdown, PNG and an HTML page.
+    """Print a table and write it as CSV, Markdown, PNG and an HTML page.
 
     Args:
         arguments: Those of `add_sweep_arguments`.
         name: Of the files.
-        runs: The configurations.
-        train: Gives the result of one.
-        table_of: Makes the table of the runs' records.
+        found: The records that the table is made of.
+        table: The table.
+        png: Its picture.
         heading: What it is.
         claim: What the paper says about it.
         setting: How it was made, in words; machine and versions are added.
-        picture: Makes the picture of the table.
         deviations: Whether the Markdown shows them.
 
     Returns:
@@ -106,10 +110,7 @@ def carry_out(
     """
     out = folder(arguments)
     place = out / "records"
-    found = sweep(runs, train, place, workers=workers(arguments), title=heading.split(":")[0])
-    table = table_of(found)
-    setting = f"{setting}; {records.environments(place, list(runs))}"
-    png = picture(table)
+    setting = f"{setting}; {records.environments(found)}"
     written = [
         write(out / f"{name}.csv", as_csv(table.rows)),
         write(out / f"{name}.md", as_markdown(table, deviations=deviations)),
@@ -118,7 +119,7 @@ def carry_out(
     ]
     print(f"\n{heading} ({'each cell: measured | paper' if table.paper else 'measured'})\n\n{as_text(table)}\n")
     print(f"{setting}\nWritten: {', '.join(str(path) for path in written)}; records of the runs in {place}")
-    missing = len(runs) - len(finished_of(found))
+    missing = len(found) - len(finished_of(found))
     if missing:
         print(f"{missing} run(s) did not finish; their records in {place} say why.", file=sys.stderr)
     return 1 if missing else 0

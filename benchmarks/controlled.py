@@ -35,17 +35,19 @@ def run(arguments: argparse.Namespace, name: str, regularizer: str, characterist
         for weight in weights
         for seed in range(1, arguments.trials + 1)
     ]
-    return command.carry_out(
+    heading = f"{name[:-1].capitalize()} {name[-1]}: {regularizer} and the number of independent factors"
+    found = command.trained(arguments, runs, train, heading)
+    table = table_of(found, factors, weights, characteristic)
+    return command.publish(
         arguments,
         name,
-        runs,
-        train,
-        lambda found: table_of(found, factors, weights, characteristic),
-        heading=f"{name[:-1].capitalize()} {name[-1]}: {regularizer} and the number of independent factors",
+        found,
+        table,
+        picture(table, characteristic),
+        heading=heading,
         claim=claim,
         setting=f"{runs[0].samples or 'all'} training samples, {runs[0].epochs} epochs, {arguments.trials} network(s) "
         "for each number of factors and loss weight",
-        picture=lambda table: picture(table, characteristic),
     )
 
 

@@ -12,6 +12,7 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -91,10 +92,9 @@ def environment() -> dict[str, Any]:
     }
 
 
-def environments(folder: Path, runs: list[Any]) -> str:
-    """The machines and versions that the runs' records name, each once, in words."""
-    found = [record["environment"] for run in runs if (record := read(folder, run)) is not None]
-    return "; ".join(dict.fromkeys(map(in_words, found)))
+def environments(found: Iterable[dict[str, Any]]) -> str:
+    """The machines and versions that records name, each once, in words."""
+    return "; ".join(dict.fromkeys(in_words(record["environment"]) for record in found))
 
 
 def in_words(environment: dict[str, Any]) -> str:

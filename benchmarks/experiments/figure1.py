@@ -29,6 +29,7 @@ class PicturedRun(MnistRun):
     """A network of Table 6 of which two units' test activations are kept."""
 
     units: int = 2
+    experiment: str = "figure1"
 
 
 def train(run: PicturedRun) -> dict[str, Any]:
@@ -89,26 +90,19 @@ def run(arguments: argparse.Namespace) -> int:
         for name in REGULARIZERS
         for seed in range(1, arguments.trials + 1)
     ]
-    first: list[dict[str, Any]] = []
-
-    def table_of(found: list[dict[str, Any]]) -> Table:
-        first.extend(found)
-        return Table(
-            [{"regularizer": name, **summary(finished_of(found, regularizer=name), COLUMNS)} for name in REGULARIZERS],
-            COLUMNS,
-        )
-
-    return command.carry_out(
+    heading = "Figure 1: activations of single units by class"
+    found = command.trained(arguments, runs, train, heading)
+    rows = [{"regularizer": name, **summary(finished_of(found, regularizer=name), COLUMNS)} for name in REGULARIZERS]
+    return command.publish(
         arguments,
         "figure1",
-        runs,
-        train,
-        table_of,
-        heading="Figure 1: activations of single units by class",
+        found,
+        Table(rows, COLUMNS),
+        picture(found),
+        heading=heading,
         claim=CLAIM,
         setting=f"MNIST, {runs[0].samples or 'all'} training images, {runs[0].epochs} epochs, {arguments.trials} "
         "network(s) each, of which the first is pictured; 10,000 test images",
-        picture=lambda _: picture(first),
     )
 
 

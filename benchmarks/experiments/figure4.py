@@ -36,6 +36,7 @@ class InformationRun(MnistRun):
     """A network of Table 6 of which the mutual information is measured, in nats, on the test images."""
 
     noise_variances: tuple[float, ...] = NOISE_VARIANCES
+    experiment: str = "figure4"
 
 
 def train(run: InformationRun) -> dict[str, Any]:
@@ -66,25 +67,22 @@ def run(arguments: argparse.Namespace) -> int:
         for name in REGULARIZERS
         for seed in range(1, arguments.trials + 1)
     ]
-    correlated: list[Table] = []
-
-    def table_of(found: list[dict[str, Any]]) -> Table:
-        correlated.append(correlations(found))
-        return bounds(found, SHOWN)
-
-    status = command.carry_out(
+    heading = "Figure 4: mutual information and generalization error"
+    found = command.trained(arguments, runs, train, heading)
+    table = bounds(found, SHOWN)
+    status = command.publish(
         arguments,
         "figure4",
-        runs,
-        train,
-        table_of,
-        heading="Figure 4: mutual information and generalization error",
+        found,
+        table,
+        picture(table),
+        heading=heading,
         claim=CLAIM,
         setting=f"MNIST, {runs[0].samples or 'all'} training images, {runs[0].epochs} epochs, {arguments.trials} "
         f"network(s) each; nats, 10,000 test images (log N = {math.log(10_000):.2f}), noise variance {SHOWN:g}",
-        picture=picture,
     )
-    command.add(arguments, "figure4_correlations", correlated[0], "Correlation of I(z;x) with the error, over networks")
+    of_bounds = "Correlation of I(z;x) with the error, over networks"
+    command.add(arguments, "figure4_correlations", correlations(found), of_bounds)
     return status
 
 

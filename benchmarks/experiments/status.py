@@ -45,10 +45,6 @@ def kind_of(config: dict[str, Any]) -> str:
     """What a run belongs to: its experiment, or the data set and what else is out of the ordinary."""
     if "experiment" in config:
         return str(config["experiment"])
-    if "noise_variances" in config:
-        return "figure4"
-    if "units" in config:
-        return "figure1"
     samples = f", {config['samples']} samples" if config["samples"] else ""
     width = f", width {config['width']}" if config["width"] != 100 else ""
     return f"{config['dataset']}{samples}{width}, {config['epochs']} epochs"

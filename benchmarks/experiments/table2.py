@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks import command, paper
+from benchmarks import command, paper, pictures
 from benchmarks.aggregate import finished_of, summary
 from benchmarks.table import Table
 
@@ -71,13 +71,16 @@ def run(arguments: argparse.Namespace) -> int:
     """Train, print, and write Table 2."""
     shared = command.epochs_and_samples(arguments)
     runs = [LayersRun(name, seed, **shared) for name in REGULARIZERS for seed in range(1, arguments.trials + 1)]
-    return command.carry_out(
+    heading = "Table 2: characteristics of linear and ReLU layers"
+    found = command.trained(arguments, runs, train, heading)
+    table = table_of(found)
+    return command.publish(
         arguments,
         "table2",
-        runs,
-        train,
-        table_of,
-        heading="Table 2: characteristics of linear and ReLU layers",
+        found,
+        table,
+        pictures.against_paper(table),
+        heading=heading,
         claim=CLAIM,
         setting=f"MNIST, {runs[0].samples or 'all'} training images, {runs[0].epochs} epochs, "
         f"{arguments.trials} network(s) each",

@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks import command, paper
+from benchmarks import command, paper, pictures
 from benchmarks.aggregate import finished_of, summary
 from benchmarks.table import Table
 
@@ -127,13 +127,16 @@ def run(arguments: argparse.Namespace) -> int:
     """Train, transform, print, and write Table 3."""
     shared = command.epochs_and_samples(arguments) | {"tries": 3 if arguments.smoke else arguments.tries}
     runs = [TransformedRun(seed, **shared) for seed in range(1, arguments.trials + 1)]
-    return command.carry_out(
+    heading = "Table 3: comparable performance networks"
+    found = command.trained(arguments, runs, train, heading)
+    table = table_of(found)
+    return command.publish(
         arguments,
         "table3",
-        runs,
-        train,
-        table_of,
-        heading="Table 3: comparable performance networks",
+        found,
+        table,
+        pictures.against_paper(table),
+        heading=heading,
         claim=CLAIM,
         setting=f"MNIST, {runs[0].samples or 'all'} training images, {runs[0].epochs} epochs, {runs[0].tries} random "
         f"matrices, {runs[0].fine_tuning} epochs of fine-tuning, {arguments.trials} network(s)",

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks import command, paper, weights
+from benchmarks import command, paper, pictures, weights
 from benchmarks.aggregate import as_csv, finished_of, summary
 from benchmarks.data import load
 from benchmarks.mnist_run import MnistRun, train
@@ -69,13 +69,16 @@ def run(arguments: argparse.Namespace) -> int:
     chosen = (
         _searched(settings, arguments.search_trials, out) if arguments.weights == "search" else weights.kept_weights()
     )
-    return command.carry_out(
+    heading = "Table 6: characteristics of representations"
+    found = command.trained(arguments, runs_of(settings, chosen), train, heading)
+    table = table_of(rows_of(found, chosen))
+    return command.publish(
         arguments,
         "table6",
-        runs_of(settings, chosen),
-        train,
-        lambda found: table_of(rows_of(found, chosen)),
-        heading="Table 6: characteristics of representations",
+        found,
+        table,
+        pictures.against_paper(table),
+        heading=heading,
         claim=CLAIM,
         setting=f"{shared.dataset}, {shared.samples or 'all'} training samples, {shared.epochs} epochs, "
         f"{settings.trials} network(s) each, Adam {shared.learning_rate:g}, batch {shared.batch_size}",

@@ -8,7 +8,7 @@ often, until the validation error no longer falls: 200 times.
 import argparse
 from typing import Any
 
-from benchmarks import command, paper
+from benchmarks import command, paper, pictures
 from benchmarks.aggregate import finished_of, mean_and_std
 from benchmarks.mnist_run import MnistRun, train
 from benchmarks.regularizers import REGULARIZERS
@@ -40,13 +40,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Train, print, and write Table 8."""
     runs = {condition: runs_of(arguments, condition) for condition in arguments.conditions}
-    return command.carry_out(
+    heading = "Table 8: test errors (%) under conditions of data size and width"
+    found = command.trained(arguments, [run for some in runs.values() for run in some], train, heading)
+    table = table_of(found, {condition: some[0] for condition, some in runs.items()})
+    return command.publish(
         arguments,
         "table8",
-        [run for of_condition in runs.values() for run in of_condition],
-        train,
-        lambda found: table_of(found, {condition: of_condition[0] for condition, of_condition in runs.items()}),
-        heading="Table 8: test errors (%) under conditions of data size and width",
+        found,
+        table,
+        pictures.against_paper(table),
+        heading=heading,
         claim=CLAIM,
         setting=f"MNIST; {'; '.join(in_words(condition, some[0]) for condition, some in runs.items())}; "
         f"{arguments.trials} network(s) for each regularizer, loss weight and condition",
