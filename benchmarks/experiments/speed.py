@@ -8,6 +8,7 @@ one ratio.
 """
 
 import argparse
+import functools
 import os
 import statistics
 import time
@@ -16,6 +17,7 @@ from typing import Any
 
 from benchmarks import backend, command, records
 from benchmarks.aggregate import as_csv
+from benchmarks.timing import ratio, take_turns
 
 HELP = "times side by side: penalties, training steps, epochs"
 
@@ -88,25 +90,23 @@ def compare(
         trainer = EpochTrainer(mlp(name, weight), keras.optimizers.Adam(1e-4), training)
         fitted = mlp(name, weight)
         fitted.compile(keras.optimizers.Adam(1e-4), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-        compiled_seconds, fit_seconds = [], []
-        for repeat in range(repeats + 1):
-            started = clock()
-            trainer.epoch()
-            between = clock()
-            fitted.fit(training.x, training.y, batch_size=BATCH, epochs=1, verbose=0)
-            ended = clock()
-            if repeat:  # the first epochs compile
-                compiled_seconds.append(between - started)
-                fit_seconds.append(ended - between)
-        ratios = [fit / compiled for fit, compiled in zip(fit_seconds, compiled_seconds, strict=True)]
+        seconds = take_turns(
+            {
+                "compiled": trainer.epoch,
+                "fit": functools.partial(fitted.fit, training.x, training.y, batch_size=BATCH, epochs=1, verbose=0),
+            },
+            repeats,
+            clock,
+        )
+        by_compiled = ratio(seconds["fit"], seconds["compiled"])
         rows.append(
             {
                 "regularizer": name,
-                "compiled_seconds": statistics.median(compiled_seconds),
-                "fit_seconds": statistics.median(fit_seconds),
-                "ratio_min": min(ratios),
-                "ratio_median": statistics.median(ratios),
-                "ratio_max": max(ratios),
+                "compiled_seconds": statistics.median(seconds["compiled"]),
+                "fit_seconds": statistics.median(seconds["fit"]),
+                "ratio_min": by_compiled.low,
+                "ratio_median": by_compiled.median,
+                "ratio_max": by_compiled.high,
             }
         )
     return rows

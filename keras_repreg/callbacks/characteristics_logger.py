@@ -1,7 +1,6 @@
 """The characteristics of Table 1 and their kin in the logs of `fit`."""
 
 import contextlib
-import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -11,10 +10,9 @@ import numpy as np
 from keras_repreg import graph
 from keras_repreg.arrays import to_numpy
 from keras_repreg.callbacks.event_file import EventFile
+from keras_repreg.callbacks.measuring import MeasuringCallback
 from keras_repreg.callbacks.riding import Ride
 from keras_repreg.callbacks.seen import Seen
-from keras_repreg.callbacks.validation import ValidationCallback
-from keras_repreg.characteristics.capture import is_arrays
 from keras_repreg.characteristics.measuring import Collection
 from keras_repreg.characteristics.remembered import remember
 from keras_repreg.characteristics.selection import select_layers, with_names_of_their_own
@@ -22,7 +20,7 @@ from keras_repreg.characteristics.table import CharacteristicsTable
 from keras_repreg.layers.base import RepresentationRegularization
 
 
-class CharacteristicsLogger(ValidationCallback):
+class CharacteristicsLogger(MeasuringCallback):
     """Logs the characteristics of layers on the validation data of `fit`, after each validation.
 
     They are in the epoch's `logs` as `val_<layer>_<characteristic>`, with the characteristics of
@@ -90,11 +88,8 @@ class CharacteristicsLogger(ValidationCallback):
         batch_size: int = 256,
         log_dir: Any = None,
     ):
-        super().__init__()
-        self._frequency = _positive_integer(frequency, "frequency")
-        self._batch_size = _positive_integer(batch_size, "batch_size")
+        super().__init__(data, frequency, batch_size)
         self._layers = layers
-        self._data = data
         self._arguments = {
             "labels": labels,
             "characteristics": characteristics,
@@ -107,13 +102,10 @@ class CharacteristicsLogger(ValidationCallback):
         self._chosen: list[keras.layers.Layer] = []
         self._ride: Ride | None = None
         self._seen: Seen | None = None
-        self._epoch = 0
-        self._had_data = False
         self.tables: dict[int, CharacteristicsTable] = {}
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self._chosen = self._choose()
-        self._had_data = self._data is not None
         self.tables = {}
         self._events = EventFile(self._log_dir) if self._log_dir is not None else None
         self._ride = None
@@ -122,9 +114,6 @@ class CharacteristicsLogger(ValidationCallback):
             if labels.by_batch:
                 self._ride = Ride(self.model, self._chosen, targets=labels.given)
         super().on_train_begin(logs)
-
-    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        self._epoch = epoch + 1
 
     @contextlib.contextmanager
     def during_validation(self, x: Any) -> Iterator[None]:
@@ -142,53 +131,29 @@ class CharacteristicsLogger(ValidationCallback):
         return hasattr(x, "__next__") or all(np.isfinite(to_numpy(weight)).all() for weight in self.model.weights)
 
     def on_validation(self, x: Any, y: Any, batch_size: int | None, steps: int | None) -> dict[str, float]:
+        if self._seen is None:
+            return super().on_validation(x, y, batch_size, steps)
         self._had_data = True
-        if not self._due():
-            return {}
-        if self._seen is not None:
-            seen, self._seen = self._seen, None
-            return self._log(seen)
-        if self._data is not None:
-            return self._log(self._pass(self._data, self._batch_size, None))
-        return self._log(self._pass((x, y) if is_arrays(x) else x, batch_size or self._batch_size, steps))
+        seen, self._seen = self._seen, None
+        return self._log(seen)
 
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        if self._data is not None and self._due() and self._epoch not in self.tables and logs is not None:
-            values = self._log(self._pass(self._data, self._batch_size, None))
-            logs.update({f"val_{name}": value for name, value in values.items()})
+    def measure(self, data: Any, batch_size: int, steps: int | None) -> dict[str, float]:
+        seen = self._new()
+        seen.fill(self.model, data, batch_size, steps)
+        return self._log(seen)
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
-        super().on_train_end(logs)
         if self._events is not None:
             self._events.close()
-        if not self._had_data:
-            warnings.warn(
-                "CharacteristicsLogger had nothing to measure on: give `fit` validation data, or the logger `data=`.",
-                stacklevel=2,
-            )
+        super().on_train_end(logs)
 
     def _choose(self) -> list[keras.layers.Layer]:
         if self._layers is not None:
             return select_layers(self.model, self._layers)
         return with_names_of_their_own(list(dict.fromkeys(_regularized(self.model)))) or select_layers(self.model)
 
-    def _due(self) -> bool:
-        return self._epoch % self._frequency == 0
-
     def _new(self) -> Seen:
         return Seen(self._chosen, histograms=self._log_dir is not None, **self._arguments)
-
-    def _pass(self, data: Any, batch_size: int, steps: int | None) -> Seen:
-        """A forward pass of its own over the data."""
-        if hasattr(data, "__next__"):
-            raise ValueError(
-                "CharacteristicsLogger reads the data of this model a second time, which a generator does not allow; "
-                "give the logger `data=` arrays, a `tf.data.Dataset` or a `keras.utils.PyDataset`. "
-                f"Received: {data!r}"
-            )
-        seen = self._new()
-        seen.fill(self.model, data, batch_size, steps)
-        return seen
 
     def _log(self, seen: Seen) -> dict[str, float]:
         accumulators = {layer: seen.accumulators[layer.name] for layer in self._chosen}
@@ -203,12 +168,6 @@ class CharacteristicsLogger(ValidationCallback):
             for name, value in values.items()
             if not isinstance(value, np.ndarray)
         }
-
-
-def _positive_integer(value: Any, name: str) -> int:
-    if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < 1:
-        raise ValueError(f"Expected `{name}` to be an integer >= 1. Received: {name}={value!r}")
-    return int(value)
 
 
 def _regularized(model: keras.Model) -> list[keras.layers.Layer]:

@@ -1,6 +1,5 @@
 """The information plane in the logs of `fit`."""
 
-import warnings
 from typing import Any
 
 import keras
@@ -8,19 +7,20 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
+from keras_repreg.arguments import positive_integer, positive_number
 from keras_repreg.arrays import to_float64
-from keras_repreg.callbacks.validation import ValidationCallback
+from keras_repreg.callbacks.measuring import MeasuringCallback
 from keras_repreg.characteristics import select_layers
 from keras_repreg.characteristics.capture import as_tensors, batches, is_arrays, recorded_outputs
 from keras_repreg.information import MutualInformation, mutual_information
-from keras_repreg.information.samples import nats_in, positive_number
+from keras_repreg.information.samples import nats_in
 from keras_repreg.labels import current_labels, label_scope
 
 # What is logged of each layer; `trajectory` has the rest.
 LOGGED = ("zx_lower", "zx_upper", "zy_lower", "zy_upper")
 
 
-class InformationPlaneLogger(ValidationCallback):
+class InformationPlaneLogger(MeasuringCallback):
     """Logs bounds of the mutual information of layers with input and class on the validation data of `fit`.
 
     After a validation they are in the epoch's `logs` as `val_<layer>_zx_lower`, `val_<layer>_zx_upper`,
@@ -76,62 +76,23 @@ class InformationPlaneLogger(ValidationCallback):
         max_samples: int | None = 2000,
         batch_size: int = 256,
     ):
-        super().__init__()
+        super().__init__(data, frequency, batch_size)
         nats_in(unit)
         self._layers = layers
-        self._data = data
         self._label_key = label_key
         self._noise_variance = positive_number(noise_variance, "noise_variance")
         self._unit = unit
-        self._frequency = _positive_integer(frequency, "frequency")
-        self._max_samples = None if max_samples is None else _positive_integer(max_samples, "max_samples")
-        self._batch_size = _positive_integer(batch_size, "batch_size")
+        self._max_samples = None if max_samples is None else positive_integer(max_samples, "max_samples")
         self._chosen: list[keras.layers.Layer] = []
-        self._epoch = 0
-        self._measured_epoch = False
-        self._seen_data = False
         self.trajectory: dict[str, dict[int, MutualInformation]] = {}
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self._chosen = select_layers(self.model, self._layers)
-        self._seen_data = self._data is not None
         self.trajectory = {layer.name: {} for layer in self._chosen}
         super().on_train_begin(logs)
 
-    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        self._epoch = epoch + 1
-        self._measured_epoch = False
-
-    def on_validation(self, x: Any, y: Any, batch_size: int | None, steps: int | None) -> dict[str, float]:
-        self._seen_data = True
-        if self._epoch % self._frequency:
-            return {}
-        if self._data is not None:
-            return self._measure(self._data, self._batch_size, None)
-        return self._measure((x, y) if is_arrays(x) else x, batch_size or self._batch_size, steps)
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        due = self._data is not None and not self._measured_epoch and not self._epoch % self._frequency
-        if due and logs is not None:
-            values = self._measure(self._data, self._batch_size, None)
-            logs.update({f"val_{name}": value for name, value in values.items()})
-
-    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
-        super().on_train_end(logs)
-        if not self._seen_data:
-            warnings.warn(
-                "InformationPlaneLogger had nothing to measure on: give `fit` validation data, or the logger `data=`.",
-                stacklevel=2,
-            )
-
-    def _measure(self, data: Any, batch_size: int, steps: int | None) -> dict[str, float]:
-        if hasattr(data, "__next__"):
-            raise ValueError(
-                "InformationPlaneLogger reads the data a second time, which a generator does not allow; give the "
-                f"logger `data=` arrays, a `tf.data.Dataset` or a `keras.utils.PyDataset`. Received: {data!r}"
-            )
+    def measure(self, data: Any, batch_size: int, steps: int | None) -> dict[str, float]:
         activations, labels = self._forward(data, batch_size, steps)
-        self._measured_epoch = True
         logged: dict[str, float] = {}
         for name, z in activations.items():
             if np.isfinite(z).all():
@@ -173,12 +134,6 @@ class InformationPlaneLogger(ValidationCallback):
                 "InformationPlaneLogger needs class labels: data of (inputs, targets). Received: data without targets"
             )
         return np.asarray(ops.convert_to_numpy(labels) if ops.is_tensor(labels) else labels)
-
-
-def _positive_integer(value: Any, name: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
-        raise ValueError(f"Expected `{name}` to be an integer >= 1. Received: {name}={value!r}")
-    return int(value)
 
 
 def _output(outputs: dict[str, Any], name: str) -> NDArray[np.float64]:

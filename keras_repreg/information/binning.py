@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from keras_repreg.arguments import positive_integer, positive_number
 from keras_repreg.information.mutual import SATURATION
-from keras_repreg.information.samples import as_classes, as_samples, nats_in, positive_number
+from keras_repreg.information.samples import as_classes, as_samples, nats_in
 
 
 @dataclass(frozen=True)
@@ -87,8 +88,7 @@ def binned_mutual_information(
         (2018), "On the information bottleneck theory of deep learning".
     """
     scale = nats_in(unit)
-    if isinstance(bins, bool) or not isinstance(bins, (int, np.integer)) or bins < 1:
-        raise ValueError(f"Expected `bins` to be an integer >= 1. Received: bins={bins!r}")
+    bins = positive_integer(bins, "bins")
     if bin_width is not None:
         bin_width = positive_number(bin_width, "bin_width")
     samples = as_samples(z)

@@ -5,8 +5,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from keras_repreg.arguments import positive_number
 from keras_repreg.information.kernels import log_kernel_sums
-from keras_repreg.information.samples import as_samples, positive_number
+from keras_repreg.information.samples import as_samples
 
 
 class EntropyBounds(NamedTuple):

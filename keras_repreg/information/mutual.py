@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from keras_repreg.arguments import positive_number
 from keras_repreg.information.kernels import log_kernel_sums
-from keras_repreg.information.samples import as_classes, as_samples, nats_in, positive_number
+from keras_repreg.information.samples import as_classes, as_samples, nats_in
 
 # An upper bound of I(z; x) within this share of log N is saturated.
 SATURATION = 0.01

@@ -1,7 +1,6 @@
 """Activations and labels as the estimators take them, and what they cannot take."""
 
 import math
-import numbers
 from typing import Any
 
 import keras
@@ -59,17 +58,6 @@ def as_classes(labels: Any, samples: int) -> tuple[NDArray[Any], NDArray[np.intp
         )
     names, classes = np.unique(array, return_inverse=True)
     return names, classes.reshape(-1)
-
-
-def positive_number(value: Any, name: str) -> float:
-    """A finite number above zero, as a float.
-
-    Raises:
-        ValueError: if it is none.
-    """
-    if not isinstance(value, numbers.Real) or isinstance(value, bool) or not 0 < float(value) < math.inf:
-        raise ValueError(f"Expected `{name}` to be a finite number > 0. Received: {name}={value!r}")
-    return float(value)
 
 
 def nats_in(unit: Any) -> float:

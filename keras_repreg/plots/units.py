@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from keras_repreg.arguments import positive_integer
 from keras_repreg.characteristics.capture import as_matrix
 from keras_repreg.information.samples import as_classes
 from keras_repreg.plots import canvas
@@ -49,8 +50,7 @@ def unit_histograms(z: Any, labels: Any = None, units: Any = None, *, bins: int 
     """
     matrix, classes, names = _samples(z, labels)
     chosen = _chosen(units, matrix, classes, min(UNITS_SHOWN, matrix.shape[1]))
-    if isinstance(bins, bool) or not isinstance(bins, (int, np.integer)) or bins < 1:
-        raise ValueError(f"Expected `bins` to be an integer >= 1. Received: bins={bins!r}")
+    bins = positive_integer(bins, "bins")
     rows = -(-len(chosen) // 3)
     figure = canvas.figure_of(figure, 3.2 * min(len(chosen), 3) + 0.3, 2.2 * rows + 0.5)
     colours = canvas.colours(len(names))

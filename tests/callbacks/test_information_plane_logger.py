@@ -151,7 +151,7 @@ def test_several_targets():
     history = model.fit(x, targets, validation_data=(x, targets), callbacks=[logger], verbose=0).history
     assert_logged(history, logger, model, "second", x, y)
     with pytest.raises(ValueError, match="Received: label_key=None"):
-        keras_repreg.InformationPlaneLogger("second", data=(x, targets))._measure((x, targets), 8, None)
+        keras_repreg.InformationPlaneLogger("second", data=(x, targets)).measure((x, targets), 8, None)
 
 
 def test_convolutions_tell_with_all_their_positions():
