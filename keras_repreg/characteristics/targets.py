@@ -17,18 +17,19 @@ def sample_classes(labels: Any, samples: int) -> NDArray[Any]:
         ValueError: if the labels have another shape or number, or are not whole numbers or strings.
     """
     array = to_numpy(labels)
-    if array.ndim not in (1, 2) or len(array) != samples:
+    if array.ndim not in (1, 2) or len(array) != samples or (samples and not array.size):
         raise ValueError(
             f"Expected `labels` of shape ({samples},), ({samples}, 1) or one-hot ({samples}, K). "
-            f"Received: shape {array.shape}"
+            f"Received: labels.shape={array.shape}"
         )
-    if array.dtype.kind not in "biufUS":
-        raise ValueError(f"Expected `labels` to be class ids, names or one-hot rows. Received: dtype {array.dtype}")
-    if array.ndim == 2:
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise ValueError(f"Expected `labels` without NaN or infinity. Received: {np.sum(~np.isfinite(array))} of them")
+    if array.ndim == 2 and array.dtype.kind in "biufUS":
         array = array[:, 0] if array.shape[1] == 1 else class_of_rows(array)
-    if np.issubdtype(array.dtype, np.inexact) and not np.array_equal(array, np.floor(array)):
+    if array.dtype.kind not in "biufUS" or (array.dtype.kind == "f" and (array != np.floor(array)).any()):
         raise ValueError(
-            f"Expected `labels` to be class ids. Received: values such as {array[array != np.floor(array)][0]}"
+            "Expected `labels` to be class ids: whole numbers, strings or one-hot rows. "
+            f"Received: dtype {array.dtype}, such as {array[:3].tolist()}"
         )
     return array
 
@@ -39,12 +40,7 @@ def class_of_rows(rows: NDArray[Any]) -> NDArray[np.intp]:
     Raises:
         ValueError: if the rows are no shares of classes: numbers >= 0 that sum to 1.
     """
-    if (
-        rows.dtype.kind not in "biuf"
-        or not rows.shape[1]
-        or (rows < 0).any()
-        or not (abs(rows.sum(axis=1) - 1.0) < 0.01).all()
-    ):
+    if rows.dtype.kind not in "biuf" or (rows < 0).any() or not (abs(rows.sum(axis=1) - 1.0) < 0.01).all():
         raise ValueError(
             "Expected `labels` of two dimensions to be one-hot rows, or shares of classes that sum to 1. "
             f"Received: shape {rows.shape}, such as {rows[:1].tolist()}"

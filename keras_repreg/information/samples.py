@@ -9,7 +9,7 @@ from keras import ops
 from numpy.typing import NDArray
 
 from keras_repreg.arrays import to_float64
-from keras_repreg.characteristics.targets import class_of_rows
+from keras_repreg.characteristics.targets import sample_classes
 
 # One nat in each unit.
 UNITS = {"nats": 1.0, "bits": 1 / math.log(2)}
@@ -41,21 +41,7 @@ def as_classes(labels: Any, samples: int) -> tuple[NDArray[Any], NDArray[np.intp
     Raises:
         ValueError: if the labels are not one class per sample: (N,), (N, 1), or one-hot (N, K).
     """
-    array = np.asarray(ops.convert_to_numpy(labels) if ops.is_tensor(labels) else labels)
-    if array.ndim not in (1, 2) or array.shape[0] != samples or array.size == 0:
-        raise ValueError(
-            f"Expected `labels` of shape ({samples},), ({samples}, 1) or one-hot ({samples}, K). "
-            f"Received: labels.shape={array.shape}"
-        )
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
-        raise ValueError(f"Expected `labels` without NaN or infinity. Received: {np.sum(~np.isfinite(array))} of them")
-    if array.ndim == 2:
-        array = array[:, 0] if array.shape[1] == 1 else class_of_rows(array)
-    if array.dtype.kind not in "biufUS" or (array.dtype.kind == "f" and (array != np.floor(array)).any()):
-        raise ValueError(
-            "Expected `labels` to be classes: whole numbers, strings or one-hot rows. "
-            f"Received: dtype {array.dtype}, such as {array[:3].tolist()}"
-        )
+    array = sample_classes(labels, samples)
     names, classes = np.unique(array, return_inverse=True)
     return names, classes.reshape(-1)
 
