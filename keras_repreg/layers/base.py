@@ -107,6 +107,8 @@ class RepresentationRegularization(keras.layers.Layer):
     def call(self, inputs: Tensor, training: bool | None = None, mask: Tensor | None = None) -> Tensor:
         if self._is_active(training):
             z, sample_weight = self._samples(inputs, mask)
+            if sample_weight is not None:
+                z = counted(z, sample_weight)
             omega = self._weighted(self.omega, z, sample_weight)
             if self.normalize:
                 omega = omega / self._weighted(self.normalizer, z, sample_weight)
@@ -120,11 +122,9 @@ class RepresentationRegularization(keras.layers.Layer):
         """Z, and how much each row counts unless all do alike; of all replicas if synchronized."""
         z = upcast(self._arrangement.rows(inputs, self._who()))
         sample_weight = self._arrangement.sample_weight(mask, inputs, self._who())
-        z = self._global(z)
         if sample_weight is not None:
             sample_weight = self._global(ops.cast(sample_weight, z.dtype))
-            z = counted(z, sample_weight)
-        return z, sample_weight
+        return self._global(z), sample_weight
 
     def _weighted(self, statistic: Callable[..., Tensor], z: Tensor, sample_weight: Tensor | None) -> Tensor:
         """`omega` or `normalizer` of rows of which some may not count."""
