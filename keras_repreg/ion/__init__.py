@@ -6,7 +6,8 @@ from keras_repreg.ion.folding import fold_batch_norm
 from keras_repreg.ion.insertion import insert_linear
 from keras_repreg.ion.matrices import orthogonal, permute, rescale
 from keras_repreg.ion.site import find_site
-from keras_repreg.ion.surgery import Rewrite, rewrites, transform
+from keras_repreg.ion.surgery import Rewrite, rewrites
+from keras_repreg.ion.theorems import transform
 from keras_repreg.ion.verification import verify
 
 __all__ = [

@@ -12,7 +12,8 @@ from keras_repreg.characteristics import accumulate
 from keras_repreg.characteristics.capture import peek
 from keras_repreg.characteristics.remembered import recall
 from keras_repreg.ion.site import Site, find_site
-from keras_repreg.ion.surgery import PROBES, as_array, check_shift, rewrite
+from keras_repreg.ion.surgery import PROBES, rewrite
+from keras_repreg.ion.theorems import as_array, check_shift
 
 Array = NDArray[np.float64]
 

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from keras_repreg.characteristics import measure
 from keras_repreg.ion.site import find_site
-from keras_repreg.ion.surgery import as_affine_map, check_shift, rewrite
+from keras_repreg.ion.surgery import rewrite
+from keras_repreg.ion.theorems import as_affine_map, check_shift
 from keras_repreg.labels import label_aware
 
 Array = NDArray[np.float64]

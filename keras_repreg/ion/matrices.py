@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from keras_repreg.ion.site import find_site
-from keras_repreg.ion.surgery import as_array, transform_at
+from keras_repreg.ion.theorems import as_array, transform_at
 
 
 def permute(model: keras.Model, layer: Any, order: Any, *, data: Any = None, copy: bool = False) -> keras.Model:
