@@ -1,0 +1,174 @@
+"""What the command line refuses: one line, exit code 2, and nothing lost."""
+
+import os
+import pickle
+import sys
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from keras_repreg.commands import main
+from tests.commands.cases import arrays, run
+
+
+def test_mnist_that_cannot_be_had_is_a_line(folder, capsys, monkeypatch):
+    def offline(*args, **kwargs):
+        raise Exception("URL fetch failure\non storage: no route")
+
+    monkeypatch.setattr(keras.utils, "get_file", offline)
+    assert run(folder / "model.keras", "--data", "mnist") == 2
+    err = capsys.readouterr().err
+    assert "could not be downloaded" in err
+    assert err.count("\n") == 1
+
+
+class Exploit:
+    def __reduce__(self):
+        return os.mkdir, (os.environ.get("EXPLOITED", "exploited"),)
+
+
+def wrong(tmp_path):
+    """Arguments by what is wrong with them, and a part of what is said."""
+    x, y = arrays()
+    save = {
+        "pickled": {"x": np.array([Exploit(), None], dtype=object)},
+        "pickled labels": {"x": x, "y": np.array([Exploit()] * 60, dtype=object)},
+        "shape": {"x": np.ones((4, 7), "float32")},
+        "rank": {"x": np.ones((4, 5, 1), "float32")},
+        "names": {"images": x},
+        "nan": {"x": np.full((4, 5), np.nan)},
+        "lengths": {"x": x, "y": y[:-1]},
+        "text": {"x": np.array([["a"] * 5])},
+        "empty": {"x": np.zeros((0, 5))},
+        "labels": {"x": x, "y": y + 0.5},
+        "huge": {"x": np.full((4, 5), 3e38, "float32")},
+    }
+    for name, content in save.items():
+        np.savez(tmp_path / f"{name}.npz", **content)
+    (tmp_path / "damaged.npz").write_bytes(b"PK\x03\x04 and then nothing")
+    (tmp_path / "pickle.npz").write_bytes(pickle.dumps(Exploit()))
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "t10k-images-idx3-ubyte").write_bytes(b"\x00\x00\x08\x03\x00")
+    (tmp_path / "gzip").mkdir()
+    (tmp_path / "gzip" / "t10k-images-idx3-ubyte.gz").write_bytes(b"\x1f\x8b no")
+    (tmp_path / "not.keras").write_text("no zip")
+    (tmp_path / "model.h5").write_text("old")
+    (tmp_path / "folder.keras").mkdir()
+    import zipfile
+
+    with zipfile.ZipFile(tmp_path / "zip.keras", "w") as archive:
+        archive.writestr("config.json", "{}")
+    return {
+        "no model": (["nowhere.keras"], "does not exist"),
+        "no zip": ([tmp_path / "not.keras"], "is not a .keras file"),
+        "old format": ([tmp_path / "model.h5"], "is not a .keras file"),
+        "folder": ([tmp_path / "folder.keras"], "is not a .keras file"),
+        "zip": ([tmp_path / "zip.keras"], "cannot be loaded"),
+        "no data": (["--data", tmp_path / "nowhere.npz"], "does not exist"),
+        "other data": (["--data", tmp_path / "data.csv"], "a file ending in .npz"),
+        "pickled": (["--data", tmp_path / "pickled.npz"], "pickled objects"),
+        "pickled labels": (["--data", tmp_path / "pickled labels.npz"], "pickled objects"),
+        "pickle": (["--data", tmp_path / "pickle.npz"], "pickle"),
+        "damaged": (["--data", tmp_path / "damaged.npz"], "not an npz file"),
+        "shape": (["--data", tmp_path / "shape.npz"], "takes inputs of shape (N, 5), and"),
+        "rank": (["--data", tmp_path / "rank.npz"], "(N, 5, 1)"),
+        "names": (["--data", tmp_path / "names.npz"], "no array x or x_test, but images"),
+        "nan": (["--data", tmp_path / "nan.npz"], "20 values that are NaN"),
+        "lengths": (["--data", tmp_path / "lengths.npz"], "different lengths"),
+        "text": (["--data", tmp_path / "text.npz"], "not an array of samples of numbers"),
+        "empty": (["--data", tmp_path / "empty.npz"], "not an array of samples of numbers"),
+        "labels": (["--data", tmp_path / "labels.npz"], "class ids"),
+        "huge": (["--data", tmp_path / "huge.npz"], "activations are NaN or infinite in layers"),
+        "empty folder": (["--data", tmp_path / "empty"], "holds neither t10k-images-idx3-ubyte nor"),
+        "broken": (["--data", tmp_path / "broken"], "not an IDX file"),
+        "gzip": (["--data", tmp_path / "gzip"], "cannot be read"),
+        "layer": (["--layers", "third"], "'first'"),
+        "characteristic": (["--characteristics", "beauty"], "Received: 'beauty'"),
+        "report in no folder": (["--report", tmp_path / "no" / "report.html"], "there is no directory"),
+        "report is a folder": (["--report", tmp_path / "empty"], "is a directory"),
+        "same file": (["--report", tmp_path / "a", "--csv", tmp_path / "a"], "the same file"),
+    }
+
+
+KINDS = (
+    "no model", "no zip", "old format", "folder", "zip", "no data", "other data", "pickled", "pickled labels", "pickle",
+    "damaged", "shape", "rank", "names", "nan", "lengths", "text", "empty", "labels", "huge", "empty folder", "broken",
+    "gzip", "layer", "characteristic", "report in no folder", "report is a folder", "same file",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_wrong_is_said_in_one_line(kind, folder, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    cases = wrong(tmp_path)
+    assert set(cases) == set(KINDS)
+    given, words = cases[kind]
+    model = [] if not str(given[0]).startswith("--") else [folder / "model.keras"]
+    data = [] if "--data" in given else ["--data", folder / "data.npz"]
+    before = sorted(tmp_path.rglob("*"))
+    assert run(*model, *given, *data) == 2
+    out, err = capsys.readouterr()
+    assert words in err
+    assert err.startswith("keras-repreg: ")
+    assert err.count("\n") == 1
+    assert out == ""
+    assert sorted(tmp_path.rglob("*")) == before  # nothing was unpickled, and nothing written
+
+
+def test_code_in_a_model_is_not_run(folder, tmp_path, capsys):
+    model = keras.Sequential([keras.Input((5,)), layers.Lambda(lambda z: z + 1), layers.Dense(3)])
+    model.save(tmp_path / "lambda.keras")
+    assert run(tmp_path / "lambda.keras", "--data", folder / "data.npz") == 2
+    assert "cannot be loaded" in capsys.readouterr().err
+
+
+def test_several_inputs_are_refused(folder, tmp_path, capsys):
+    start = [keras.Input((5,)), keras.Input((5,))]
+    keras.Model(start, layers.Dense(2)(layers.Add()(start))).save(tmp_path / "two.keras")
+    assert run(tmp_path / "two.keras", "--data", folder / "data.npz") == 2
+    assert "2 inputs" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    ["--samples 0", "--noise-variance -1", "--unit hartley", "--layers a,,b", "--batch-size x", "--divide-by inf"],
+)
+def test_arguments_that_make_no_sense(arguments, capsys):
+    with pytest.raises(SystemExit) as ended:
+        run("model.keras", "--data", "mnist", *arguments.split())
+    assert ended.value.code == 2
+    assert arguments.split()[0] in capsys.readouterr().err
+
+
+def test_without_matplotlib_a_report_is_refused_before_any_work(folder, tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.axes", None)
+    assert run("nowhere.keras", "--data", "mnist", "--report", tmp_path / "report.html") == 2
+    assert "keras-repreg[plots]" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["--csv", "--report"])
+def test_what_is_measured_is_never_overwritten(folder, tmp_path, capsys, option):
+    for name in ("model.keras", "data.npz"):
+        path = tmp_path / name
+        path.write_bytes((folder / name).read_bytes())
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    for path in before:
+        arguments = ["measure", str(tmp_path / "model.keras"), "--data", str(tmp_path / "data.npz"), option, str(path)]
+        assert main([*arguments, "--overwrite"]) == 2
+        assert "is what is measured" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_names_that_the_file_system_refuses(folder, capsys):
+    assert main(["measure", "x" * 300 + ".keras", "--data", str(folder / "data.npz")]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_a_noise_that_is_out_of_range_is_a_line(folder, tmp_path, capsys):
+    arguments = ["measure", str(folder / "model.keras"), "--data", str(folder / "data.npz")]
+    assert main([*arguments, "--noise-variance", "1e-320", "--report", str(tmp_path / "r.html")]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+    assert not (tmp_path / "r.html").exists()
