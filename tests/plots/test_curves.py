@@ -153,3 +153,10 @@ def test_into_given_axes():
     assert plots.spectrum([2.0], ax=ax) is figure
     assert plots.information_plane({"a": point()}, ax=ax) is figure
     assert len(figure.axes) == 1
+
+
+@pytest.mark.parametrize("draw", [plots.spectrum, plots.correlation_matrix], ids=lambda draw: draw.__name__)
+@pytest.mark.parametrize("value", ["a", ["a"], [{}], [[1.0], [1.0, 2.0]]], ids=str)
+def test_what_is_no_array_of_numbers(draw, value):
+    with pytest.raises(ValueError, match="Expected an array of numbers. Received: "):
+        draw(value)
