@@ -6,22 +6,41 @@ from collections.abc import Sequence
 from concurrent.futures import BrokenExecutor
 
 from benchmarks import command
-from benchmarks.experiments import figure1, figure2, figure3, figure4, speed, status, table2, table3, table6, table8
+from benchmarks.experiments import (
+    figure1,
+    figure2,
+    figure3,
+    figure4,
+    prepare,
+    report,
+    speed,
+    status,
+    table2,
+    table3,
+    table4,
+    table6,
+    table8,
+    table9,
+)
 
 EXPERIMENTS = {
     "table2": table2,
     "table3": table3,
+    "table4": table4,
     "table6": table6,
     "table8": table8,
+    "table9": table9,
     "figure1": figure1,
     "figure2": figure2,
     "figure3": figure3,
     "figure4": figure4,
     "speed": speed,
     "status": status,
+    "report": report,
+    "prepare": prepare,
 }
 # Those of the paper.
-PAPER = tuple(name for name in EXPERIMENTS if name not in ("speed", "status"))
+PAPER = tuple(name for name in EXPERIMENTS if name.startswith(("table", "figure")))
 
 
 def parser() -> argparse.ArgumentParser:

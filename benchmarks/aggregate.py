@@ -35,6 +35,16 @@ def mean_and_std(values: Sequence[float]) -> tuple[float, float]:
     return statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else 0.0
 
 
+def rank_correlation(a: Sequence[float], b: Sequence[float]) -> float:
+    """Spearman's, over the pairs of which both are finite; NaN for less than five pairs, or where one is constant."""
+    from scipy.stats import spearmanr
+
+    pairs = [pair for pair in zip(a, b, strict=True) if all(map(math.isfinite, pair))]
+    if len(pairs) < 5 or any(len(set(values)) < 2 for values in zip(*pairs, strict=True)):
+        return math.nan
+    return float(spearmanr(*zip(*pairs, strict=True)).statistic)
+
+
 def as_csv(rows: Sequence[Mapping[str, Any]]) -> str:
     """Rows as CSV, floats with six significant digits."""
     file = io.StringIO()

@@ -9,6 +9,7 @@ from typing import Any
 from benchmarks import page, records
 from benchmarks.aggregate import as_csv, finished_of
 from benchmarks.files import write_keeping_old
+from benchmarks.published import Published
 from benchmarks.sweep import Train, sweep
 from benchmarks.table import Table, as_markdown, as_text
 from benchmarks.workers import BACKENDS, Workers
@@ -92,7 +93,7 @@ def publish(
     setting: str,
     deviations: bool = False,
 ) -> int:
-    """Print a table and write it as CSV, Markdown, PNG and an HTML page.
+    """Print a table and write it as CSV, JSON, Markdown, PNG and an HTML page.
 
     Args:
         arguments: Those of `add_sweep_arguments`.
@@ -110,12 +111,15 @@ def publish(
     """
     out = folder(arguments)
     place = out / "records"
-    setting = f"{setting}; {records.environments(found)}"
+    environments = records.environments(found)
+    setting = "; ".join([setting, *dict.fromkeys(map(records.in_words, environments))])
+    result = Published(heading, claim, setting, table, environments)
     written = [
         write(out / f"{name}.csv", as_csv(table.rows)),
         write(out / f"{name}.md", as_markdown(table, deviations=deviations)),
         write(out / f"{name}.png", png),
-        write(out / f"{name}.html", page.as_html(table, heading=heading, claim=claim, setting=setting, png=png)),
+        write(out / f"{name}.html", page.as_html(result, png)),
+        write(out / f"{name}.json", result.as_json()),
     ]
     print(f"\n{heading} ({'each cell: measured | paper' if table.paper else 'measured'})\n\n{as_text(table)}\n")
     print(f"{setting}\nWritten: {', '.join(str(path) for path in written)}; records of the runs in {place}")
@@ -125,8 +129,10 @@ def publish(
     return 1 if missing else 0
 
 
-def add(arguments: argparse.Namespace, name: str, table: Table, heading: str) -> None:
-    """Print and write a further table of an experiment."""
+def add(arguments: argparse.Namespace, name: str, found: Sequence[dict[str, Any]], table: Table, heading: str) -> None:
+    """Print and write a further table of an experiment, made of the same records."""
     print(f"\n{heading} (each cell: measured | paper)\n\n{as_text(table)}\n")
+    result = Published(heading, "", "", table, records.environments(found))
     write(folder(arguments) / f"{name}.csv", as_csv(table.rows))
     write(folder(arguments) / f"{name}.md", as_markdown(table))
+    write(folder(arguments) / f"{name}.json", result.as_json())

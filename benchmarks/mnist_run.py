@@ -1,7 +1,6 @@
 """One run of the MNIST experiments: train the MLP with one regularizer, then measure it."""
 
 import math
-import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,7 +50,7 @@ def trained(run: MnistRun) -> tuple[Any, dict[str, Any]]:
 
     from benchmarks.data import load
     from benchmarks.models import mlp
-    from benchmarks.training import EpochTrainer, error_rate
+    from benchmarks.training import EpochTrainer, train_and_test
 
     keras.utils.set_random_seed(run.seed)
     data = load(run.dataset)
@@ -61,24 +60,15 @@ def trained(run: MnistRun) -> tuple[Any, dict[str, Any]]:
         run.weight,
         inputs=training.x.shape[1],
         width=run.width,
-        classes=int(max(data.train.y.max(), data.test.y.max())) + 1,
+        classes=data.classes,
     )
     trainer = EpochTrainer(
         model, keras.optimizers.Adam(run.learning_rate), training, batch_size=run.batch_size, seed=run.seed
     )
-    started = time.perf_counter()
-    losses = trainer.train(run.epochs)
-    seconds = time.perf_counter() - started
-    if not math.isfinite(losses[-1]):
-        return None, {"loss": losses[-1], "losses": losses}
-    return model, {
-        "loss": losses[-1],
-        "losses": [round(loss, 6) for loss in losses],
-        "train_seconds": round(seconds, 2),
-        "train_error": error_rate(model, training),
-        "validation_error": error_rate(model, data.validation),
-        "error": error_rate(model, data.test),
-    }
+    result = train_and_test(
+        trainer, run.epochs, train_error=training, validation_error=data.validation, error=data.test
+    )
+    return (model if math.isfinite(result["loss"]) else None), result
 
 
 def representation(model: Any, x: Any) -> Any:

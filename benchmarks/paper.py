@@ -36,11 +36,11 @@ def table3() -> dict[str, dict[str, float]]:
     return _characteristics("table3")
 
 
-def table8() -> dict[str, dict[str, float]]:
-    """Table 8 as {regularizer: {condition: mean error in percent}}."""
+def errors(table: str) -> dict[str, dict[str, float]]:
+    """`table4`, `table8` or `table9` as {regularizer: {condition: mean error in percent}}."""
     return {
         name: {condition: float(value["mean"]) for condition, value in row.items()}
-        for name, row in _tables()["table8"]["rows"].items()
+        for name, row in _tables()[table]["rows"].items()
     }
 
 

@@ -92,9 +92,10 @@ def environment() -> dict[str, Any]:
     }
 
 
-def environments(found: Iterable[dict[str, Any]]) -> str:
-    """The machines and versions that records name, each once, in words."""
-    return "; ".join(dict.fromkeys(in_words(record["environment"]) for record in found))
+def environments(found: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The machines, versions and commits that records name, each once."""
+    distinct = {json.dumps(record["environment"], sort_keys=True): record["environment"] for record in found}
+    return list(distinct.values())
 
 
 def in_words(environment: dict[str, Any]) -> str:

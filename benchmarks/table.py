@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from benchmarks.aggregate import rank_correlation
+
 Paper = Mapping[str, Mapping[str, float]]
 
 
@@ -35,15 +37,12 @@ class Table:
 
     def spearman(self) -> dict[str, float]:
         """Spearman's rank correlation between measured and printed over the rows, per column; NaN below five."""
-        from scipy.stats import spearmanr
-
-        correlations = {}
-        for column in self.columns:
-            pairs = [(float(row[f"{column}_mean"]), self.printed(row, column)) for row in self.rows]
-            finite = [pair for pair in pairs if all(map(math.isfinite, pair))]
-            several = len(finite) > 4 and all(len(set(values)) > 1 for values in zip(*finite, strict=True))
-            correlations[column] = float(spearmanr(*zip(*finite, strict=True)).statistic) if several else math.nan
-        return correlations
+        return {
+            column: rank_correlation(
+                [float(row[f"{column}_mean"]) for row in self.rows], [self.printed(row, column) for row in self.rows]
+            )
+            for column in self.columns
+        }
 
     def standing(self, row: Mapping[str, Any], column: str) -> str:
         """`best` or `tied` where the rows compete, else nothing."""

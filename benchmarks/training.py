@@ -5,6 +5,7 @@ Python runs once an epoch instead of once a batch. Measured against `model.fit` 
 """
 
 import math
+import time
 from typing import Any
 
 import keras
@@ -15,6 +16,7 @@ import keras_repreg
 from benchmarks.data import Split
 
 BATCH = 100
+SLOW_UNDER_XLA = (keras.layers.Dropout, keras.layers.Conv2D)
 
 
 class EpochTrainer:
@@ -26,8 +28,9 @@ class EpochTrainer:
         data: The training samples.
         batch_size: Samples per step; a last incomplete batch is left to the next epoch's order.
         seed: Of the order of the samples.
-        jit_compile: Whether XLA compiles the loop; by default unless the model has dropout, whose random numbers
-            XLA draws so slowly on a CPU (measured: an epoch of 1.9 s instead of 0.3 s) that it does not pay.
+        jit_compile: Whether XLA compiles the loop; by default unless the model has a layer that XLA is slow at on a
+            CPU: dropout, whose random numbers make an epoch of the MLP take 1.9 s instead of 0.3 s, or convolutions,
+            whose gradients make a step of the CNN take more than a minute instead of 0.1 s.
     """
 
     def __init__(
@@ -50,7 +53,7 @@ class EpochTrainer:
         self._loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         optimizer.build(model.trainable_variables)
         if jit_compile is None:
-            jit_compile = not any(isinstance(layer, keras.layers.Dropout) for layer in model.layers)
+            jit_compile = not any(isinstance(layer, SLOW_UNDER_XLA) for layer in model.layers)
         self._epoch = tf.function(self._run_epoch, jit_compile=jit_compile)
 
     def epoch(self) -> float:
@@ -81,6 +84,23 @@ class EpochTrainer:
             loss = tf.add_n([self._loss(y, logits), *self.model.losses])
         self._optimizer.apply(tape.gradient(loss, variables), variables)
         return loss
+
+
+def train_and_test(trainer: EpochTrainer, epochs: int, **splits: Split) -> dict[str, Any]:
+    """Train so many epochs; the losses, the seconds, and unless training diverged the error rate on each split.
+
+    Args:
+        trainer: Of the model.
+        epochs: Passes over its data.
+        splits: What to test on, by the name under which the error rate is given.
+    """
+    started = time.perf_counter()
+    losses = trainer.train(epochs)
+    seconds = time.perf_counter() - started
+    result = {"loss": losses[-1], "losses": [round(loss, 6) for loss in losses], "train_seconds": round(seconds, 2)}
+    if not math.isfinite(losses[-1]):
+        return result
+    return result | {name: error_rate(trainer.model, split) for name, split in splits.items()}
 
 
 def error_rate(model: keras.Model, data: Split) -> float:

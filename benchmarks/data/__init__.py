@@ -12,15 +12,16 @@ __all__ = ["Split", "Splits", "load", "load_mnist", "load_pca_mnist", "load_synt
 
 
 @functools.lru_cache(maxsize=1)
-def load(name: str) -> Splits:
-    """The splits of a data set, images as vectors; read once per process.
+def load(name: str, *, flatten: bool = True) -> Splits:
+    """The splits of a data set; read once per process.
 
     Args:
         name: `mnist`, `mnist-pca-D` or `synthetic-D` with a number of factors D, or a name of tensorflow-datasets.
+        flatten: Images as vectors; those made of factors are vectors in any case.
     """
     if name == "mnist":
-        return load_mnist()
+        return load_mnist(flatten=flatten)
     made = re.fullmatch(r"(mnist-pca|synthetic)-(\d+)", name)
     if made:
         return (load_synthetic if made[1] == "synthetic" else load_pca_mnist)(int(made[2]))
-    return load_tfds(name)
+    return load_tfds(name, flatten=flatten)

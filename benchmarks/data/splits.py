@@ -1,6 +1,6 @@
 """Training, validation and test arrays of a data set."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,10 @@ class Split:
         """The first so many samples."""
         return Split(self.x[:samples], self.y[:samples])
 
+    def where(self, kept: NDArray[np.bool_]) -> "Split":
+        """The samples at which `kept` is true."""
+        return Split(self.x[kept], self.y[kept])
+
 
 @dataclass(frozen=True)
 class Splits:
@@ -29,6 +33,20 @@ class Splits:
     train: Split
     validation: Split
     test: Split
+
+    @property
+    def classes(self) -> int:
+        """Number of classes: one more than the largest id."""
+        return int(max(self.train.y.max(), self.test.y.max())) + 1
+
+    def of_first_classes(self, classes: int) -> "Splits":
+        """The samples of the first so many classes."""
+        return Splits(*(split.where(split.y < classes) for split in (self.train, self.validation, self.test)))
+
+    def merged(self) -> "Splits":
+        """With the validation samples added to the training samples, behind them."""
+        x = np.concatenate([self.train.x, self.validation.x])
+        return replace(self, train=Split(x, np.concatenate([self.train.y, self.validation.y])))
 
 
 def scaled(images: NDArray[Any], labels: NDArray[Any], *, flatten: bool) -> Split:

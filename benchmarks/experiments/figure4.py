@@ -82,7 +82,7 @@ def run(arguments: argparse.Namespace) -> int:
         f"network(s) each; nats, 10,000 test images (log N = {math.log(10_000):.2f}), noise variance {SHOWN:g}",
     )
     of_bounds = "Correlation of I(z;x) with the error, over networks"
-    command.add(arguments, "figure4_correlations", correlations(found), of_bounds)
+    command.add(arguments, "figure4_correlations", found, correlations(found), of_bounds)
     return status
 
 

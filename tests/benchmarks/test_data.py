@@ -82,30 +82,3 @@ def test_a_data_set_that_cannot_be_downloaded_is_an_error_at_once(tmp_path, monk
     monkeypatch.setattr(socket, "create_connection", refuse)
     with pytest.raises(ValueError, match="connection.*Received: no network"):
         load_tfds("fashion_mnist", tmp_path, download=True)
-
-
-def test_a_prepared_data_set(tmp_path):
-    import tensorflow as tf
-    import tensorflow_datasets as tfds
-
-    rng = np.random.default_rng(0)
-    images = rng.integers(0, 256, size=(60, 8, 8, 3), dtype=np.uint8)
-    labels = rng.integers(0, 4, size=60)
-    parts = {"train": slice(0, 48), "test": slice(48, 60)}
-    tfds.dataset_builders.store_as_tfds_dataset(
-        name="tiny",
-        version="1.0.0",
-        data_dir=tmp_path,
-        features=tfds.features.FeaturesDict(
-            {"image": tfds.features.Image(shape=(8, 8, 3)), "label": tfds.features.ClassLabel(num_classes=4)}
-        ),
-        split_datasets={
-            name: tf.data.Dataset.from_tensor_slices({"image": images[part], "label": labels[part]})
-            for name, part in parts.items()
-        },
-        disable_shuffling=True,
-    )
-    data = load_tfds("tiny", tmp_path)
-    assert [len(data.train), len(data.validation), len(data.test)] == [40, 8, 12]
-    np.testing.assert_allclose(data.train.x[0], images[0].ravel() / 255, rtol=1e-6)
-    np.testing.assert_array_equal(np.concatenate([data.train.y, data.validation.y, data.test.y]), labels)

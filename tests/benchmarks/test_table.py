@@ -7,6 +7,7 @@ from scipy.stats import spearmanr
 
 from benchmarks.page import as_html
 from benchmarks.pictures import against_paper
+from benchmarks.published import Published
 from benchmarks.table import Table, as_markdown, as_text, cell
 
 NAMES = ("Baseline", "A", "B", "C", "D")
@@ -64,7 +65,7 @@ def test_a_table_that_is_not_in_the_paper_shows_what_was_measured():
     table = Table([{"row": "<a>", "trials": 1, "x_mean": 1.0, "x_std": 0.0}], ("x",), label="row")
     assert "|" not in as_text(table)
     assert as_markdown(table).splitlines()[-1] == "| <a> | 1.00 |"
-    page = as_html(table, heading="<b>", claim="c", setting="s", png=b"png")
+    page = as_html(Published("<b>", "c", "s", table, []), b"png")
     assert "<a>" not in page
     assert "&lt;a&gt;" in page
     assert "cG5n" in page

@@ -1,0 +1,200 @@
+"""What the paper claims of its tables and figures, each with the check that reads it off the numbers.
+
+A check is made of the numbers measured here and, where the paper prints its own, of these as well: a check that is too
+strict shows itself by it.
+"""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks import checks, published
+from benchmarks.checks import Check, Rows, Verdict
+from benchmarks.table import Table
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One claim.
+
+    Attributes:
+        source: The published table that tells.
+        place: Where in the paper.
+        text: What the paper claims.
+        check: Whether it holds, and what is seen, from the rows by their name.
+    """
+
+    source: str
+    place: str
+    text: str
+    check: Check
+
+
+_BY_CONDITION: tuple[tuple[str, Check], ...] = (
+    ("No single regularizer performs best under all conditions.", checks.no_single_best),
+    ("The best of the twelve improves on the baseline under every condition.", checks.best_improves),
+)
+
+CLAIMS = (
+    Claim(
+        "table2",
+        "Section 3.2, Table 2",
+        "An inserted linear layer (the sixth) is like the ReLU layer below it (the fifth), and unlike the first.",
+        checks.linear_like_relu,
+    ),
+    Claim(
+        "table3",
+        "Theorem 2, Table 3",
+        "A random positive diagonal changes the scale alone: error, correlation, sparsity and dead units stay.",
+        checks.diagonal_leaves_the_rest,
+    ),
+    Claim(
+        "table3",
+        "Section 3.2, Table 3",
+        "A network with a very high correlation of its units performs comparably.",
+        checks.high_correlation_performs,
+    ),
+    Claim(
+        "table3",
+        "Section 3.2, Table 3",
+        "So does a whitened one, whose correlation is much lower, at slightly more error.",
+        checks.whitening_performs,
+    ),
+    Claim(
+        "table6",
+        "Eq. 5 and 6",
+        "No more units are dead than the sparsity and the rank leave room for.",
+        checks.dead_sparse_rank,
+    ),
+    Claim(
+        "table6",
+        "Appendix C, Table 6",
+        "Each representation regularizer moves the characteristic that it targets.",
+        checks.targets_are_hit,
+    ),
+    Claim(
+        "table6",
+        "Appendix C, Table 6",
+        "Weight regularizers leave the characteristics as they are.",
+        checks.weights_move_nothing,
+    ),
+    Claim(
+        "table6",
+        "Appendix C, Table 6",
+        "A large share of dead units does not hurt the performance.",
+        checks.dead_units_do_no_harm,
+    ),
+    Claim(
+        "table6",
+        "Appendix C, Table 6",
+        "Dropout lowers covariance but raises correlation.",
+        checks.dropout_correlates,
+    ),
+    Claim(
+        "table6",
+        "Section 7, Table 6",
+        "No statistical characteristic shows a general pattern with the performance.",
+        checks.nothing_explains_the_error,
+    ),
+    Claim(
+        "figure1",
+        "Section 2, Figure 1",
+        "Within a class dropout's units correlate strongly, BN's and CR's hardly; L1R's are active for one or "
+        "two classes.",
+        checks.units_by_class,
+    ),
+    Claim(
+        "figure2",
+        "Section 4.3, Figure 2",
+        "L1R's loss weight controls the sparsity.",
+        checks.controlled("sparsity", rising=True),
+    ),
+    Claim(
+        "figure2",
+        "Section 4.3, Figure 2",
+        "Sparsity does not help more where the data has few factors, and strong L1R does not help at all.",
+        checks.accuracy_needs_none,
+    ),
+    Claim(
+        "figure3",
+        "Section 4.3, Figure 3",
+        "RR's loss weight controls the rank.",
+        checks.controlled("stable_rank", rising=False),
+    ),
+    Claim(
+        "figure3",
+        "Section 4.3, Figure 3",
+        "A lower rank does not help more where the data has few factors, and strong RR does not help at all.",
+        checks.accuracy_needs_none,
+    ),
+    Claim(
+        "figure4_correlations",
+        "Section 5, Figure 4",
+        "Both bounds of I(z;x) correlate strongly with the generalization error.",
+        checks.information_explains,
+    ),
+    Claim(
+        "figure4",
+        "Section 5, Figure 4",
+        "All regularizers end up with almost the same I(z;y), while I(z;x) differs.",
+        checks.same_information_on_the_label,
+    ),
+    *(
+        Claim(table, f"Section 6.{part}, Table {table[-1]} ({data})", text, check)
+        for table, data in {"table4": "CIFAR-10", "table8": "MNIST", "table9": "CIFAR-100"}.items()
+        for part, (text, check) in enumerate(_BY_CONDITION, 1)
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A claim held against a folder of results.
+
+    Attributes:
+        claim: The claim.
+        verdict: Whether it holds here.
+        seen: What was seen here, with numbers.
+        printed: The same check of the paper's own numbers: its verdict and what is seen; empty where it prints none.
+    """
+
+    claim: Claim
+    verdict: Verdict
+    seen: str
+    printed: str
+
+
+def judge(folder: Path, claims: Iterable[Claim] = CLAIMS) -> list[Judged]:
+    """Every claim against what is published in a folder."""
+    judged = []
+    for claim in claims:
+        path = folder / f"{claim.source}.json"
+        if not path.is_file():
+            judged.append(Judged(claim, Verdict.NOT_RUN, "", ""))
+            continue
+        table = published.read(path).table
+        printed = rows_printed(table)
+        judged.append(
+            Judged(claim, *claim.check(rows_measured(table)), ": ".join(claim.check(printed)) if printed else "")
+        )
+    return judged
+
+
+def rows_measured(table: Table) -> Rows:
+    """The means by row and column, under the columns' plain names."""
+    return _named(table, [{column: row[f"{column}_mean"] for column in table.columns} for row in table.rows])
+
+
+def rows_printed(table: Table) -> Rows:
+    """The paper's numbers by row and column; nothing if it prints none of a row or column."""
+    rows = [{column: table.printed(row, column) for column in table.columns} for row in table.rows]
+    return {} if any(math.isnan(value) for row in rows for value in row.values()) else _named(table, rows)
+
+
+def _named(table: Table, numbers: list[dict[str, float]]) -> Rows:
+    """By the rows' labels, or where these are not unique by all that tells them apart; with that beside the numbers."""
+    known = [{key: row[key] for key in (table.label, *table.shown)} for row in table.rows]
+    unique = len({row[table.label] for row in known}) == len(known)
+    names = [str(row[table.label]) if unique else " ".join(map(str, row.values())) for row in known]
+    return {name: {**(row if not unique else {}), **one} for name, row, one in zip(names, known, numbers, strict=True)}
