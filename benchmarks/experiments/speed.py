@@ -49,7 +49,9 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"\n{text}\n", flush=True)
         written.append(command.write(out / f"speed_{part}.csv", as_csv(rows)))
         written.append(command.write(out / f"speed_{part}.md", markdown))
-    print(f"{records.in_words(records.environment())}; {arguments.clock} clock")
+    setting = f"{records.in_words(records.environment())}; {arguments.clock} clock, {repeats} turns"
+    written.append(command.write(out / "speed_setting.txt", f"{setting}\n"))
+    print(setting)
     print(f"Written: {', '.join(str(path) for path in written)}")
     return 0
 

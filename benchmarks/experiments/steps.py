@@ -20,7 +20,7 @@ from benchmarks.training import BATCH, EpochTrainer
 REGULARIZERS = ("Dropout", "BN", "CR", "cw-CR", "VR", "cw-VR", "L1R", "RR", "cw-RR")
 # Builder, shape of an input, steps an epoch.
 NETWORKS: dict[str, tuple[Callable[..., keras.Model], tuple[int, ...], int]] = {
-    "MNIST MLP": (mlp, (784,), 50),
+    "MNIST MLP": (mlp, (784,), 500),
     "CIFAR CNN": (cnn, (32, 32, 3), 8),
 }
 SMOKE_NETWORKS = ("MNIST MLP",)

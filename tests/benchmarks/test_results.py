@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import weights
-from benchmarks.experiments import table6
+from benchmarks import claims, published, weights
+from benchmarks.aggregate import as_csv
+from benchmarks.checks import Verdict
+from benchmarks.experiments import kernels, report, steps, table6
 from benchmarks.regularizers import REGULARIZERS
 from benchmarks.table import as_markdown, cell
 
@@ -50,6 +52,36 @@ def test_other_results_have_every_row_and_their_markdown_shows_the_same_numbers(
         cells = [text.split()[0].strip("*") for text in line.strip("| ").split(" | ")[1:]]
         assert cells == [cell(float(row[column])) for column in columns]
         assert int(row["trials"]) >= (1 if name == "figure1" else 3)
+
+
+@pytest.mark.parametrize("path", sorted(RESULTS.glob("*.json")), ids=lambda path: path.stem)
+def test_what_is_published_as_json_is_the_same_and_says_where_it_was_made(path):
+    result = published.read(path)
+    assert as_csv(result.table.rows) == path.with_suffix(".csv").read_text()
+    for environment in result.environments:
+        assert environment["commit"]
+        assert environment["versions"]["keras"]
+        assert "cores" in environment["machine"]
+
+
+def test_the_report_is_that_of_the_results():
+    judged = claims.judge(RESULTS)
+    assert report.as_markdown(judged) == (RESULTS / "report.md").read_text()
+    assert sum(one.verdict != Verdict.NOT_RUN for one in judged) > 8
+
+
+@pytest.mark.parametrize(("name", "part"), [("speed_steps", steps), ("speed_kernels", kernels)])
+def test_speed_in_markdown_is_that_of_the_csv_files(name, part):
+    with (RESULTS / f"{name}.csv").open(newline="") as file:
+        found = [{key: number(value) for key, value in row.items()} for row in csv.DictReader(file)]
+    assert part.as_markdown(found) == (RESULTS / f"{name}.md").read_text()
+
+
+def number(text):
+    try:
+        return int(text) if text.isdecimal() else float(text)
+    except ValueError:
+        return text
 
 
 def test_table3_is_as_theorem_2_has_it():
