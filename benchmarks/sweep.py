@@ -1,7 +1,7 @@
 """Many independent runs, each on a worker with one thread, each leaving a record.
 
-Measured on two cores, two such processes train 1.5 times as many networks an hour as one process with two
-threads: the matrices of one network are too small to share out.
+On two cores, two such processes train 1.5 times as many networks an hour as one process with two threads
+(`python -m benchmarks speed --only processes`): the matrices of one network are too small to share out.
 """
 
 import time
@@ -43,7 +43,7 @@ def sweep(
             # A worker that has grown by 300 MB, as compiled code piles up, is replaced; nothing is lost by it.
             warnings.filterwarnings("ignore", "A worker stopped while some jobs were given")
             parallel = joblib.Parallel(return_as=workers.return_as, batch_size=1)
-            for record in parallel(joblib.delayed(execute)(train, run, folder) for run in missing):
+            for record in parallel(joblib.delayed(execute)(train, run, folder, workers.threads) for run in missing):
                 records.keep(folder, record)
                 if record["status"] != records.FINISHED:
                     cause = record.get("error", "").strip().splitlines()[-1:]
@@ -57,11 +57,11 @@ def _has_outcome(record: dict[str, Any] | None) -> bool:
     return record is not None and record["status"] != records.CRASHED
 
 
-def execute(train: Train, run: Any, folder: Path) -> dict[str, Any]:
+def execute(train: Train, run: Any, folder: Path, threads: int = 1) -> dict[str, Any]:
     """One run in this process; whatever comes of it is recorded."""
     started = time.time()
     try:
-        backend.start(threads=1)
+        backend.start(threads)
         result = train(run)
     except Exception:
         return records.write(folder, run, records.CRASHED, error=traceback.format_exc())

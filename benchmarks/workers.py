@@ -23,12 +23,14 @@ class Workers:
         backend: One of `BACKENDS`.
         address: Of the cluster's scheduler; without it a Dask or Ray cluster is started on this machine.
         quiet: No progress bar.
+        threads: Of each process, on this machine.
     """
 
     jobs: int = -1
     backend: str = "loky"
     address: str | None = None
     quiet: bool = False
+    threads: int = 1
 
     def __post_init__(self) -> None:
         if self.backend not in BACKENDS:
@@ -50,7 +52,9 @@ class Workers:
         """
         with contextlib.ExitStack() as stack:
             if self.backend == "loky":
-                stack.enter_context(joblib.parallel_config("loky", n_jobs=self.jobs, inner_max_num_threads=1))
+                stack.enter_context(
+                    joblib.parallel_config("loky", n_jobs=self.jobs, inner_max_num_threads=self.threads)
+                )
             elif self.backend == "dask":
                 stack.enter_context(_dask(self.address, self.jobs))
                 stack.enter_context(joblib.parallel_config("dask", n_jobs=self.jobs))

@@ -15,6 +15,7 @@ from benchmarks.conditions import SMOKE_REGULARIZERS
 from benchmarks.data import load
 from benchmarks.experiments import table4, table8, table9
 from benchmarks.mnist_run import MnistRun
+from benchmarks.models import mlp
 from benchmarks.regularizers import REGULARIZERS
 
 
@@ -93,6 +94,19 @@ def test_the_conditions_are_the_columns_of_the_paper(experiment):
         assert set(errors) == set(experiment.conditions)
     for condition in experiment.conditions.values():
         replace(experiment.run, **condition)  # fields that there are
+
+
+@pytest.mark.parametrize("name", ["Baseline", "BN", "L2W"])
+def test_narrow_networks_start_from_other_weights(name):
+    for width, biases in ((100, 0.0), (8, 0.1)):
+        layers = [layer for layer in mlp(name, 0.1, width=width).layers if isinstance(layer, keras.layers.Dense)]
+        assert len(layers) == 6
+        for layer in layers:
+            kernel, bias = layer.get_weights()
+            np.testing.assert_allclose(bias, biases)
+            # Glorot's limit is the root of 6 by inputs and outputs; a normal distribution is cut at two deviations.
+            limit = 0.2 / 0.88 if width == 100 else (6 / sum(kernel.shape)) ** 0.5
+            assert 0.7 * limit < np.abs(kernel).max() <= 1.001 * limit
 
 
 @pytest.fixture(scope="module")

@@ -76,6 +76,18 @@ def test_cnn_of_table_7(regularizer):
     assert model.count_params() == kernels_and_biases + (4 * 128 if regularizer == "BN" else 0)
 
 
+def test_both_ways_of_a_sweep_train_all_networks_anew(tmp_path, monkeypatch):
+    from benchmarks.experiments import processes
+
+    seen = []
+    sweep = processes.sweep
+    monkeypatch.setattr(processes, "sweep", lambda *a, **k: seen.append(found := sweep(*a, **k)) or found)
+    (row,) = processes.compare(1, smoke=True)
+    assert row["ratio_low"] == row["ratio_high"] == pytest.approx(row["processes_an_hour"] / row["threads_an_hour"])
+    assert [[record["config"]["regularizer"] for record in found] for found in seen] == [["Baseline", "L1W"]] * 2
+    assert f"{row['ratio_median']:.2f}" in processes.as_markdown([row])
+
+
 def test_the_command(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(kernels, "SMOKE_GRID", ((20, 12, 3),))
     monkeypatch.setattr(kernels, "PENALTIES", ("L1R", "cw-CR"))

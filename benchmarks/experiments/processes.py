@@ -1,0 +1,79 @@
+"""What a sweep gains by a process a core: the same networks by one process that has as many threads as there are cores.
+
+Networks of Table 6, for fewer epochs; the start of the processes is part of the time.
+"""
+
+import os
+import tempfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from benchmarks.experiments.table6 import DEFAULT_RUN
+from benchmarks.mnist_run import train
+from benchmarks.regularizers import REGULARIZERS
+from benchmarks.sweep import sweep
+from benchmarks.timing import ratio, take_turns
+from benchmarks.workers import Workers
+
+EPOCHS = 10
+
+
+def compare(turns: int = 5, *, smoke: bool = False) -> list[dict[str, Any]]:
+    """One row: networks an hour both ways (medians), and their ratio."""
+    cores = os.cpu_count() or 1
+    run = replace(DEFAULT_RUN, epochs=1, samples=1000) if smoke else replace(DEFAULT_RUN, epochs=EPOCHS)
+    runs = [replace(run, regularizer=name, weight=0.01) for name in list(REGULARIZERS)[: 2 if smoke else None]]
+    both = {
+        "processes": _sweeping(runs, Workers(cores, quiet=True)),
+        "threads": _sweeping(runs, Workers(1, quiet=True, threads=cores)),
+    }
+    seconds = take_turns(both, turns, warm_up=False)
+    gain = ratio(seconds["threads"], seconds["processes"])
+    an_hour = {name: 3600 * len(runs) / sorted(found)[len(found) // 2] for name, found in seconds.items()}
+    return [
+        {
+            "cores": cores,
+            "epochs": run.epochs,
+            "processes_an_hour": an_hour["processes"],
+            "threads_an_hour": an_hour["threads"],
+            "ratio_median": gain.median,
+            "ratio_low": gain.low,
+            "ratio_high": gain.high,
+        }
+    ]
+
+
+def _sweeping(runs: list[Any], workers: Workers) -> Callable[[], object]:
+    """A function that works off the runs, each time anew."""
+
+    def work_off() -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            found = sweep(runs, train, Path(folder), workers=workers)
+        unfinished = [record for record in found if record["status"] != "finished"]
+        if unfinished:
+            raise ValueError(f"Expected all networks to be trained. Received: {unfinished[0]}")
+
+    return work_off
+
+
+def as_text(rows: list[dict[str, Any]]) -> str:
+    """The row in words."""
+    return "\n".join(
+        f"{row['cores']} processes of one thread: {row['processes_an_hour']:.0f} networks of {row['epochs']} epochs an "
+        f"hour; one process of {row['cores']} threads: {row['threads_an_hour']:.0f}; "
+        f"{row['ratio_median']:.2f} ({row['ratio_low']:.2f} to {row['ratio_high']:.2f}) times as many"
+        for row in rows
+    )
+
+
+def as_markdown(rows: list[dict[str, Any]]) -> str:
+    """The row for a page."""
+    lines = ["| cores | one thread a process | one process | ratio (min to max) |", "| --- | ---: | ---: | ---: |"]
+    for row in rows:
+        lines.append(
+            f"| {row['cores']:.0f} | {row['processes_an_hour']:.0f} an hour | {row['threads_an_hour']:.0f} an hour "
+            f"| {row['ratio_median']:.2f} ({row['ratio_low']:.2f} to {row['ratio_high']:.2f}) |"
+        )
+    return "\n".join(lines) + "\n"
