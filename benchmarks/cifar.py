@@ -25,11 +25,6 @@ SIZES: dict[str, dict[str, Any]] = {
 SMOKE = {"epochs": 1, "samples": 200}
 
 
-def merged(run: CifarRun) -> CifarRun:
-    """Once the loss weight is fixed, the validation images are merged back into the training images (D.1)."""
-    return replace(run, merged=True)
-
-
 def add_arguments(parser: argparse.ArgumentParser, experiment: Experiment) -> None:
     """The command line's."""
     conditions.add_arguments(parser, experiment)
@@ -47,4 +42,9 @@ def run(arguments: argparse.Namespace, experiment: Experiment) -> int:
     data = load(arguments.data, flatten=False)
     if data.train.x.ndim != 4 or min(data.train.x.shape[1:3]) < 8:
         raise ValueError(f"Expected images of 8 x 8 pixels or more with channels. Received: {data.train.x.shape[1:]}")
-    return conditions.run(arguments, experiment, dataset=arguments.data)
+
+    def merged(run: CifarRun) -> CifarRun:
+        """Once the loss weight is fixed, the validation images are merged back into the training images (D.1)."""
+        return run if run.samples and run.samples <= len(data.train) else replace(run, merged=True)
+
+    return conditions.run(arguments, replace(experiment, final=merged), dataset=arguments.data)

@@ -15,7 +15,6 @@ EXPERIMENT = conditions.Experiment(
     conditions=cifar.SIZES | {"momentum": {"optimizer": "momentum"}, "rmsprop": {"optimizer": "rmsprop"}},
     train=train,
     paper=paper.errors("table4"),
-    final=cifar.merged,
     smoke=cifar.SMOKE,
 )
 CLAIM = EXPERIMENT.claim

@@ -18,7 +18,6 @@ EXPERIMENT = conditions.Experiment(
     conditions=cifar.SIZES | {"classes_16": {"classes": 16}, "classes_64": {"classes": 64}},
     train=train,
     paper=paper.errors("table9"),
-    final=cifar.merged,
     smoke=cifar.SMOKE,
 )
 CLAIM = EXPERIMENT.claim

@@ -195,3 +195,17 @@ def test_all_hands_its_arguments_to_every_experiment(monkeypatch, tmp_path):
         assert parsed.out == tmp_path
     assert seen["table3"].epochs == 100
     assert seen["table6"].epochs == 50
+
+
+def test_all_goes_on_where_one_cannot_be_run(monkeypatch, tmp_path, capsys):
+    seen = []
+
+    def refuse(parsed):
+        raise ValueError("Expected data. Received: none")
+
+    for name in commands.PAPER:
+        run = refuse if name == "table4" else lambda parsed, name=name: seen.append(name) or 0
+        monkeypatch.setattr(commands.EXPERIMENTS[name], "run", run)
+    assert main(["all", "--out", str(tmp_path)]) == 1
+    assert seen == [name for name in commands.PAPER if name != "table4"]
+    assert capsys.readouterr().err == "table4 was not run: Expected data. Received: none\n"
