@@ -4,12 +4,11 @@ A check is made of the numbers measured here and, where the paper prints its own
 strict shows itself by it.
 """
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import checks, published
+from benchmarks import checks, paper, published
 from benchmarks.checks import Check, Rows, Verdict
 from benchmarks.table import Table
 
@@ -169,32 +168,22 @@ def judge(folder: Path, claims: Iterable[Claim] = CLAIMS) -> list[Judged]:
     """Every claim against what is published in a folder."""
     judged = []
     for claim in claims:
+        printed = paper.printed(claim.source)
+        in_paper = ": ".join(claim.check(printed)) if printed else ""
         path = folder / f"{claim.source}.json"
-        if not path.is_file():
-            judged.append(Judged(claim, Verdict.NOT_RUN, "", ""))
-            continue
-        table = published.read(path).table
-        printed = rows_printed(table)
-        judged.append(
-            Judged(claim, *claim.check(rows_measured(table)), ": ".join(claim.check(printed)) if printed else "")
-        )
+        finding = claim.check(rows_of(published.read(path).table)) if path.is_file() else (Verdict.NOT_RUN, "")
+        judged.append(Judged(claim, *finding, in_paper))
     return judged
 
 
-def rows_measured(table: Table) -> Rows:
-    """The means by row and column, under the columns' plain names."""
-    return _named(table, [{column: row[f"{column}_mean"] for column in table.columns} for row in table.rows])
+def rows_of(table: Table) -> Rows:
+    """The means by row and column, under the columns' plain names.
 
-
-def rows_printed(table: Table) -> Rows:
-    """The paper's numbers by row and column; nothing if it prints none of a row or column."""
-    rows = [{column: table.printed(row, column) for column in table.columns} for row in table.rows]
-    return {} if any(math.isnan(value) for row in rows for value in row.values()) else _named(table, rows)
-
-
-def _named(table: Table, numbers: list[dict[str, float]]) -> Rows:
-    """By the rows' labels, or where these are not unique by all that tells them apart; with that beside the numbers."""
+    Rows go by their labels, or where these are not unique by all that tells them apart, which is then beside the means.
+    """
+    means = [{column: row[f"{column}_mean"] for column in table.columns} for row in table.rows]
+    labels = [str(row[table.label]) for row in table.rows]
+    if len(set(labels)) == len(labels):
+        return dict(zip(labels, means, strict=True))
     known = [{key: row[key] for key in (table.label, *table.shown)} for row in table.rows]
-    unique = len({row[table.label] for row in known}) == len(known)
-    names = [str(row[table.label]) if unique else " ".join(map(str, row.values())) for row in known]
-    return {name: {**(row if not unique else {}), **one} for name, row, one in zip(names, known, numbers, strict=True)}
+    return {" ".join(map(str, key.values())): key | mean for key, mean in zip(known, means, strict=True)}

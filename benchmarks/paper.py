@@ -44,6 +44,14 @@ def errors(table: str) -> dict[str, dict[str, float]]:
     }
 
 
+def printed(name: str) -> dict[str, dict[str, float]]:
+    """The numbers of any table, by row and our column name; nothing for a figure."""
+    of_table = {"table2": table2, "table3": table3, "table6": table6}
+    if name in of_table:
+        return of_table[name]()
+    return errors(name) if name in ("table4", "table8", "table9") else {}
+
+
 def figure4() -> dict[str, float]:
     """The correlation of I(z; x) with the generalization error, of its `lower_bound` and its `upper_bound`."""
     correlations: dict[str, float] = _tables()["figure4"]["correlation_of_I_zx_with_generalization_error"]
