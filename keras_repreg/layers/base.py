@@ -11,7 +11,7 @@ from keras_repreg import replicas
 from keras_repreg.layers.arrangement import Arrangement
 from keras_repreg.layers.penalty_metric import PenaltyMetric
 from keras_repreg.layers.weight_factor import WeightFactor, checked_factor
-from keras_repreg.recording import record
+from keras_repreg.recording import outliving, record
 from keras_repreg.statistics import counted, number_of_samples, upcast
 
 Tensor = Any
@@ -146,7 +146,7 @@ class RepresentationRegularization(keras.layers.Layer):
         return replicas.gather(rows) if self.synchronized else rows
 
     def _penalize(self, omega: Tensor) -> None:
-        penalty = self.weight_factor.times(self.weight, omega)
+        penalty = outliving(self, self.weight_factor.times(self.weight, omega))
         record(self, penalty)
         self.add_loss(self._shared_losses.share(penalty, self) if self.synchronized else penalty)
 

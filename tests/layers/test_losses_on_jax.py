@@ -1,0 +1,29 @@
+"""Keras tells losses apart by `id()` on JAX: no layer's penalty may be taken for an earlier one of another layer."""
+
+import keras
+import numpy as np
+import pytest
+
+from keras_repreg import ClasswiseCovarianceRegularization, CovarianceRegularization, RankRegularization, label_scope
+
+if keras.backend.backend() != "jax":
+    pytest.skip("other backends keep losses in lists", allow_module_level=True)
+
+
+@pytest.mark.parametrize("first", [CovarianceRegularization, ClasswiseCovarianceRegularization])
+def test_nothing_comes_by_the_id_of_a_penalty_until_the_next_step(first):
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(16, 8)).astype("float32"), rng.integers(0, 3, 16)
+    dense = keras.layers.Dense(12, activation="relu")
+    model = keras.Sequential([keras.Input((8,)), dense, first(0.5), RankRegularization(0.1), keras.layers.Dense(3)])
+    trainable = [variable.value for variable in model.trainable_variables]
+    others = [variable.value for variable in model.non_trainable_variables]
+    for _ in range(3):
+        with label_scope(y):
+            losses = model.stateless_call(trainable, others, x, training=True, return_losses=True)[2]
+        assert len(losses) == 2
+        ids = {id(loss) for loss in losses}
+        kept = losses[0] + 0.0
+        del losses
+        # What was freed last is used first: without the layers' care the ids are among these.
+        assert not ids & {id(array) for array in [kept + 1.0 for _ in range(200)]}
