@@ -58,6 +58,8 @@ def test_other_results_have_every_row_and_their_markdown_shows_the_same_numbers(
 def test_what_is_published_as_json_is_the_same_and_says_where_it_was_made(path):
     result = published.read(path)
     assert as_csv(result.table.rows) == path.with_suffix(".csv").read_text()
+    markdown = {as_markdown(result.table, deviations=deviations) for deviations in (False, True)}
+    assert path.with_suffix(".md").read_text() in markdown
     for environment in result.environments:
         assert environment["commit"]
         assert environment["versions"]["keras"]
