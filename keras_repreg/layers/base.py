@@ -147,8 +147,11 @@ class RepresentationRegularization(keras.layers.Layer):
 
     def _penalize(self, omega: Tensor) -> None:
         penalty = self.weight_factor.times(self.weight, omega)
-        record(self, penalty)
-        self.add_loss(self._shared_losses.share(penalty, self) if self.synchronized else penalty)
+        loss = self._shared_losses.share(penalty, self) if self.synchronized else penalty
+        self.add_loss(loss)
+        # Keras drops the losses of calls that only find out shapes, as a step makes them to build a model first.
+        if any(added is loss for added in self.losses):
+            record(self, penalty)
 
     def _who(self) -> str:
         return f"{type(self).__name__} '{self.name}'"
