@@ -16,7 +16,7 @@ def advice(error: ModuleNotFoundError) -> str | None:
     installed = [name for name in BACKENDS if importlib.util.find_spec(name)]
     if installed:
         return (
-            f"Keras wants the backend {error.name}, which is not installed, but {' and '.join(installed)} is: set the "
+            f"Keras wants the backend {error.name}, which is not installed. Installed: {', '.join(installed)}; set the "
             f"environment variable KERAS_BACKEND={installed[0]} before Keras is imported"
         )
     return (
