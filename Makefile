@@ -2,11 +2,12 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+PIP_OPTIONS := --quiet --disable-pip-version-check
+PIP := $(BIN)/python -m pip install $(PIP_OPTIONS) --constraint constraints.txt
 METADATA := setup.cfg pyproject.toml constraints.txt
 
-EXPERIMENTS := table2 table3 table6 table8 figure1 figure2 figure3 figure4 all speed status
-.PHONY: $(EXPERIMENTS) test test-jax test-torch lint types docs wheel check clean
+EXPERIMENTS := table2 table3 table4 table6 table8 table9 figure1 figure2 figure3 figure4 all report speed status prepare
+.PHONY: $(EXPERIMENTS) test test-jax test-torch test-installed test-lowest lint types docs dist clean
 
 $(EXPERIMENTS): $(VENV)/benchmarks.installed ## a table or figure of the paper
 	$(BIN)/python -m benchmarks $@ $(ARGS)
@@ -29,12 +30,39 @@ types: $(VENV)/dev.installed $(VENV)/benchmarks.installed
 	$(BIN)/mypy
 docs: $(VENV)/docs.installed
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
-wheel: $(VENV)/dev.installed
-	rm -rf dist && $(BIN)/python -m build --wheel --outdir dist >/dev/null
-	$(BIN)/python tests/check_wheel.py dist/*.whl
+
+dist: $(VENV)/dev.installed ## the source distribution and the wheel, and what they hold is checked
+	rm -rf dist build/lib build/bdist.* build/tree
+	$(BIN)/python -m build --outdir dist >/dev/null
+	$(BIN)/python -m build --wheel --outdir build/tree >/dev/null
+	$(BIN)/python tests/check_dist.py dist build/tree
+
+# The wheel with each backend and no other, and with none, each in an environment of its own; make -j2 takes two at a time.
+ALONE := tensorflow-cpu jax torch none
+test-installed: $(ALONE:%=test-installed-%)
+$(ALONE:%=test-installed-%): test-installed-%: dist
+	rm -rf $(VENV)-$*
+	$(PYTHON) -m venv $(VENV)-$*
+	$(VENV)-$*/bin/python -m pip install $(PIP_OPTIONS) --constraint constraints.txt \
+		"$$(echo dist/*.whl)$(subst [none],,[$*])"
+	$(VENV)-$*/bin/python -m pip check
+	TF_CPP_MIN_LOG_LEVEL=3 $(VENV)-$*/bin/python -I tests/installed.py $*
+	rm -rf $(VENV)-$*
+
+# The oldest versions that setup.cfg allows, on TensorFlow.
+LOWEST := callbacks characteristics ion layers test_labels.py test_package.py
+test-lowest: $(VENV)-lowest/installed
+	TF_CPP_MIN_LOG_LEVEL=3 $(VENV)-lowest/bin/python -m pytest --numprocesses auto $(LOWEST:%=tests/%) \
+		--ignore tests/layers/test_replicas.py $(ARGS)
+$(VENV)-lowest/installed: setup.cfg constraints-lowest.txt
+	rm -rf $(VENV)-lowest
+	$(PYTHON) -m venv $(VENV)-lowest
+	$(VENV)-lowest/bin/python -m pip install $(PIP_OPTIONS) --constraint constraints-lowest.txt \
+		--editable '.[tensorflow-cpu,plots]' hypothesis pytest pytest-xdist
+	@touch $@
 
 clean:
-	rm -rf $(VENV) build dist site *.egg-info
+	rm -rf $(VENV) $(VENV)-* build dist site *.egg-info
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "keras-repreg needs Python 3.11 or newer; make PYTHON=python3.12 ... chooses another interpreter")'

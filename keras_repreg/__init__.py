@@ -66,12 +66,18 @@ if TYPE_CHECKING:
 
 
 def __getattr__(name: str) -> Any:
-    if name in _HOME:
-        value = getattr(importlib.import_module(f"keras_repreg.{_HOME[name]}"), name)
-    elif name in _MODULES:
-        value = importlib.import_module(f"keras_repreg.{name}")
-    else:
+    if name not in _HOME and name not in _MODULES:
         raise AttributeError(f"module 'keras_repreg' has no attribute {name!r}")
+    try:
+        module = importlib.import_module(f"keras_repreg.{_HOME.get(name, name)}")
+    except ModuleNotFoundError as error:
+        from keras_repreg.backends import advice
+
+        advised = advice(error)
+        if advised is None:
+            raise
+        raise ModuleNotFoundError(f"keras_repreg.{name}: {advised}. Received: {error}", name=error.name) from error
+    value = getattr(module, name) if name in _HOME else module
     globals()[name] = value
     return value
 

@@ -1,5 +1,6 @@
 """Files that are either whole or not there: written beside their place, then moved into it."""
 
+import errno
 import os
 import tempfile
 from pathlib import Path
@@ -26,8 +27,16 @@ def write_atomically(path: Path, content: str | bytes, *, overwrite: bool = True
         if overwrite:
             os.replace(temporary, path)
         else:
-            os.link(temporary, path)  # which never replaces a file, whoever made it in the meantime
+            _link(temporary, path)
             Path(temporary).unlink()
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def _link(temporary: str, path: Path) -> None:
+    """Name a file, which never replaces one, whoever made that in the meantime."""
+    try:
+        os.link(temporary, path)
+    except FileExistsError:  # Python's own has the temporary name first
+        raise FileExistsError(errno.EEXIST, "There is such a file, and overwrite=False keeps it", str(path)) from None

@@ -63,7 +63,8 @@ def find_layer(model: keras.Model, layer: Any) -> keras.layers.Layer:
     if not isinstance(model, keras.Model):
         raise TypeError(f"Expected `model` to be a `keras.Model`. Received: {model!r}")
     if not isinstance(layer, (str, keras.layers.Layer)):
-        raise TypeError(f"Expected `layer` to be a layer of the model or its name. Received: {layer!r}")
+        received = f"an array of shape {tuple(layer.shape)}" if hasattr(layer, "shape") else repr(layer)
+        raise TypeError(f"Expected `layer` to be a layer of the model or its name. Received: {received}")
     layers = list({id(candidate): candidate for candidate in all_layers(model)}.values())
     found = [candidate for candidate in layers if candidate is layer or candidate.name == layer]
     if len(found) == 1:

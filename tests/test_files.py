@@ -17,7 +17,7 @@ def test_it_writes_text_and_bytes_and_replaces(tmp_path):
 def test_a_file_that_is_there_stays_unless_told_otherwise(tmp_path):
     path = tmp_path / "file"
     path.write_text("old")
-    with pytest.raises(FileExistsError):
+    with pytest.raises(FileExistsError, match=r"overwrite=False keeps it: '.*/file'$"):
         write_atomically(path, "new", overwrite=False)
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]

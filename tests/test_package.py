@@ -1,12 +1,30 @@
-"""The package as a whole: what importing it costs, and that every public name is there and documented."""
+"""The package as a whole: what importing it costs, that every public name is there and documented, and its version."""
 
 import os
+import re
 import subprocess
 import sys
+from importlib import metadata
+from pathlib import Path
 
 import pytest
 
 import keras_repreg
+from keras_repreg.backends import BACKENDS, advice
+
+ROOT = Path(__file__).parents[1]
+# Importing any of these fails as if it were not installed.
+HIDDEN = """
+import importlib.util, sys
+hidden = {names!r}
+class Hide:
+    def find_spec(self, name, path=None, target=None):
+        if name in hidden:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+sys.meta_path.insert(0, Hide())
+found = importlib.util.find_spec
+importlib.util.find_spec = lambda name, package=None: None if name in hidden else found(name, package)
+"""
 
 
 def run(code, **environment):
@@ -62,3 +80,61 @@ def test_the_package_keeps_to_keras_public_interface():
                 backends = [name for name in ("tensorflow", "jax", "torch") if f"import {name}" in text]
                 # `keras.ops` cannot gather from replicas.
                 assert not backends or file == "replicas.py", file
+
+
+@pytest.mark.parametrize("name", ["characterize", "RankRegularization", "ion"])
+def test_without_a_backend_a_sentence_says_what_to_install(name):
+    code = (
+        HIDDEN.format(names=BACKENDS)
+        + f"""
+import keras_repreg
+for _ in range(2):  # the second time half of Keras is there
+    try:
+        keras_repreg.{name}
+    except ModuleNotFoundError as error:
+        print(error)
+"""
+    )
+    done = run(code, KERAS_BACKEND="tensorflow")
+    first, second = done.stdout.splitlines()
+    assert first == second
+    assert first.startswith(f"keras_repreg.{name}: Keras needs a backend, and none is installed: `pip install"), done
+    assert first.endswith("Received: No module named 'tensorflow'")
+
+
+def test_with_another_backend_than_keras_wants_a_sentence_says_what_to_set(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: name in ("jax", "torch") or None)
+    said = advice(ModuleNotFoundError("No module named 'tensorflow'", name="tensorflow"))
+    assert said.startswith("Keras wants the backend tensorflow, which is not installed. Installed: jax, torch; set")
+    assert "KERAS_BACKEND=jax" in said
+
+
+def test_other_modules_that_are_missing_are_none_of_its_business():
+    assert advice(ModuleNotFoundError("No module named 'h5py'", name="h5py")) is None
+
+
+def test_the_command_says_so_in_a_line():
+    code = HIDDEN.format(names=BACKENDS) + "from keras_repreg.commands import main; sys.exit(main(sys.argv[1:]))"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "measure", "model.keras", "--data", "test.npz"],
+        env={**os.environ, "KERAS_BACKEND": "tensorflow"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 2
+    assert re.fullmatch(r"keras-repreg: Keras needs a backend, and none is installed: .*\n", done.stderr), done.stderr
+
+
+def test_the_version_is_the_same_everywhere():
+    version = keras_repreg.__version__
+    assert re.fullmatch(r"\d+\.\d+\.\d+(\.dev\d+|rc\d+)?", version)
+    assert metadata.version("keras-repreg") == version
+    assert re.findall(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)[0] == version
+    assert re.findall(r"^version: (\S+)", (ROOT / "CITATION.cff").read_text(), re.MULTILINE) == [version]
+
+
+def test_the_description_of_a_package_index_runs():
+    """Its links, which are none, are checked with the distributions."""
+    (block,) = re.findall(r"^```python\n(.*?)^```$", (ROOT / "DESCRIPTION.md").read_text(), re.MULTILINE | re.DOTALL)
+    exec(compile(block, "DESCRIPTION.md", "exec"), {"__name__": "page"})

@@ -23,6 +23,11 @@ def with_names_of_their_own(layers: list[keras.layers.Layer]) -> list[keras.laye
 
 def select_layers(model: keras.Model, layers: Any = None) -> list[keras.layers.Layer]:
     """The layers meant by a layer, a name or a list of these; all hidden layers for None."""
+    if hasattr(layers, "shape"):
+        raise TypeError(
+            "Expected `layers` to be a layer, a name or a list of these; targets go with the inputs, as `(x, y)`. "
+            f"Received: an array of shape {tuple(layers.shape)}"
+        )
     if layers is not None:
         wanted: Sequence[Any] = layers if isinstance(layers, (list, tuple)) else [layers]
         return with_names_of_their_own(list(dict.fromkeys(graph.find_layer(model, layer) for layer in wanted)))

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import keras_repreg
+from keras_repreg.backends import advice
 from keras_repreg.commands.refusal import Refusal
 
 DESCRIPTION = "Look inside a trained Keras network."
@@ -48,6 +49,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     except OSError as error:
         print(f"keras-repreg: {error}", file=sys.stderr)
+        return 2
+    except ModuleNotFoundError as error:
+        advised = advice(error)
+        if advised is None:
+            raise
+        print(f"keras-repreg: {advised}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130

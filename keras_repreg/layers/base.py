@@ -10,6 +10,7 @@ from keras import ops
 from keras_repreg import replicas
 from keras_repreg.layers.arrangement import Arrangement
 from keras_repreg.layers.penalty_metric import PenaltyMetric
+from keras_repreg.layers.role import check_role
 from keras_repreg.layers.weight_factor import WeightFactor, checked_factor
 from keras_repreg.recording import outliving, record
 from keras_repreg.statistics import counted, number_of_samples, upcast
@@ -104,7 +105,13 @@ class RepresentationRegularization(keras.layers.Layer):
         """What Omega is divided by under `normalize=True`; `sample_weight` as in `omega`."""
         return float(z.shape[1])
 
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        check_role(self, args[0] if args else kwargs.get("inputs"))
+        return super().__call__(*args, **kwargs)
+
     def call(self, inputs: Tensor, training: bool | None = None, mask: Tensor | None = None) -> Tensor:
+        if isinstance(inputs, (list, tuple)):
+            raise self._several(len(inputs))
         if self._is_active(training):
             z, sample_weight = self._samples(inputs, mask)
             if sample_weight is not None:
@@ -147,8 +154,17 @@ class RepresentationRegularization(keras.layers.Layer):
 
     def _penalize(self, omega: Tensor) -> None:
         penalty = outliving(self, self.weight_factor.times(self.weight, omega))
-        record(self, penalty)
-        self.add_loss(self._shared_losses.share(penalty, self) if self.synchronized else penalty)
+        loss = self._shared_losses.share(penalty, self) if self.synchronized else penalty
+        self.add_loss(loss)
+        # Keras drops the losses of calls that only find out shapes, as a step makes them to build a model first.
+        if any(added is loss for added in self.losses):
+            record(self, penalty)
+
+    def _several(self, number: int) -> ValueError:
+        return ValueError(
+            f"{self._who()} expects the activations alone; only class-wise layers take labels beside. Received: a list "
+            f"of {number} inputs"
+        )
 
     def _who(self) -> str:
         return f"{type(self).__name__} '{self.name}'"
@@ -162,6 +178,8 @@ class RepresentationRegularization(keras.layers.Layer):
         return [*super().metrics, *self.penalty_metric.metrics]
 
     def compute_output_shape(self, input_shape: Any) -> Any:
+        if input_shape and isinstance(input_shape[0], (list, tuple)):
+            raise self._several(len(input_shape))
         self._arrangement.check(tuple(input_shape), self._who())
         return input_shape
 

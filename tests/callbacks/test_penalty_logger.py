@@ -224,6 +224,30 @@ def test_chosen_layers():
         plain.fit(x, y, verbose=0, callbacks=[keras_repreg.PenaltyLogger()])
 
 
+@pytest.mark.parametrize("arguments", [{}, {"run_eagerly": True}], ids=str)
+def test_a_model_that_its_first_step_builds(arguments):
+    """Keras calls it once more for that, on what is not data."""
+
+    class Own(keras_repreg.Model):
+        def __init__(self):
+            super().__init__()
+            self.hidden = keras.layers.Dense(12, activation="relu", name="hidden")
+            self.regularizer = CASES[0].make(0.5, name="regularizer")
+            self.logits = keras.layers.Dense(3, name="logits")
+
+        def call(self, x, training=None):
+            return self.logits(self.regularizer(self.hidden(x), training=training))
+
+    x, y = data()
+    model = compiled(Own(), **arguments)
+    history = model.fit(
+        x, y, batch_size=48, epochs=2, verbose=0, validation_data=(x, y), callbacks=[keras_repreg.PenaltyLogger()]
+    ).history
+    expected = 0.5 * CASES[0].oracle(keras.ops.convert_to_numpy(model.hidden(x)), y)
+    assert history["regularizer_penalty"] == pytest.approx([expected] * 2, rel=1e-4)
+    assert history["val_regularizer_penalty"] == pytest.approx([expected] * 2, rel=1e-4)
+
+
 def test_own_steps_and_losses_are_kept():
     x, y = data()
 

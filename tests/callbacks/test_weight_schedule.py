@@ -70,6 +70,7 @@ def test_each_batch_has_its_factor():
 
 
 @pytest.mark.skipif(BACKEND == "torch", reason="not on the torch backend")
+@pytest.mark.skipif(keras.__version__.startswith("3.10."), reason="tells callbacks the first batch of an execution")
 def test_steps_per_execution():
     model = network(steps_per_execution=2)
     found = fit(model, keras_repreg.WeightSchedule(float, per="batch"), epochs=2, samples=80)

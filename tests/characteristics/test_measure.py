@@ -280,6 +280,8 @@ def test_measuring_changes_nothing():
         (("model", inputs()), TypeError, "Received: 'model'"),
         ((None, inputs(), "nowhere"), ValueError, "'rectified'.*Received: 'nowhere'"),
         ((None, inputs(), 3), TypeError, "Received: 3"),
+        ((None, inputs(), [np.arange(3)]), TypeError, r"Received: an array of shape \(3,\)"),
+        ((None, inputs(), np.arange(3)), TypeError, r"targets go with the inputs.*Received: an array of shape \(3,\)"),
         ((None, None), ValueError, "Received: None"),
         ((None, 5), ValueError, "Received: 5"),
         ((None, "abc"), ValueError, "Received: 'abc'"),
@@ -287,7 +289,7 @@ def test_measuring_changes_nothing():
         ((None, (inputs(), np.zeros(3))), ValueError, r"lengths \[3, 50\]"),
         ((None, iter([])), ValueError, "at least one batch"),
     ],
-    ids=["model", "name", "layer", "none", "number", "text", "list", "lengths", "empty"],
+    ids=["model", "name", "layer", "array in list", "array", "none", "number", "text", "list", "lengths", "empty"],
 )
 def test_wrong_input(arguments, error, message):
     model, *rest = arguments

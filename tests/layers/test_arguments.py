@@ -82,6 +82,41 @@ def test_a_list_of_three():
         CLASSWISE[0].make()([np.ones((4, 2), "float32")] * 3)
 
 
+@pytest.mark.parametrize("case", [case for case in CASES if not case.classwise], ids=str)
+def test_labels_for_a_layer_that_takes_none(case):
+    with pytest.raises(ValueError, match="expects the activations alone.*Received: a list of 2 inputs"):
+        case.make()([np.ones((4, 2), "float32"), np.zeros(4, "int32")])
+    with pytest.raises(ValueError, match="expects the activations alone.*Received: a list of 2 inputs"):
+        case.make()([keras.Input((2,)), keras.Input((), dtype="int32")])
+
+
+@pytest.mark.parametrize("argument", ["activity_regularizer", "kernel_regularizer", "bias_regularizer"])
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_a_layer_is_no_argument_of_another(case, argument):
+    """Keras would take it for a function, and add the sum of what it passes on to the loss."""
+    dense = keras.layers.Dense(3, **{argument: case.make(name="penalty")}, name="dense")
+    # The oldest Keras refuses by itself to have it for weights.
+    with pytest.raises(
+        (TypeError, ValueError), match="'penalty' is a layer of its own.*Received: it as .*dense|name=penalty"
+    ):
+        # The loss is where weights are penalized.
+        dense(np.ones((2, 4), "float32")), dense.losses
+
+
+def test_a_layer_may_be_called_by_another():
+    class Block(keras.layers.Layer):
+        def __init__(self):
+            super().__init__(activity_regularizer="l2")
+            self.penalty = keras_repreg.L1Regularization(0.5)
+
+        def call(self, x):
+            return self.penalty(x)
+
+    block = Block()
+    block(np.ones((2, 4), "float32"))
+    assert 4.0 in [float(loss) for loss in block.losses]
+
+
 def test_numpy_numbers_are_numbers():
     layer = CLASSWISE[0].layer(np.float32(0.5), num_classes=np.int64(3))
     assert (layer.weight, layer.num_classes) == (0.5, 3)

@@ -1,0 +1,92 @@
+"""Checks a release: what the source distribution and the wheel hold, what they say of themselves, and that they agree.
+
+Usage: python tests/check_dist.py DIST TREE
+
+DIST has the source distribution and the wheel that was built from it, TREE the wheel that was built from the tree.
+"""
+
+import email
+import re
+import subprocess
+import sys
+import tarfile
+import tempfile
+import venv
+import zipfile
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+# What setuptools adds.
+ADDED = {"PKG-INFO", *(f"keras_repreg.egg-info/{name}" for name in (
+    "PKG-INFO", "SOURCES.txt", "dependency_links.txt", "entry_points.txt", "requires.txt", "top_level.txt",
+))}  # fmt: skip
+
+
+def main(dist: str, tree: str) -> None:
+    (sdist,) = Path(dist).glob("*.tar.gz")
+    (wheel,) = Path(dist).glob("*.whl")
+    (other,) = Path(tree).glob("*.whl")
+    source, built = read_sdist(sdist), read_wheel(wheel)
+    check_source(source)
+    check_wheel(built, source)
+    differ = sorted(name for name, content in read_wheel(other).items() ^ built.items())
+    assert not differ, f"the wheel from the source distribution and the one from the tree differ in {differ}"
+    check_metadata(next(content for name, content in built.items() if name.endswith("/METADATA")).decode())
+    check_import(wheel)
+    print(f"{sdist.name}: {len(source)} files; {wheel.name}: {len(built)} files, imports by itself")
+
+
+def read_sdist(path: Path) -> dict[str, bytes]:
+    with tarfile.open(path) as archive:
+        files = [member for member in archive if member.isfile()]
+        return {file.name.partition("/")[2]: archive.extractfile(file).read() for file in files}
+
+
+def read_wheel(path: Path) -> dict[str, bytes]:
+    with zipfile.ZipFile(path) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def check_source(source: dict[str, bytes]) -> None:
+    """It holds what git tracks, as it is, and what setuptools adds."""
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    tracked = {name for name in listed.split("\0") if name and (ROOT / name).exists()}
+    assert set(source) - ADDED == tracked, f"stray or missing: {sorted((set(source) - ADDED) ^ tracked)}"
+    # To setup.cfg setuptools adds a section.
+    changed = [name for name in tracked - {"setup.cfg"} if source[name] != (ROOT / name).read_bytes()]
+    assert not changed, f"other than in the tree: {changed}"
+
+
+def check_wheel(built: dict[str, bytes], source: dict[str, bytes]) -> None:
+    """It holds the package, its metadata and the licence, and nothing else."""
+    package = {name: content for name, content in source.items() if name.startswith("keras_repreg/")}
+    rest = {name.split("/", 1)[1] for name in set(built) - set(package)}
+    assert rest == {"METADATA", "RECORD", "WHEEL", "entry_points.txt", "licenses/LICENSE", "top_level.txt"}, rest
+    assert {name: built.get(name) for name in package} == package
+    assert "keras_repreg/py.typed" in package
+
+
+def check_metadata(text: str) -> None:
+    metadata = email.message_from_string(text)
+    version = re.search(r'^__version__ = "(.+)"$', (ROOT / "keras_repreg" / "__init__.py").read_text(), re.MULTILINE)[1]
+    assert (metadata["Name"], metadata["Version"]) == ("keras-repreg", version)
+    assert metadata["License-Expression"] == "MIT"
+    assert {"tensorflow", "tensorflow-cpu", "jax", "torch", "plots", "tuner"} <= set(metadata.get_all("Provides-Extra"))
+    assert metadata["Description-Content-Type"] == "text/markdown"
+    # Those of the repository lead nowhere on a package index.
+    relative = [link for link in re.findall(r"\]\(([^)#]+)\)", metadata.get_payload()) if "://" not in link]
+    assert not relative, f"the description has links that only the repository has: {relative}"
+
+
+def check_import(wheel: Path) -> None:
+    """It imports in an environment with nothing else."""
+    with tempfile.TemporaryDirectory() as folder:
+        venv.create(folder, with_pip=True)
+        python = str(Path(folder) / "bin" / "python")
+        subprocess.run([python, "-m", "pip", "install", "--quiet", "--no-deps", wheel], check=True)
+        code = "import keras_repreg; print(keras_repreg.__version__, keras_repreg.__file__)"
+        subprocess.run([python, "-I", "-c", code], check=True, cwd=folder, stdout=subprocess.DEVNULL)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
