@@ -22,7 +22,14 @@ def with_names_of_their_own(layers: list[keras.layers.Layer]) -> list[keras.laye
 
 
 def select_layers(model: keras.Model, layers: Any = None) -> list[keras.layers.Layer]:
-    """The layers meant by a layer, a name or a list of these; all hidden layers for None."""
+    """The layers meant by a layer, a name or a list of these; all hidden layers for None.
+
+    Hidden is what computes something of its own, rather than holds, reshapes or passes on its input, and is no output.
+
+    Raises:
+        TypeError: if `model` is not a Keras model.
+        ValueError: if there is no such layer, there are no hidden layers, or two have the same name.
+    """
     if layers is not None:
         wanted: Sequence[Any] = layers if isinstance(layers, (list, tuple)) else [layers]
         return with_names_of_their_own(list(dict.fromkeys(graph.find_layer(model, layer) for layer in wanted)))
