@@ -1,5 +1,8 @@
 """Every Python block of the README and the documentation runs, and every public name is documented."""
 
+import importlib
+import inspect
+import pkgutil
 import re
 from pathlib import Path
 
@@ -7,11 +10,10 @@ import matplotlib
 import pytest
 
 import keras_repreg
-from keras_repreg import information, ion, plots, tuning
+from benchmarks.__main__ import EXPERIMENTS
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-MODULES = {"callbacks", "characteristics", "information", "ion", "layers", "plots", "tuning"}
 # A block, and what it prints where a block of text follows.
 BLOCKS = re.compile(r"^```python\n(.*?)^```$(?:\n\n```text\n(.*?)^```$)?", re.MULTILINE | re.DOTALL)
 
@@ -29,22 +31,50 @@ def test_code_blocks_run_in_order(page, tmp_path, monkeypatch, capsys):
             assert capsys.readouterr().out == expected
 
 
-@pytest.mark.parametrize("name", sorted(set(keras_repreg.__all__) - MODULES))
-def test_public_names_are_in_the_reference(name):
-    assert re.search(rf"^::: keras_repreg\.\w+\.{name}$", (ROOT / "docs" / "api.md").read_text(), re.MULTILINE)
+def test_every_python_block_is_one_that_runs():
+    for page in PAGES:
+        marks = re.findall(r"^```[ {.]*py.*$", page.read_text(), re.MULTILINE)
+        # The others are whole files, which have tests of their own.
+        assert set(marks) <= {"```python", "``` { .python }"}, page.name
+        for included in re.findall(r"^``` \{ \.python \}\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL):
+            assert re.fullmatch(r'--8<-- "[^"]+"\n', included), page.name
 
 
-def test_ion_names_are_in_the_reference():
-    text = (ROOT / "docs" / "api.md").read_text()
-    for name in set(ion.__all__) - {"find_site", "whitening_matrix"}:
-        assert f"::: keras_repreg.ion.{name}\n" in text
+def documented():
+    """What is in the reference, by path."""
+    paths = re.findall(r"^::: (\S+)$", (ROOT / "docs" / "api.md").read_text(), re.MULTILINE)
+    assert len(paths) == len(set(paths))
+    split = {path: path.rpartition(".") for path in paths}
+    return {path: getattr(importlib.import_module(module), name) for path, (module, _, name) in split.items()}
 
 
-@pytest.mark.parametrize("module", [information, plots, tuning], ids=lambda module: module.__name__)
-def test_names_of_modules_are_in_the_reference(module):
-    text = (ROOT / "docs" / "api.md").read_text()
-    for name in module.__all__:
-        assert f"::: {module.__name__}.{name}\n" in text
+def public():
+    """The names that the modules of the package export, by path."""
+    modules = [keras_repreg]
+    for module in pkgutil.walk_packages(keras_repreg.__path__, "keras_repreg."):
+        if not module.name.endswith("__main__"):
+            modules.append(importlib.import_module(module.name))
+    return {
+        f"{module.__name__}.{name}": getattr(module, name)
+        for module in modules
+        for name in getattr(module, "__all__", ())
+        if not inspect.ismodule(getattr(module, name))
+    }
+
+
+@pytest.mark.parametrize("path", sorted(public()))
+def test_public_names_are_in_the_reference(path):
+    reference, name = documented(), path.rpartition(".")[2]
+    elsewhere = [other for other, value in reference.items() if value is public()[path]]
+    # A layer is in the reference once, wherever it can be imported from.
+    assert path in reference or any(other.endswith(f".{name}") for other in elsewhere)
+
+
+def test_every_public_module_says_what_it_exports():
+    for name in keras_repreg.__all__:
+        value = getattr(keras_repreg, name)
+        if inspect.ismodule(value):
+            assert value.__all__, name
 
 
 def test_every_included_file_is_included():
@@ -53,7 +83,24 @@ def test_every_included_file_is_included():
         for line in page.read_text().splitlines():
             if re.match(r"\W*8 ?<", line):
                 assert re.fullmatch(r'--8<-- "[^"]+"', line), f"{page.name}: {line}"
-                assert (ROOT / line.split('"')[1]).is_file()
+                path, _, section = line.split('"')[1].partition(":")
+                assert (ROOT / path).is_file()
+                if section:
+                    text = (ROOT / path).read_text()
+                    assert f"--8<-- [start:{section}]" in text, line
+                    assert f"--8<-- [end:{section}]" in text, line
+
+
+def test_every_example_is_on_a_page():
+    pages = "\n".join(page.read_text() for page in PAGES)
+    for path in sorted((ROOT / "docs" / "examples").glob("*.py")):
+        assert f'--8<-- "docs/examples/{path.name}"' in pages
+
+
+def test_every_page_is_in_the_navigation():
+    navigation = (ROOT / "mkdocs.yml").read_text().partition("\nnav:\n")[2]
+    for page in PAGES[1:]:
+        assert f": {page.name}\n" in navigation
 
 
 def test_no_page_has_a_gap_left_to_fill():
@@ -63,5 +110,44 @@ def test_no_page_has_a_gap_left_to_fill():
 
 def test_links_between_pages_lead_somewhere():
     for page in PAGES:
-        for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+        for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text()):
             assert target.startswith("https://") or (page.parent / target).exists(), (page.name, target)
+
+
+# What the page about the paper says of each item: its name, then where it is computed, tested and made.
+ROWS = [
+    [cell.strip() for cell in line.strip("|").split("|")]
+    for line in (ROOT / "docs" / "paper.md").read_text().splitlines()
+    if line.startswith("|") and not line.startswith(("| ---", "| in the paper"))
+]
+
+
+def items(name):
+    """Such as `Eq. 3` and `Eq. 4` of "Theorem 2, eq. 3, 4"."""
+    for kind, numbers in re.findall(r"\b(eq\.|table|figure|theorem|appendix) ((?:d\.)?\d+(?:, \d+)*)", name.lower()):
+        yield from (f"{kind} {number}" for number in numbers.split(", "))
+
+
+def test_every_item_of_the_paper_has_a_row():
+    expected = {f"eq. {i}" for i in range(1, 14)} | {f"table {i}" for i in range(1, 10)}
+    expected |= {f"figure {i}" for i in range(1, 5)} | {"theorem 1", "theorem 2"}
+    expected |= {f"appendix d.{i}" for i in range(1, 5)}
+    found = {item for name, *_ in ROWS for item in items(name)}
+    assert expected <= found, sorted(expected - found)
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row[0])
+def test_what_the_page_about_the_paper_names_is_there(row):
+    name, computed, tested, *command = row
+    assert computed.startswith(("`", "nothing: ")), name
+    assert tested.startswith("`") or tested == "the same", name
+    for cell, folders in ((computed, ("keras_repreg", "benchmarks")), (tested, ("tests",))):
+        for reference in re.findall(r"`([^`]+)`", cell):
+            path, _, symbol = reference.partition("::")
+            files = [ROOT / folder / path for folder in folders if (ROOT / folder / path).is_file()]
+            assert len(files) == 1, reference
+            if symbol:
+                assert re.search(rf"^(def|class) {symbol}\b", files[0].read_text(), re.MULTILINE), reference
+    for reference in re.findall(r"`([^`]+)`", " ".join(command)):
+        assert reference.startswith("python -m benchmarks "), reference
+        assert reference.split()[3] in EXPERIMENTS, reference

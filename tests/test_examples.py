@@ -1,9 +1,10 @@
-"""The scripts of the documentation, run whole, and what their pages claim."""
+"""The scripts of the documentation, run whole with fewer epochs, and what their pages claim."""
 
 import importlib.util
 from pathlib import Path
 
 import keras_tuner
+import pytest
 
 from keras_repreg import tuning
 
@@ -35,6 +36,43 @@ def test_identical_twins(tmp_path):
         assert correlations[2:] == ("0.00", "0.90")
         assert dead == ("0%", "0%", "80%", "0%")
         assert ranks[1] == "20.0"
+
+
+PNG = b"\x89PNG"
+SMALL = {
+    "mnist_one_line": {"epochs": 1, "seeds": (1,)},
+    "convolution": {"samples": 500, "epochs": 1, "seeds": (1,)},
+    "transfer": {"epochs": 1, "seeds": (1,), "base_epochs": 1},
+    "custom_penalty": {"samples": 500, "epochs": 1, "seeds": (1,)},
+}
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_examples_write_the_table_that_is_shown(name, tmp_path):
+    loaded(name).main(tmp_path, **SMALL[name])
+    made, shown = tmp_path / f"{name}.md", DOCS / "images" / f"{name}.md"
+    # The same table with other numbers.
+    assert made.read_text().splitlines()[:2] == shown.read_text().splitlines()[:2]
+    assert list(rows(made)) == list(rows(shown))
+    for picture in tmp_path.glob("*.png"):
+        assert picture.read_bytes().startswith(PNG)
+        assert (DOCS / "images" / picture.name).is_file()
+
+
+def test_inspect_saved_model(tmp_path, capsys):
+    loaded("inspect_saved_model").main(tmp_path, epochs=1)
+    printed = capsys.readouterr().out
+    for layer in ("first", "second", "third"):
+        assert f"\n{layer}" in printed
+        assert layer in (tmp_path / "table.csv").read_text()
+    assert "<html" in (tmp_path / "report.html").read_text()
+
+
+def test_tune_mnist_runs(tmp_path):
+    module = loaded("tune_mnist")
+    module.main(tmp_path, [1], searches=tmp_path / "searches", epochs=1, trials=1)
+    assert list(rows(tmp_path / "tune_mnist.md")) == ["1", "mean of test errors"]
+    assert "Baseline" in (tmp_path / "tune_mnist_leaderboard.md").read_text()
 
 
 def test_tune_mnist():

@@ -112,9 +112,12 @@ CHARACTERISTICS: dict[str, Characteristic] = {
         lambda m: m.classes.nc1(m.covariance),
     ),
 }  # fmt: skip
+"""What can be measured, by name, each with its meaning in a line and what has to be accumulated for it."""
 
-# Table 1 of the paper, its statistical part, and what is added where there are labels.
 NAMES = ("amplitude", "covariance", "correlation", "sparsity", "dead_units", "stable_rank")
+"""The names of Table 1's statistical part, which are measured by default."""
+
+# What is added where there are labels.
 CLASS_NAMES = ("within_class_variance", "between_class_variance")
 
 

@@ -180,7 +180,25 @@ def accumulate(
     batch_size: int = 256,
     steps: int | None = None,
 ) -> dict[str, Characteristics]:
-    """As `measure`, but gives the accumulators, which can be merged and hold the full covariance."""
+    """As `measure`, but gives the accumulators, which can be merged and hold the full covariance.
+
+    The arguments are those of `measure`.
+
+    Returns:
+        A dict of `Characteristics`, one a layer, by name.
+
+    Raises:
+        TypeError, ValueError: as `measure`, but for values that are not finite: see `Characteristics.finite`.
+
+    Examples:
+        >>> import keras, keras_repreg, numpy as np
+        >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(8, name="hidden"), keras.layers.Dense(3)])
+        >>> x = np.random.default_rng(0).normal(size=(100, 4))
+        >>> first = keras_repreg.characteristics.accumulate(model, x[:60])["hidden"]
+        >>> first.merge(keras_repreg.characteristics.accumulate(model, x[60:])["hidden"])
+        >>> first.samples, first.moments.covariance.shape
+        (100, (8, 8))
+    """
     collection = Collection(select_layers(model, layers), labels, characteristics, units, positive_only)
     collection.fill(model, data, batch_size, steps)
     return collection.accumulators

@@ -22,7 +22,14 @@ def with_names_of_their_own(layers: list[keras.layers.Layer]) -> list[keras.laye
 
 
 def select_layers(model: keras.Model, layers: Any = None) -> list[keras.layers.Layer]:
-    """The layers meant by a layer, a name or a list of these; all hidden layers for None."""
+    """The layers meant by a layer, a name or a list of these; all hidden layers for None.
+
+    Hidden is what computes something of its own, rather than holds, reshapes or passes on its input, and is no output.
+
+    Raises:
+        TypeError: if `model` is not a Keras model, or `layers` is an array.
+        ValueError: if there is no such layer, there are no hidden layers, or two have the same name.
+    """
     if hasattr(layers, "shape"):
         raise TypeError(
             "Expected `layers` to be a layer, a name or a list of these; targets go with the inputs, as `(x, y)`. "
