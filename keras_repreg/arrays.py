@@ -21,9 +21,12 @@ def to_float64(tensor: Any) -> NDArray[np.float64]:
     """A tensor, variable or array in float64. The cast is NumPy's: JAX knows no float64 unless it is told to.
 
     Raises:
-        ValueError: if it does not hold numbers.
+        ValueError: if it does not hold real numbers.
     """
     try:
-        return to_numpy(tensor).astype(np.float64, copy=False)
+        array = to_numpy(tensor)
+        if array.dtype.kind == "c":
+            raise TypeError
+        return array.astype(np.float64, copy=False)
     except (TypeError, ValueError):
-        raise ValueError(f"Expected an array of numbers. Received: {tensor!r}") from None
+        raise ValueError(f"Expected an array of real numbers. Received: {tensor!r}") from None

@@ -1,7 +1,6 @@
 """What the records say: how many runs of each kind finished, diverged or crashed, and why the last ones did."""
 
 import argparse
-import json
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -26,14 +25,14 @@ def run(arguments: argparse.Namespace) -> int:
     crashes = []
     for path in sorted(folder.glob("*.json")):
         try:
-            record = json.loads(path.read_text(encoding="utf-8"))
+            record = records.read_file(path)
             kind, outcome = kind_of(record["config"]), record["status"]
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, OSError):
             kind, outcome, record = "damaged records", "damaged", {}
         counts.setdefault(kind, Counter())[outcome] += 1
         seconds[kind] += record.get("wall_seconds", 0)
         if outcome == records.CRASHED:
-            crashes.append(f"{path.name}: {record['config']} {record['error'].strip().splitlines()[-1]}")
+            crashes.append(f"{path.name}: {record['config']} {' '.join(record['error'].strip().splitlines()[-1:])}")
     for kind, outcomes in sorted(counts.items()):
         words = ", ".join(f"{number} {outcome}" for outcome, number in sorted(outcomes.items()))
         print(f"{kind:<40} {words}; {seconds[kind] / 60:.0f} minutes of one process")

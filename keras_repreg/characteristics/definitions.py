@@ -22,6 +22,7 @@ class Measured:
     classes: ClassMoments
     moments: Moments
     positive: PositiveMoments | None
+    double: bool
 
     @cached_property
     def covariance(self) -> Array:
@@ -33,7 +34,7 @@ class Measured:
 
     @cached_property
     def pairs(self) -> Pairs:
-        return Pairs(self.moments, self.positive)
+        return Pairs(self.moments, self.positive, self.double)
 
     @cached_property
     def class_variances(self) -> tuple[float, float]:

@@ -57,7 +57,7 @@ class MutualInformation:
         Nearly all samples then lie apart at this noise, and the bound says how many samples there are, not how much
         the representation tells: take more samples or more noise.
         """
-        return self.zx_upper >= (1 - SATURATION) * self.sample_entropy
+        return self.n_samples > 1 and self.zx_upper >= (1 - SATURATION) * self.sample_entropy
 
     def __str__(self) -> str:
         saturated = f", saturated: log N = {self.sample_entropy:.4g}" if self.zx_saturated else ""

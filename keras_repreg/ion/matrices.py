@@ -98,6 +98,8 @@ def orthogonal(model: keras.Model, layer: Any, seed: int, *, data: Any = None, c
     """
     site = find_site(model, layer)
     units = site.layer.kernel.shape[-1]
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
+        raise ValueError(f"Expected `seed` to be an integer >= 0. Received: seed={seed!r}")
     q, r = np.linalg.qr(np.random.default_rng(seed).standard_normal((units, units)))
     # Without the signs of R's diagonal the factor Q would not be uniform.
     return transform_at(model, site, q * np.sign(np.diag(r)), data=data, copy=copy)

@@ -52,10 +52,13 @@ class Arrangement:
         """Z of shape (samples, units).
 
         Raises:
-            ValueError: if the rank does not fit, or the number of units is not known.
+            ValueError: if the rank does not fit, the number of units is not known, or they are not real numbers.
         """
         shape = tuple(z.shape)
         self.check(shape, owner)
+        dtype = keras.backend.standardize_dtype(z.dtype)
+        if dtype.startswith(("complex", "string")):
+            raise ValueError(f"{owner} expects activations of real numbers. Received: inputs.dtype={dtype}")
         if len(shape) > 2 and self.units == "channels":
             z = self._channels_last(z)
         units = z.shape[1:] if self.units == "flatten" else z.shape[-1:]
