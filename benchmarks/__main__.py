@@ -7,6 +7,7 @@ from concurrent.futures import BrokenExecutor
 
 from benchmarks import command
 from benchmarks.experiments import figure1, figure2, figure3, figure4, speed, status, table2, table3, table6, table8
+from keras_repreg.commands.parser import Parser, print_any_name
 
 EXPERIMENTS = {
     "table2": table2,
@@ -26,7 +27,7 @@ PAPER = tuple(name for name in EXPERIMENTS if name not in ("speed", "status"))
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    top = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    top = Parser(prog="python -m benchmarks", description=__doc__)
     commands = top.add_subparsers(dest="command", required=True)
     for name, experiment in EXPERIMENTS.items():
         experiment.add_arguments(commands.add_parser(name, help=experiment.HELP, description=experiment.__doc__))
@@ -48,11 +49,12 @@ def run_all(arguments: argparse.Namespace) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; 2 and one line for input that cannot be used."""
+    print_any_name()
     parsed = parser().parse_args(arguments)
     try:
         return run_all(parsed) if parsed.command == "all" else EXPERIMENTS[parsed.command].run(parsed)
     except (ValueError, OSError) as error:
-        print(f"python -m benchmarks: {error}", file=sys.stderr)
+        print(f"python -m benchmarks: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     except BrokenExecutor:
         print(

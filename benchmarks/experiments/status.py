@@ -2,7 +2,6 @@
 
 import argparse
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 from benchmarks import command, records
@@ -12,7 +11,7 @@ HELP = "what has been run, and what came of it"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command line's."""
-    parser.add_argument("--out", type=Path, default=command.DEFAULT_OUT, help="folder of the records (default runs)")
+    parser.add_argument("--out", type=command.place, default=command.DEFAULT_OUT, help="folder of the records (default runs)")
 
 
 def run(arguments: argparse.Namespace) -> int:

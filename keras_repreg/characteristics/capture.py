@@ -12,7 +12,7 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
-from keras_repreg.arguments import positive_integer
+from keras_repreg.arguments import one_of, positive_integer
 from keras_repreg.arrays import to_numpy
 
 
@@ -110,7 +110,7 @@ def peek(data: Any, batch_size: int) -> tuple[Any, Any]:
     Raises:
         ValueError: if there is no batch.
     """
-    if hasattr(data, "__iter__") and not (is_arrays(data) or isinstance(data, keras.utils.PyDataset)):
+    if hasattr(data, "__iter__") and not (is_arrays(data) or isinstance(data, (keras.utils.PyDataset, str, bytes))):
         iterator = iter(data)
         first = list(itertools.islice(iterator, 1))
         data = itertools.chain(first, iterator)
@@ -144,12 +144,11 @@ def rows_of(z: Any, units: str = "channels", channel_axis: int = -1) -> NDArray[
     Raises:
         ValueError: if the activations are not real numbers of rank 2 or more, or `units` is neither.
     """
-    if units not in UNITS:
-        raise ValueError(f"Expected `units` to be 'channels' or 'flatten'. Received: units={units!r}")
+    one_of(units, UNITS, "units")
     if isinstance(z, (list, tuple)) and z and ops.is_tensor(z[0]):
         z = z[0]
     if not ops.is_tensor(z):
-        z = np.asarray(z)
+        z = to_numpy(z)
     if len(z.shape) < 2 or not _is_real(z):
         raise ValueError(
             "Expected activations of shape (samples, units), or (samples, ..., units), in a real numeric dtype. "

@@ -33,8 +33,6 @@ def load_data(source: str, model: Any, divide_by: float | None) -> Data:
         Refusal: if there is none, it is damaged or pickled, or does not fit the model.
     """
     shape = _input_shape(model)
-    if not source:  # which would be the current directory
-        raise Refusal("--data is empty; 'mnist', a directory or a file ending in .npz is expected")
     path = Path(source)
     y: NDArray[Any] | None
     if path.is_dir():

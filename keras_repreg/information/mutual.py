@@ -168,7 +168,8 @@ def noise_sweep(z: Any, labels: Any, noise_variances: Iterable[float], unit: str
 
 
 def _listed(noise_variances: Any) -> list[Any]:
-    variances = list(noise_variances) if isinstance(noise_variances, Iterable) else []
+    scalar = getattr(noise_variances, "ndim", 1) == 0
+    variances = list(noise_variances) if isinstance(noise_variances, Iterable) and not scalar else []
     if not variances or isinstance(noise_variances, (str, bytes)):
         raise ValueError(
             f"Expected `noise_variances` to be one number or more in a list. Received: {noise_variances!r}"

@@ -217,7 +217,8 @@ def whitening_matrix(covariance: Array, null_space: float = NULL_SPACE) -> Array
         ValueError: if C is zero, not square or not finite, or `null_space` not between 0 and 1.
     """
     _check_null_space(null_space)
-    units = np.shape(covariance)[0] if np.ndim(covariance) else 1
+    covariance = to_float64(covariance)
+    units = len(covariance) if covariance.ndim else 1
     variances, directions = _eigenvalues(as_array(covariance, (units, units), "covariance"))
     # The null space is scaled like the direction of most variance: what noise is there, is not amplified.
     kept = np.where(variances > null_space * variances[-1], variances, variances[-1])

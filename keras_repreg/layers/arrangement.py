@@ -6,6 +6,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_repreg.arguments import one_of
+
 Tensor = Any
 
 UNITS = (None, "channels", "flatten")
@@ -26,14 +28,8 @@ class Arrangement:
     """
 
     def __init__(self, units: str | None, data_format: str | None):
-        if units not in UNITS:
-            raise ValueError(f"Expected `units` to be one of {UNITS}. Received: units={units!r}")
-        if data_format not in DATA_FORMATS:
-            raise ValueError(
-                f"Expected `data_format` to be one of {DATA_FORMATS}. Received: data_format={data_format!r}"
-            )
-        self.units = units
-        self.data_format = data_format or keras.config.image_data_format()
+        self.units = one_of(units, UNITS, "units")
+        self.data_format = one_of(data_format, DATA_FORMATS, "data_format") or keras.config.image_data_format()
 
     def check(self, shape: tuple[int | None, ...], owner: str) -> None:
         """Whether activations of this shape can be arranged.

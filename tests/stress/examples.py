@@ -12,8 +12,7 @@ SLOWER = 4 if keras.backend.backend() == "jax" else 1
 def examples(number):
     """Settings for so many examples, and fifty times as many in the profile `thorough`."""
     number = max(number * settings.default.max_examples // (100 * SLOWER), 2)
-    checks = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
-    return settings(max_examples=number, deadline=None, suppress_health_check=checks)
+    return settings(max_examples=number, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def _powers(rng, shape):

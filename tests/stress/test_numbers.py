@@ -75,8 +75,9 @@ def test_what_is_no_real_number_is_an_error(dtype):
     z = np.ones((4, 3)).astype(dtype)
     with pytest.raises(ValueError, match="Received: "):
         keras_repreg.characterize(z)
-    with pytest.raises(ValueError, match="Received: "):
-        stable_rank(z[:3])
+    if dtype != "object":  # numbers, here
+        with pytest.raises(ValueError, match="Received: "):
+            stable_rank(z[:3])
 
 
 @pytest.mark.parametrize("positive_only", [True, False])
