@@ -109,9 +109,10 @@ def read_file(place: Path) -> dict[str, Any]:
 
 def _set_aside(place: Path) -> Path:
     """Rename a damaged record, so that nothing is lost that was set aside before."""
-    number, aside = 1, place.with_suffix(".damaged")
+    number, aside = 0, place.with_suffix(".damaged")
     while aside.exists():
-        number, aside = number + 1, place.with_suffix(f".{number}.damaged")
+        number += 1
+        aside = place.with_suffix(f".{number}.damaged")
     with contextlib.suppress(FileNotFoundError):  # another sweep has done so in the meantime
         os.replace(place, aside)
     return aside

@@ -76,13 +76,17 @@ def _read_npz(path: Path) -> tuple[NDArray[Any], NDArray[Any] | None]:
             suffix = "_test" if "x_test" in arrays else ""
             if f"x{suffix}" not in arrays:
                 raise Refusal(f"{path} holds no array x or x_test, but {', '.join(arrays) or 'nothing'}")
-            return arrays[f"x{suffix}"], arrays.get(f"y{suffix}")
+            x, y = arrays[f"x{suffix}"], arrays.get(f"y{suffix}")
     except Refusal:
         raise
     except Exception as error:  # whatever a damaged archive makes NumPy and zipfile raise
         if isinstance(error, ValueError) and "allow_pickle" in str(error):
             raise Refusal(f"{path} holds pickled objects, which are not read") from error
         raise Refusal(f"{path} cannot be read as an npz file of arrays: {error}") from error
+    # What is in the archive and no array, NumPy gives as bytes.
+    if not isinstance(x, np.ndarray) or not isinstance(y, (np.ndarray, type(None))):
+        raise Refusal(f"{path} cannot be read as an npz file of arrays: x{suffix} or y{suffix} is none")
+    return x, y
 
 
 def _keras_mnist() -> tuple[NDArray[Any], NDArray[Any]]:
