@@ -96,10 +96,10 @@ def read_file(place: Path) -> dict[str, Any]:
     content = {FINISHED: ("result", dict), DIVERGED: ("result", dict), CRASHED: ("error", str)}
     if not isinstance(status, str) or status not in content:
         raise ValueError(f"it has status {status!r}")
-    environment = record.get("environment")
     for name, kind in (content[status], ("config", dict), ("environment", dict)):
         if not isinstance(record.get(name), kind) or not record[name]:
             raise ValueError(f"it has no {name}")
+    environment = record["environment"]
     if not {"python", "versions", "machine"} <= set(environment) or not isinstance(environment["versions"], dict):
         raise ValueError("its environment is incomplete")
     if not isinstance(record.get("wall_seconds", 0), (int, float)):

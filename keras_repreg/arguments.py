@@ -13,7 +13,7 @@ def positive_integer(value: Any, name: str) -> int:
     Raises:
         ValueError: if it is none.
     """
-    if not isinstance(value, numbers.Integral) or isinstance(value, bool) or not 1 <= value <= sys.maxsize:
+    if not isinstance(value, numbers.Integral) or isinstance(value, bool) or not 1 <= int(value) <= sys.maxsize:
         raise ValueError(f"Expected `{name}` to be an integer >= 1. Received: {name}={value!r}")
     return int(value)
 
@@ -30,7 +30,7 @@ def positive_number(value: Any, name: str) -> float:
     return float(value)
 
 
-def as_float(value: numbers.Real) -> float:
+def as_float(value: Any) -> float:
     """A number as a float, infinite where it is larger than any."""
     try:
         return float(value)

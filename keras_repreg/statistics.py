@@ -21,8 +21,8 @@ Tensor = Any
 # leave the range of float32.
 TINY = 1e-30
 
-# The square of a covariance of larger values leaves the range of the dtype: an infinite penalty, of which no step on the
-# way may make a NaN.
+# The square of a covariance of larger values leaves the range of the dtype: an infinite penalty, of which no step on
+# the way may make a NaN.
 LARGEST = {"float32": 1e10, "float64": 1e75}
 
 # Up to this many units a covariance norm is summed entry by entry: the Gram form takes a small difference of

@@ -11,7 +11,9 @@ HELP = "what has been run, and what came of it"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command line's."""
-    parser.add_argument("--out", type=command.place, default=command.DEFAULT_OUT, help="folder of the records (default runs)")
+    parser.add_argument(
+        "--out", type=command.place, default=command.DEFAULT_OUT, help="folder of the records (default runs)"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:

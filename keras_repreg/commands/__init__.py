@@ -68,7 +68,9 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     measure.add_argument("model", type=_path, metavar="MODEL.keras", help="a model that `model.save` wrote")
-    measure.add_argument("--data", type=_text, required=True, metavar="DATA", help="FILE.npz, a DIRECTORY or mnist; see below")
+    measure.add_argument(
+        "--data", type=_text, required=True, metavar="DATA", help="FILE.npz, a DIRECTORY or mnist; see below"
+    )
     measure.add_argument("--layers", type=_names, metavar="A,B", help="names of layers (default: all hidden layers)")
     measure.add_argument(
         "--characteristics",

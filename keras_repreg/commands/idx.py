@@ -1,10 +1,11 @@
 """MNIST's own file format, IDX, plain or gzipped."""
 
 import gzip
+import io
 import math
 import zlib
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,7 +37,7 @@ def read_idx(folder: Path, name: str, rank: int) -> NDArray[Any]:
     return array
 
 
-def _read(file: IO[bytes], rank: int, largest: int) -> NDArray[Any] | None:
+def _read(file: io.BufferedIOBase, rank: int, largest: int) -> NDArray[Any] | None:
     # Two zero bytes, the type (8: unsigned byte), the number of dimensions, then each as a big-endian int32.
     if file.read(4) != bytes([0, 0, 8, rank]):
         return None

@@ -94,7 +94,18 @@ def untrained(monkeypatch):
         monkeypatch.setattr(EXPERIMENTS[name], "run", begin)
 
 
-OPTIONS = ["--trials", "--epochs", "--jobs", "--backend", "--address", "--quiet", "--out", "--smoke", "--data", "--tries"]
+OPTIONS = [
+    "--trials",
+    "--epochs",
+    "--jobs",
+    "--backend",
+    "--address",
+    "--quiet",
+    "--out",
+    "--smoke",
+    "--data",
+    "--tries",
+]
 
 
 @examples(200)

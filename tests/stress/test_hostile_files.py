@@ -206,7 +206,9 @@ def test_arrays_that_mean_harm(kind, folder, here, capsys):  # noqa: F811
     refused(folder / "model.keras", write(here / "harm.npz", parts), capsys, words)
 
 
-@pytest.mark.parametrize("content", [b"", b"x,y\n1,2\n", pickle.dumps(Payload()), b"PK", b"\x93NUMPY\x01\x00"], ids=repr)
+@pytest.mark.parametrize(
+    "content", [b"", b"x,y\n1,2\n", pickle.dumps(Payload()), b"PK", b"\x93NUMPY\x01\x00"], ids=repr
+)
 def test_what_is_called_npz_and_is_none(content, folder, here, capsys):  # noqa: F811
     (here / "other.npz").write_bytes(content)
     refused(folder / "model.keras", here / "other.npz", capsys, "is not an npz file")

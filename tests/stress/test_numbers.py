@@ -94,8 +94,8 @@ def test_correlation_far_from_zero(offset, positive_only):
 def test_what_is_constant_but_for_the_rounding_of_float32_has_no_correlation():
     rng = np.random.default_rng(0)
     z = np.float32(1e6) + rng.integers(0, 2, (400, 2)).astype("float32") * np.float32(0.0625)
-    for given in (z, z.astype("float64")):
-        assert keras_repreg.characterize(given)["correlation"] == 0
+    for one in (z, z.astype("float64")):
+        assert keras_repreg.characterize(one)["correlation"] == 0
 
 
 def test_units_that_are_zero_at_first_and_large_later():

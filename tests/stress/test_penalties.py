@@ -1,6 +1,5 @@
 """Every penalty on every kind of batch: never a NaN in value or gradient, and the activations passed on."""
 
-import keras
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -82,5 +81,3 @@ def test_complex_activations_are_refused():
             assert "Received: inputs.dtype=complex64" in str(error)  # noqa: PT017
         else:
             raise AssertionError(case)
-
-

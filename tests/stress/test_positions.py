@@ -38,15 +38,15 @@ def close(found, expected, z):
 def test_channels_and_masks(data, z, first, case):
     samples, positions = len(z), int(np.prod(z.shape[1:-1]))
     labels = np.array(data.draw(st.lists(st.integers(0, 2), min_size=samples, max_size=samples)), "int32")
-    given = np.moveaxis(z, -1, 1) if first and z.ndim > 2 else z
+    passed = np.moveaxis(z, -1, 1) if first and z.ndim > 2 else z
     layer = case.make(units="channels", data_format="channels_first" if first else "channels_last")
     rows, of_rows = z.reshape(-1, z.shape[-1]), np.repeat(labels, positions)
     expected = penalty(case.make(), rows, of_rows if case.classwise else None)
-    close(value(layer, given, labels if case.classwise else None), expected, z)
+    close(value(layer, passed, labels if case.classwise else None), expected, z)
     mask = np.array(data.draw(st.lists(st.booleans(), min_size=samples, max_size=samples)))
     kept = np.repeat(mask, positions)
     expected = penalty(case.make(), rows[kept], of_rows[kept] if case.classwise else None) if kept.any() else 0.0
-    hidden = np.where(mask.reshape(-1, *[1] * (given.ndim - 1)), given, np.nan).astype("float32")
+    hidden = np.where(mask.reshape(-1, *[1] * (passed.ndim - 1)), passed, np.nan).astype("float32")
     close(value(layer, hidden, labels if case.classwise else None, mask), expected, z)
 
 
@@ -71,6 +71,9 @@ def test_any_shape_is_taken_or_refused(data, case, units):
         assert value(layer, z, labels if case.classwise else None) >= 0
         assert tuple(layer.compute_output_shape(shape)) == shape
         return
-    for call in (lambda: value(layer, z, labels if case.classwise else None), lambda: layer.compute_output_shape(shape)):
+    for call in (
+        lambda: value(layer, z, labels if case.classwise else None),
+        lambda: layer.compute_output_shape(shape),
+    ):
         with pytest.raises(ValueError, match=r"Received: inputs.shape=|Received: labels.shape="):
             call()
