@@ -78,8 +78,8 @@ def main(epochs):
     print(f"{keras.backend.backend()}: one fit of {epochs} epochs")
     together = [*callbacks(), Growth()]
     model.fit(x, y, epochs=epochs, batch_size=16, validation_data=(x, y), callbacks=together, verbose=0)
-    print(f"{epochs // 10} models, one after the other")
-    for number in range(epochs // 10):
+    print(f"{epochs // 20} models, one after the other")
+    for number in range(epochs // 20):
         fit(network(every=True), 2)
         keras.backend.clear_session()
         gc.collect()
