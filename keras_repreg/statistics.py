@@ -54,7 +54,10 @@ def safe_ratio(numerator: Tensor, denominator: Tensor) -> Tensor:
 
 def within(x: Tensor, largest: float | None = None) -> Tensor:
     """x with magnitudes of at most `largest`, by default `LARGEST`."""
-    largest = LARGEST[keras.backend.standardize_dtype(x.dtype)] if largest is None else largest
+    if largest is None:
+        # On PyTorch, Keras multiplies matrices of float64 in float32.
+        torch = keras.backend.backend() == "torch"
+        largest = LARGEST["float32" if torch else keras.backend.standardize_dtype(x.dtype)]
     return ops.clip(x, -largest, largest)
 
 

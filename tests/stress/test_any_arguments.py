@@ -174,6 +174,8 @@ def test_one_argument_is_wrong(name):
                 if "Received: " not in str(error) and argument != "data":
                     poor.append((argument, kind, type(error).__name__, str(error)[:200]))
             except Exception as error:
+                if argument == "data" and isinstance(error, Warning):
+                    continue
                 poor.append((argument, kind, type(error).__name__, str(error)[:200]))
     assert not poor, "\n".join(map(str, poor))
     for before, after in zip(weights, network().get_weights(), strict=True):

@@ -1,6 +1,7 @@
 """Sweeps that are killed at any moment, again and again, and two at once on the same records.
 
-`REPREG_KILLS=25 pytest tests/stress/test_kills.py` kills that often, sweeps with two worker processes each.
+`REPREG_KILLS=40 pytest tests/stress/test_kills.py` kills that often; with `REPREG_WORKERS=2` the sweeps have two worker
+processes, which each import TensorFlow anew.
 """
 
 import json
@@ -16,7 +17,7 @@ from benchmarks import records
 from tests.stress.sweeping import runs
 
 KILLS = int(os.environ.get("REPREG_KILLS", "3"))
-WORKERS = 2 if "REPREG_KILLS" in os.environ else 0
+WORKERS = int(os.environ.get("REPREG_WORKERS", "0"))
 ROOT = Path(__file__).parents[2]
 
 
@@ -74,13 +75,13 @@ def test_nothing_is_lost_or_done_twice_or_left_behind(tmp_path, capsys):
     again = sum(lines(tmp_path, run, "begun") - 1 for run in planned)
     assert again <= KILLS * max(WORKERS, 1)  # a run that was killed midway begins once more
     with capsys.disabled():
-        if WORKERS:
+        if "REPREG_KILLS" in os.environ:
             print(f"\n{KILLS} kills, {len(done)} of {number} runs done before the last; {again} begun once more, "
                   f"{most_left} unfinished files at most")  # fmt: skip
 
 
 def test_two_sweeps_on_the_same_records_share_the_runs_out(tmp_path, capsys):
-    number, seconds = (60, 0.2) if WORKERS else (10, 0.1)
+    number, seconds = (60, 0.2) if "REPREG_KILLS" in os.environ else (10, 0.1)
     planned = runs(tmp_path, number, seconds)
     pair = [start(tmp_path, number, seconds) for _ in range(2)]
     for process in pair:
@@ -90,7 +91,7 @@ def test_two_sweeps_on_the_same_records_share_the_runs_out(tmp_path, capsys):
     assert [lines(tmp_path, run, "begun") for run in planned] == [1] * number
     shares = [(tmp_path / f"{run.number}.ended").read_text().strip() for run in planned]
     with capsys.disabled():
-        if WORKERS:
+        if "REPREG_KILLS" in os.environ:
             print(f"\ntwo sweeps, runs by process: {sorted(shares.count(share) for share in set(shares))}")
 
 
