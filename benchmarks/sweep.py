@@ -15,7 +15,7 @@ import joblib
 from tqdm import tqdm
 
 from benchmarks import backend, records
-from benchmarks.claims import claimed
+from benchmarks.locks import claimed
 from benchmarks.workers import LOCAL, Workers
 
 # Gives the results of a run, with a non-finite `loss` where training diverged.

@@ -100,7 +100,7 @@ def test_a_claim_ends_with_its_process(tmp_path):
     process = start(tmp_path, 1, 60.0, 0)
     while not lines(tmp_path, planned[0], "begun"):
         time.sleep(0.01)
-    from benchmarks.claims import claimed
+    from benchmarks.locks import claimed
 
     with claimed(tmp_path / "records", records.key(planned[0]), wait=False) as ours:
         assert not ours
