@@ -22,6 +22,7 @@ from benchmarks.experiments import (
     table8,
     table9,
 )
+from keras_repreg.commands.parser import Parser, print_any_name
 
 EXPERIMENTS = {
     "table2": table2,
@@ -45,7 +46,7 @@ PAPER = tuple(name for name in EXPERIMENTS if name.startswith(("table", "figure"
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    top = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    top = Parser(prog="python -m benchmarks", description=__doc__)
     commands = top.add_subparsers(dest="command", required=True)
     for name, experiment in EXPERIMENTS.items():
         experiment.add_arguments(commands.add_parser(name, help=experiment.HELP, description=experiment.__doc__))
@@ -79,11 +80,12 @@ def run_all(arguments: argparse.Namespace) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; 2 and one line for input that cannot be used."""
+    print_any_name()
     parsed = parser().parse_args(arguments)
     try:
         return run_all(parsed) if parsed.command == "all" else EXPERIMENTS[parsed.command].run(parsed)
     except (ValueError, OSError) as error:
-        print(f"python -m benchmarks: {error}", file=sys.stderr)
+        print(f"python -m benchmarks: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     except BrokenExecutor:
         print(

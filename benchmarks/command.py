@@ -26,6 +26,13 @@ def positive(text: str) -> int:
     return value
 
 
+def place(text: str) -> Path:
+    """An argument that is a path; an empty one would be the current folder."""
+    if not text or "\0" in text:
+        raise argparse.ArgumentTypeError(f"expected a path, received {text!r}")
+    return Path(text)
+
+
 def add_sweep_arguments(parser: argparse.ArgumentParser, *, epochs: int | None, trials: int = 1) -> None:
     """The arguments of every command that trains networks; without `epochs` the default is each experiment's own."""
     parser.add_argument("--trials", type=positive, default=trials, help="networks of each kind (default %(default)s)")
@@ -44,7 +51,7 @@ def add_sweep_arguments(parser: argparse.ArgumentParser, *, epochs: int | None, 
 
 def add_place_arguments(parser: argparse.ArgumentParser, smoke: str) -> None:
     """The arguments of every command."""
-    parser.add_argument("--out", type=Path, default=DEFAULT_OUT, help="folder of results and records (default runs)")
+    parser.add_argument("--out", type=place, default=DEFAULT_OUT, help="folder of results and records (default runs)")
     parser.add_argument("--smoke", action="store_true", help=smoke)
 
 

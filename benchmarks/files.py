@@ -17,5 +17,9 @@ def write_keeping_old(path: Path, content: str | bytes) -> Path | None:
     while (kept := path.with_name(f"{path.stem}.{number}{path.suffix}")).exists():
         number += 1
     os.link(path, kept)
-    write_atomically(path, content)
+    try:
+        write_atomically(path, content)
+    except BaseException:
+        kept.unlink()  # the file itself is still there
+        raise
     return kept

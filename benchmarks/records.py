@@ -4,6 +4,7 @@ A record is written once, whole, when its run has ended: well, diverged or crash
 what finished or diverged is not run again, and what crashed, which can have had a passing cause, is.
 """
 
+import contextlib
 import dataclasses
 import hashlib
 import importlib.metadata
@@ -12,6 +13,7 @@ import os
 import platform
 import subprocess
 import sys
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,8 @@ from benchmarks.files import write_atomically
 # Bumped when a change of the code makes earlier results incomparable.
 PROTOCOL = 1
 FINISHED, DIVERGED, CRASHED = "finished", "diverged", "crashed"
+# A file in the writing that is older than this is what a process that was killed has left.
+LEFT_OVER_SECONDS = 3600
 _PACKAGES = ("keras", "tensorflow", "tensorflow-cpu", "numpy")
 
 
@@ -50,30 +54,76 @@ def write(folder: Path, run: Any, status: str, **content: Any) -> dict[str, Any]
 
 def keep(folder: Path, record: dict[str, Any]) -> None:
     """Write a record that a worker has written elsewhere, on a file system of its own."""
-    place = folder / f"{record['key']}.json"
-    if not place.exists():
-        write_atomically(place, json.dumps(record, indent=1))
+    place, content = folder / f"{record['key']}.json", json.dumps(record, indent=1)
+    if not place.is_file() or place.read_text(encoding="utf-8") != content:
+        write_atomically(place, content)
 
 
 def read(folder: Path, run: Any) -> dict[str, Any] | None:
     """The record of a run, or None if there is none; a damaged one is set aside, with a word, and None given."""
     place = path(folder, run)
     try:
-        record = json.loads(place.read_text(encoding="utf-8"))
-        content = {FINISHED: "result", DIVERGED: "result", CRASHED: "error"}[record["status"]]
+        record = read_file(place)
         # As JSON has it, in which a tuple is a list.
-        config = json.loads(json.dumps(dataclasses.asdict(run)))
-        if record["config"] == config and record[content] and record["environment"]:
+        if record["config"] == json.loads(json.dumps(dataclasses.asdict(run))):
             return record
         problem = "it is not the record of this run"
     except FileNotFoundError:
         return None
-    except (ValueError, KeyError, TypeError) as error:
-        problem = repr(error)
-    aside = place.with_suffix(".damaged")
-    os.replace(place, aside)
+    except ValueError as error:
+        problem = str(error)
+    aside = _set_aside(place)
     print(f"The record {place} is damaged ({problem}); kept as {aside.name}, the run is repeated.", file=sys.stderr)
     return None
+
+
+def read_file(place: Path) -> dict[str, Any]:
+    """The record in a file.
+
+    Raises:
+        ValueError: if it is none.
+        OSError: if the file cannot be read.
+    """
+    try:
+        record = json.loads(place.read_text(encoding="utf-8"))
+    except IsADirectoryError:
+        raise ValueError("it is a directory") from None
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    if not isinstance(record, dict):
+        raise ValueError("it is not a JSON object")
+    status = record.get("status")
+    content = {FINISHED: ("result", dict), DIVERGED: ("result", dict), CRASHED: ("error", str)}
+    if not isinstance(status, str) or status not in content:
+        raise ValueError(f"it has status {status!r}")
+    for name, kind in (content[status], ("config", dict), ("environment", dict)):
+        if not isinstance(record.get(name), kind) or not record[name]:
+            raise ValueError(f"it has no {name}")
+    environment = record["environment"]
+    if not {"python", "versions", "machine"} <= set(environment) or not isinstance(environment["versions"], dict):
+        raise ValueError("its environment is incomplete")
+    if not isinstance(record.get("wall_seconds", 0), (int, float)):
+        raise ValueError("its wall_seconds are no number")
+    return record
+
+
+def _set_aside(place: Path) -> Path:
+    """Rename a damaged record, so that nothing is lost that was set aside before."""
+    number, aside = 0, place.with_suffix(".damaged")
+    while aside.exists():
+        number += 1
+        aside = place.with_suffix(f".{number}.damaged")
+    with contextlib.suppress(FileNotFoundError):  # another sweep has done so in the meantime
+        os.replace(place, aside)
+    return aside
+
+
+def remove_left_over(folder: Path) -> None:
+    """Remove the unfinished files that processes which were killed while they wrote a record have left."""
+    for unfinished in folder.glob(".*.json.*"):
+        with contextlib.suppress(FileNotFoundError):
+            if time.time() - unfinished.stat().st_mtime > LEFT_OVER_SECONDS:
+                unfinished.unlink()
 
 
 def environment() -> dict[str, Any]:

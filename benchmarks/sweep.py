@@ -15,6 +15,7 @@ import joblib
 from tqdm import tqdm
 
 from benchmarks import backend, records
+from benchmarks.locks import claimed
 from benchmarks.workers import LOCAL, Workers
 
 # Gives the results of a run, with a non-finite `loss` where training diverged.
@@ -26,6 +27,8 @@ def sweep(
 ) -> list[dict[str, Any]]:
     """Run what has no record of an outcome yet; the records of all runs, in order.
 
+    Another sweep may be at work on the same folder: what it has begun is left to it, and waited for at the end.
+
     Args:
         runs: Frozen dataclasses, the configurations.
         train: A function of a module, called with a run by a worker.
@@ -33,6 +36,7 @@ def sweep(
         workers: How many, and where.
         title: Of the progress bar.
     """
+    records.remove_left_over(folder)
     missing = [run for run in dict.fromkeys(runs) if not _has_outcome(records.read(folder, run))]
     if missing:
         with (
@@ -43,12 +47,20 @@ def sweep(
             # A worker that has grown by 300 MB, as compiled code piles up, is replaced; nothing is lost by it.
             warnings.filterwarnings("ignore", "A worker stopped while some jobs were given")
             parallel = joblib.Parallel(return_as=workers.return_as, batch_size=1)
-            for record in parallel(joblib.delayed(execute)(train, run, folder, workers.threads) for run in missing):
-                records.keep(folder, record)
-                if record["status"] != records.FINISHED:
-                    cause = record.get("error", "").strip().splitlines()[-1:]
-                    bar.write(f"{record['status']}: {record['config']} {' '.join(cause)}")
-                bar.update()
+            for wait in (False, True):
+                ended = set()
+                for record in parallel(
+                    joblib.delayed(execute)(train, run, folder, workers.threads, wait=wait) for run in missing
+                ):
+                    if record is None:
+                        continue
+                    ended.add(record["key"])
+                    records.keep(folder, record)
+                    if record["status"] != records.FINISHED:
+                        cause = record.get("error", "").strip().splitlines()[-1:]
+                        bar.write(f"{record['status']}: {record['config']} {' '.join(cause)}")
+                    bar.update()
+                missing = [run for run in missing if records.key(run) not in ended]
     found = [records.read(folder, run) for run in runs]
     return [record for record in found if record is not None]
 
@@ -57,8 +69,20 @@ def _has_outcome(record: dict[str, Any] | None) -> bool:
     return record is not None and record["status"] != records.CRASHED
 
 
-def execute(train: Train, run: Any, folder: Path, threads: int = 1) -> dict[str, Any]:
-    """One run in this process; whatever comes of it is recorded."""
+def execute(train: Train, run: Any, folder: Path, threads: int = 1, *, wait: bool = True) -> dict[str, Any] | None:
+    """One run in this process; whatever comes of it is recorded.
+
+    Where another process is at work on it, `wait` for its record, or give None.
+    """
+    with claimed(folder, records.key(run), wait=wait) as ours:
+        if not ours:
+            return None
+        record = records.read(folder, run)
+        # Another sweep has made it since this one began.
+        return record if record is not None and _has_outcome(record) else _executed(train, run, folder, threads)
+
+
+def _executed(train: Train, run: Any, folder: Path, threads: int) -> dict[str, Any]:
     started = time.time()
     try:
         backend.start(threads)

@@ -2,6 +2,8 @@
 
 import math
 import numbers
+import sys
+from collections.abc import Sequence
 from typing import Any
 
 
@@ -11,7 +13,7 @@ def positive_integer(value: Any, name: str) -> int:
     Raises:
         ValueError: if it is none.
     """
-    if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < 1:
+    if not isinstance(value, numbers.Integral) or isinstance(value, bool) or not 1 <= int(value) <= sys.maxsize:
         raise ValueError(f"Expected `{name}` to be an integer >= 1. Received: {name}={value!r}")
     return int(value)
 
@@ -22,6 +24,26 @@ def positive_number(value: Any, name: str) -> float:
     Raises:
         ValueError: if it is none.
     """
-    if not isinstance(value, numbers.Real) or isinstance(value, bool) or not 0 < float(value) < math.inf:
+    # As the float that it becomes: an integer can be larger than any, a fraction smaller.
+    if not isinstance(value, numbers.Real) or isinstance(value, bool) or not 0 < as_float(value) < math.inf:
         raise ValueError(f"Expected `{name}` to be a finite number > 0. Received: {name}={value!r}")
     return float(value)
+
+
+def as_float(value: Any) -> float:
+    """A number as a float, infinite where it is larger than any."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
+
+
+def one_of(value: Any, options: Sequence[str | None], name: str) -> Any:
+    """A string, or None, that is one of the options.
+
+    Raises:
+        ValueError: if it is none.
+    """
+    if not isinstance(value, (str, type(None))) or value not in options:
+        raise ValueError(f"Expected `{name}` to be one of {options}. Received: {name}={value!r}")
+    return value

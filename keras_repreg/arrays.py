@@ -9,21 +9,31 @@ from numpy.typing import NDArray
 
 
 def to_numpy(tensor: Any) -> NDArray[Any]:
-    """A tensor, variable or array as an array of the same dtype, of bfloat16, which NumPy does not know, in float32."""
+    """A tensor, variable or array as an array of the same dtype, of bfloat16, which NumPy does not know, in float32.
+
+    Raises:
+        ValueError: if it is a list whose entries are not of one shape.
+    """
     if ops.is_tensor(tensor) or isinstance(tensor, keras.Variable):
         if keras.backend.standardize_dtype(tensor.dtype) == "bfloat16":
             tensor = ops.cast(tensor, "float32")
         tensor = ops.convert_to_numpy(tensor)
-    return np.asarray(tensor)
+    try:
+        return np.asarray(tensor)
+    except ValueError:
+        raise ValueError(f"Expected an array, or lists of one length. Received: {tensor!r}") from None
 
 
 def to_float64(tensor: Any) -> NDArray[np.float64]:
     """A tensor, variable or array in float64. The cast is NumPy's: JAX knows no float64 unless it is told to.
 
     Raises:
-        ValueError: if it does not hold numbers.
+        ValueError: if it does not hold real numbers.
     """
     try:
-        return to_numpy(tensor).astype(np.float64, copy=False)
-    except (TypeError, ValueError):
-        raise ValueError(f"Expected an array of numbers. Received: {tensor!r}") from None
+        array = to_numpy(tensor)
+        if array.dtype.kind in "cSU":
+            raise TypeError
+        return array.astype(np.float64, copy=False)
+    except (TypeError, ValueError, OverflowError):
+        raise ValueError(f"Expected an array of real numbers. Received: {tensor!r}") from None

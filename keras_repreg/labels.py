@@ -131,7 +131,7 @@ def _checked_labels(labels: Tensor, z: Tensor) -> tuple[Tensor, tuple[int | None
     labels = ops.convert_to_tensor(labels)
     shape = tuple(labels.shape)
     dtype = keras.backend.standardize_dtype(labels.dtype)
-    if dtype == "string":
+    if dtype.startswith(("complex", "string")):
         raise ValueError(f"Expected `labels` to be numbers. Received: labels.dtype={dtype}")
     samples = z.shape[0]
     differ = None not in (*shape[:1], samples) and shape[:1] != (samples,)

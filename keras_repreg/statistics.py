@@ -21,6 +21,10 @@ Tensor = Any
 # leave the range of float32.
 TINY = 1e-30
 
+# The square of a covariance of larger values leaves the range of the dtype: an infinite penalty, of which no step on
+# the way may make a NaN.
+LARGEST = {"float32": 1e10, "float64": 1e75}
+
 # Up to this many units a covariance norm is summed entry by entry: the Gram form takes a small difference of
 # two large sums and loses the digits that a direct sum keeps.
 FEW_UNITS = 8
@@ -46,6 +50,25 @@ def safe_ratio(numerator: Tensor, denominator: Tensor) -> Tensor:
     # The division itself must not see the zero: `where` alone would pass 0 * inf = NaN to the gradient.
     divisor = ops.where(positive, denominator, ops.ones_like(denominator))
     return ops.where(positive, numerator / divisor, ops.zeros_like(numerator))
+
+
+def within(x: Tensor, largest: float | None = None) -> Tensor:
+    """x with magnitudes of at most `largest`, by default `LARGEST`."""
+    if largest is None:
+        # On PyTorch, Keras multiplies matrices of float64 in float32.
+        torch = keras.backend.backend() == "torch"
+        largest = LARGEST["float32" if torch else keras.backend.standardize_dtype(x.dtype)]
+    return ops.clip(x, -largest, largest)
+
+
+def infinite_if_nan(value: Tensor) -> Tensor:
+    """A sum of terms beyond the range of the dtype, of which some have cancelled to NaN: infinity is what they mean."""
+    return ops.where(ops.isnan(value), ops.full_like(value, float("inf")), value)
+
+
+def finite(x: Tensor) -> Tensor:
+    """x with zeros for what is not finite, which decompositions refuse."""
+    return ops.where(ops.isfinite(x), x, ops.zeros_like(x))
 
 
 def largest(x: Tensor, axis: int) -> Tensor:
@@ -127,7 +150,7 @@ def off_diagonal_energy(z: Tensor, sample_weight: Tensor | None = None) -> Tenso
 
     def energy(z: Tensor) -> tuple[Tensor, Tensor]:
         # With rows scaled by the root of their share, C = rows^T rows.
-        rows = (z - ops.sum(z * share, axis=0)) * ops.sqrt(share)
+        rows = within((z - ops.sum(z * share, axis=0)) * ops.sqrt(share))
         if samples is None and units > FEW_UNITS:
             few = ops.shape(z)[0] < units
             value, slope = ops.cond(few, lambda: _energy_from_gram(rows), lambda: _energy_from_covariance(rows))
@@ -151,7 +174,7 @@ def _energy_from_covariance(rows: Tensor) -> tuple[Tensor, Tensor]:
 def _energy_from_gram(rows: Tensor) -> tuple[Tensor, Tensor]:
     gram = ops.matmul(rows, ops.transpose(rows))
     product = ops.matmul(gram, rows) - rows * ops.sum(ops.square(rows), axis=0)
-    return ops.maximum(ops.sum(rows * product), 0), 4 * product
+    return infinite_if_nan(ops.maximum(ops.sum(rows * product), 0)), 4 * product
 
 
 def stable_rank(z: Tensor, method: str, sample_weight: Tensor | None = None) -> Tensor:
@@ -196,7 +219,7 @@ def _leading_left_vector(rows: Tensor, method: str) -> Tensor:
     small = rows.shape[0] is not None and rows.shape[0] <= SMALL_GRAM
     gram = ops.matmul(rows, columns) if small or method == "svd" else None
     if method == "svd":
-        return ops.linalg.eigh(gram)[1][:, -1:]
+        return ops.linalg.eigh(finite(gram))[1][:, -1:]
     return leading_vectors(
         lambda u: ops.matmul(rows, ops.matmul(columns, u)) if gram is None else ops.matmul(gram, u),
         lambda u, v: ops.sum(u * v),

@@ -2,6 +2,10 @@
 
 import keras
 import pytest
+from hypothesis import settings
+
+# `pytest --hypothesis-profile=thorough tests/stress` tries fifty times as many examples.
+settings.register_profile("thorough", max_examples=5000, deadline=None)
 
 
 @pytest.fixture(scope="module", autouse=True)

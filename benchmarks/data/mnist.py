@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import math
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ def load_mnist(folder: Path = FOLDER, *, flatten: bool = True) -> Splits:
     """
     checksums = _checksums(folder)
     read = {
-        kind: read_idx(folder / f"{kind}-ubyte.gz", checksums[f"{kind}-ubyte.gz"])
+        kind: read_idx(folder / f"{kind}-ubyte.gz", checksums.get(f"{kind}-ubyte.gz", "in SHA256SUMS"))
         for kind in ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1")
     }
     train = scaled(read["train-images-idx3"], read["train-labels-idx1"], flatten=flatten)
@@ -36,8 +37,8 @@ def _checksums(folder: Path) -> dict[str, str]:
     path = folder / "SHA256SUMS"
     if not path.is_file():
         raise ValueError(f"Expected the MNIST files and their SHA256SUMS in one folder. Received: {folder}")
-    pairs = (line.split() for line in path.read_text().splitlines() if line.strip())
-    return {name: digest for digest, name in pairs}
+    pairs = (line.split() for line in path.read_text(encoding="utf-8", errors="replace").splitlines())
+    return {pair[1]: pair[0] for pair in pairs if len(pair) == 2}
 
 
 def read_idx(path: Path, sha256: str) -> NDArray[Any]:
@@ -48,13 +49,17 @@ def read_idx(path: Path, sha256: str) -> NDArray[Any]:
     digest = hashlib.sha256(content).hexdigest()
     if digest != sha256:
         raise ValueError(f"Expected SHA-256 {sha256} of {path.name}: the file is damaged. Received: {digest}")
-    raw = gzip.decompress(content)
+    try:
+        raw = gzip.decompress(content)
+    except (OSError, EOFError, zlib.error) as error:
+        raise ValueError(f"Expected a gzipped IDX file. Received: {path.name}, {error}") from None
     # Two zero bytes, the type (8: unsigned byte), the number of dimensions, then each as a big-endian int32.
     if raw[:3] != b"\x00\x00\x08":
         raise ValueError(f"Expected an IDX file of unsigned bytes. Received: {path.name} starting with {raw[:4]!r}")
-    rank = raw[3]
-    shape = tuple(int(n) for n in np.frombuffer(raw, ">i4", rank, offset=4))
-    start = 4 + 4 * rank
+    start = 4 + 4 * raw[3] if len(raw) > 3 else 4
+    if len(raw) < start:
+        raise ValueError(f"Expected {start} bytes before the data in {path.name}. Received: {len(raw)}")
+    shape = tuple(int(n) for n in np.frombuffer(raw[4:start], ">i4"))
     if len(raw) - start != math.prod(shape):
         raise ValueError(f"Expected {math.prod(shape)} bytes of data in {path.name}. Received: {len(raw) - start}")
     return np.frombuffer(raw, np.uint8, offset=start).reshape(shape)

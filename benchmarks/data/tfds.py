@@ -1,8 +1,10 @@
 """Any image classification data set by its name in tensorflow-datasets."""
 
+import contextlib
 import os
 import socket
 import urllib.parse
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +25,14 @@ def load_tfds(name: str, data_dir: str | Path | None = None, *, download: bool =
         flatten: Images as vectors.
 
     Raises:
-        ValueError: at once, if there is no such data set, or it is neither prepared nor to be had.
+        ValueError: at once, if there is no such data set, it is neither prepared nor to be had, or its files are
+            damaged.
     """
     import tensorflow_datasets as tfds
 
     try:
-        builder = tfds.builder(name, data_dir=_root(data_dir))
+        with _undamaged(name):
+            builder = tfds.builder(name, data_dir=_root(data_dir))
     except tfds.core.DatasetNotFoundError:
         raise ValueError(f"Expected the name of a data set of tensorflow-datasets. Received: {name!r}") from None
     if not builder.is_prepared():
@@ -102,8 +106,26 @@ def _arrays(builder: Any, split: str) -> tuple[Any, Any]:
             f"Received: '{builder.name}' with splits {list(builder.info.splits)} and features "
             f"{list(builder.info.features)}"
         )
-    arrays = tfds.as_numpy(builder.as_dataset(split=split, batch_size=-1))
-    return np.asarray(arrays[image]), np.asarray(arrays[label])
+    with _undamaged(builder.name):
+        arrays = tfds.as_numpy(builder.as_dataset(split=split, batch_size=-1))
+        return np.asarray(arrays[image]), np.asarray(arrays[label])
+
+
+@contextlib.contextmanager
+def _undamaged(name: str) -> Iterator[None]:
+    """Whatever tensorflow-datasets makes of damaged files, as a ValueError of one line."""
+    import tensorflow_datasets as tfds
+
+    try:
+        yield
+    except tfds.core.DatasetNotFoundError:
+        raise
+    except Exception as error:
+        received = " ".join(str(error).split())[:300]
+        raise ValueError(
+            f"Expected the files of data set '{name}' to be whole; prepare it anew. "
+            f"Received: {type(error).__name__}: {received}"
+        ) from error
 
 
 def _check_reachable(name: str, builder: Any) -> None:

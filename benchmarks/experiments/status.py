@@ -1,9 +1,7 @@
 """What the records say: how many runs of each kind finished, diverged or crashed, and why the last ones did."""
 
 import argparse
-import json
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 from benchmarks import command, records
@@ -13,7 +11,9 @@ HELP = "what has been run, and what came of it"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command line's."""
-    parser.add_argument("--out", type=Path, default=command.DEFAULT_OUT, help="folder of the records (default runs)")
+    parser.add_argument(
+        "--out", type=command.place, default=command.DEFAULT_OUT, help="folder of the records (default runs)"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -26,14 +26,14 @@ def run(arguments: argparse.Namespace) -> int:
     crashes = []
     for path in sorted(folder.glob("*.json")):
         try:
-            record = json.loads(path.read_text(encoding="utf-8"))
+            record = records.read_file(path)
             kind, outcome = kind_of(record["config"]), record["status"]
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, OSError):
             kind, outcome, record = "damaged records", "damaged", {}
         counts.setdefault(kind, Counter())[outcome] += 1
         seconds[kind] += record.get("wall_seconds", 0)
         if outcome == records.CRASHED:
-            crashes.append(f"{path.name}: {record['config']} {record['error'].strip().splitlines()[-1]}")
+            crashes.append(f"{path.name}: {record['config']} {' '.join(record['error'].strip().splitlines()[-1:])}")
     for kind, outcomes in sorted(counts.items()):
         words = ", ".join(f"{number} {outcome}" for outcome, number in sorted(outcomes.items()))
         print(f"{kind:<40} {words}; {seconds[kind] / 60:.0f} minutes of one process")

@@ -107,6 +107,8 @@ class CharacteristicsLogger(MeasuringCallback):
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self._chosen = self._choose()
         self.tables = {}
+        if self._events is not None:
+            self._events.close()  # of a training that an exception ended
         self._events = EventFile(self._log_dir) if self._log_dir is not None else None
         self._ride = None
         if self._data is None:

@@ -7,6 +7,7 @@ import keras
 from keras import ops
 
 from keras_repreg import graph, recording
+from keras_repreg.callbacks.running import running
 from keras_repreg.layers.base import RepresentationRegularization
 
 
@@ -19,7 +20,8 @@ class PenaltyLogger(keras.callbacks.Callback):
     too.
 
     It costs an addition a batch. Before and after `fit` the model is as it was; as a metric is compiled into the
-    training step, so is this, and each `fit` with the callback compiles it anew.
+    training step, so is this, and each `fit` with the callback compiles it anew. After a `fit` that an exception ended
+    the model is as it was once it is trained or evaluated again.
 
     Args:
         layers: A regularizer, its name, or a list of these; by default all of the model and of models within it.
@@ -51,6 +53,7 @@ class PenaltyLogger(keras.callbacks.Callback):
     # Before the functions of the steps are made, which `on_train_begin` is not.
     def set_model(self, model: keras.Model) -> None:
         super().set_model(model)
+        self._training = False
         attach(self.model, select_regularizers(self.model, self._layers))
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
@@ -60,7 +63,7 @@ class PenaltyLogger(keras.callbacks.Callback):
     def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
         begun(self.model)
 
-    def on_predict_end(self, logs: dict[str, Any] | None = None) -> None:
+    def on_predict_begin(self, logs: dict[str, Any] | None = None) -> None:
         detach(self.model)
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
@@ -98,10 +101,11 @@ def select_regularizers(model: keras.Model, layers: Any = None) -> list[Represen
 class _Attachment:
     """What `attach` has changed about a model."""
 
-    def __init__(self, layers: list[RepresentationRegularization]):
+    def __init__(self, layers: list[RepresentationRegularization], run: str):
         self.layers = layers
         self.original: dict[str, Any] = {}
         self.begun = False
+        self.run = run  # the method that it is for, or nothing if it is a loop of the user's own
 
 
 def attach(model: keras.Model, layers: list[RepresentationRegularization]) -> None:
@@ -110,15 +114,22 @@ def attach(model: keras.Model, layers: list[RepresentationRegularization]) -> No
     if before is not None and not before.begun:
         layers = list({id(layer): layer for layer in [*before.layers, *layers]}.values())
     detach(model)
-    attachment = _Attachment(layers)
+    attachment = _Attachment(layers, next(iter(running(model)), ""))
     strategy = getattr(model, "distribute_strategy", None)
     taken: set[str] = {metric.name for metric in model.metrics}
     for layer in layers:
         name = _unused(f"{layer.name}_penalty", taken)
         layer.penalty_metric.make(name, strategy)
-    for name, wrap in {"train_step": _recorded, "test_step": _recorded, "compute_loss": _measured}.items():
+    changed = {
+        "train_step": _recorded(model.train_step),
+        "test_step": _recorded(model.test_step),
+        "compute_loss": _measured(model.compute_loss, layers),
+        "make_train_function": _unless_left_over(model, "make_train_function", "fit"),
+        "make_test_function": _unless_left_over(model, "make_test_function", "evaluate"),
+    }
+    for name, value in changed.items():
         attachment.original[name] = vars(model).get(name)
-        setattr(model, name, wrap(getattr(model, name), layers))
+        setattr(model, name, value)
     model._repreg_penalties = attachment
     _compile_anew(model)
 
@@ -146,6 +157,26 @@ def detach(model: keras.Model) -> None:
     _compile_anew(model)
 
 
+def _unless_left_over(model: keras.Model, name: str, beginning: str) -> Any:
+    """A model's `make_train_function` or `make_test_function`, which Keras calls before each run.
+
+    Where what was attached is of a run that an exception ended, it is detached first.
+    """
+    make = getattr(model, name)
+
+    @functools.wraps(make)
+    def made(*args: Any, **kwargs: Any) -> Any:
+        run, begun = model._repreg_penalties.run, model._repreg_penalties.begun
+        methods = running(model)
+        # `fit` makes the training function, and `evaluate` that of the test, before callbacks hear of the beginning.
+        if run and (run not in methods or (begun and methods[0] == run == beginning)):
+            detach(model)
+            return getattr(model, name)(*args, **kwargs)
+        return make(*args, **kwargs)
+
+    return made
+
+
 def _compile_anew(model: keras.Model) -> None:
     model.train_function = None
     model.test_function = None
@@ -160,7 +191,7 @@ def _unused(name: str, taken: set[str]) -> str:
     return unused
 
 
-def _recorded(step: Any, layers: list[RepresentationRegularization]) -> Any:
+def _recorded(step: Any) -> Any:
     """`train_step` or `test_step`, in which layers record their penalties."""
 
     @functools.wraps(step)

@@ -22,20 +22,15 @@ class ValidationCallback(keras.callbacks.Callback):
         return contextlib.nullcontext()
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        for hook in _hooks(self.model):
+            # The callbacks of one `fit` share their parameters: those of another are left over, an exception ended it.
+            if hook.callback is not self and hook.callback.params is not self.params:
+                _unhook(self.model, hook.callback)
         if not any(hook.callback is self for hook in _hooks(self.model)):
             self.model.evaluate = _Evaluate(self, self.model.evaluate)
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
-        hooks = _hooks(self.model)
-        for above, hook in zip([None, *hooks], hooks, strict=False):
-            if hook.callback is not self:
-                continue
-            if above is not None:
-                above.original = hook.original
-            elif getattr(hook.original, "__func__", None) is type(self.model).evaluate:
-                del self.model.evaluate
-            else:
-                self.model.evaluate = hook.original
+        _unhook(self.model, self)
 
 
 class _Evaluate:
@@ -68,3 +63,17 @@ def _hooks(model: keras.Model) -> list[_Evaluate]:
         found.append(evaluate)
         evaluate = evaluate.original
     return found
+
+
+def _unhook(model: keras.Model, callback: ValidationCallback) -> None:
+    """Take the hook of a callback off."""
+    hooks = _hooks(model)
+    for above, hook in zip([None, *hooks], hooks, strict=False):
+        if hook.callback is not callback:
+            continue
+        if above is not None:
+            above.original = hook.original
+        elif getattr(hook.original, "__func__", None) is type(model).evaluate:
+            del model.evaluate
+        else:
+            model.evaluate = hook.original

@@ -1,10 +1,12 @@
 """Loss weights that change during training: warm-up, decay, or any other schedule."""
 
+import numbers
 from collections.abc import Callable
 from typing import Any
 
 import keras
 
+from keras_repreg.arguments import one_of
 from keras_repreg.callbacks.penalty_logger import select_regularizers
 from keras_repreg.layers.weight_factor import checked_factor
 
@@ -43,8 +45,7 @@ class WeightSchedule(keras.callbacks.Callback):
         super().__init__()
         if not callable(schedule):
             raise TypeError(f"Expected `schedule` to be a function of the epoch or batch. Received: {schedule!r}")
-        if per not in ("epoch", "batch"):
-            raise ValueError(f"Expected `per` to be 'epoch' or 'batch'. Received: per={per!r}")
+        one_of(per, ("epoch", "batch"), "per")
         self._schedule = schedule
         self._layers = layers
         self._per = per
@@ -103,7 +104,7 @@ def linear_warm_up(length: int, start: float = 0.0) -> Callable[[int], float]:
         >>> [keras_repreg.linear_warm_up(4)(epoch) for epoch in range(6)]
         [0.0, 0.25, 0.5, 0.75, 1.0, 1.0]
     """
-    if isinstance(length, bool) or not hasattr(length, "__index__"):
+    if isinstance(length, bool) or not isinstance(length, numbers.Integral):
         raise TypeError(f"Expected `length` to be an integer. Received: length={length!r}")
     if length < 1:
         raise ValueError(f"Expected `length` to be at least 1. Received: length={length!r}")

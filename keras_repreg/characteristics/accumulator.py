@@ -38,6 +38,7 @@ class Characteristics:
     """
 
     def __init__(self, positive_only: bool = True, characteristics: str | Sequence[str] | None = None):
+        check_positive_only(positive_only)
         self.positive_only = positive_only
         self._names = characteristics
         chosen = [CHARACTERISTICS[name] for name in select(characteristics, labelled=True)]
@@ -51,6 +52,7 @@ class Characteristics:
         self._labelled: bool | None = None
         self._width: int | None = None
         self._not_finite = 0
+        self._double = False
         self._block = np.empty((0, 0))
         self._waiting = 0
         self._moments = Moments()
@@ -116,6 +118,7 @@ class Characteristics:
         if self._not_finite:
             self._waiting = 0
             return
+        self._double = self._double or (self._needs_covariance and has_digits_of_float64(z))
         if labels is not None and self._needs_classes:
             self._classes.update(z.astype(np.float64, copy=False), labels)
         for start in range(0, len(z), BLOCK):
@@ -175,6 +178,7 @@ class Characteristics:
         self._labelled = other._labelled if self._labelled is None else self._labelled
         self._samples += other._samples
         self._not_finite += other._not_finite
+        self._double |= other._double
         if self._pairs and self._whole != other._whole:
             for accumulator in (self, other):
                 if not accumulator._whole:
@@ -201,5 +205,18 @@ class Characteristics:
             self._classes,
             self.moments if self.has_covariance else Moments(),
             self._positive if self._pairs else None,
+            self._double,
         )
         return {name: CHARACTERISTICS[name].value(measured) for name in names}
+
+
+def check_positive_only(value: Any) -> None:
+    """That `positive_only` is a bool, or a TypeError."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"Expected `positive_only` to be True or False. Received: positive_only={value!r}")
+
+
+def has_digits_of_float64(z: NDArray[Any]) -> bool:
+    """Whether some value has more digits than float32 holds; whole numbers are taken to be exact."""
+    with np.errstate(over="ignore"):
+        return z.dtype.kind in "iu" or (z.dtype == np.float64 and bool((z != z.astype(np.float32)).any()))

@@ -12,6 +12,7 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
+from keras_repreg.arguments import one_of, positive_integer
 from keras_repreg.arrays import to_numpy
 
 
@@ -57,7 +58,12 @@ def batches(data: Any, batch_size: int, steps: int | None = None) -> Iterator[tu
             `DataLoader` or generator.
         batch_size: Samples per batch, where the data is not batched already.
         steps: At most this many batches.
+
+    Raises:
+        ValueError: if `batch_size` or `steps` is no integer >= 1, or the data is none of these.
     """
+    batch_size = positive_integer(batch_size, "batch_size")
+    steps = None if steps is None else positive_integer(steps, "steps")
     if data is None:
         raise ValueError("Expected `data`: arrays, (inputs, targets) or an iterable of batches. Received: None")
     if isinstance(data, keras.utils.PyDataset):
@@ -104,7 +110,7 @@ def peek(data: Any, batch_size: int) -> tuple[Any, Any]:
     Raises:
         ValueError: if there is no batch.
     """
-    if hasattr(data, "__iter__") and not (is_arrays(data) or isinstance(data, keras.utils.PyDataset)):
+    if hasattr(data, "__iter__") and not (is_arrays(data) or isinstance(data, (keras.utils.PyDataset, str, bytes))):
         iterator = iter(data)
         first = list(itertools.islice(iterator, 1))
         data = itertools.chain(first, iterator)
@@ -136,17 +142,16 @@ def rows_of(z: Any, units: str = "channels", channel_axis: int = -1) -> NDArray[
         channel_axis: Where the channels are.
 
     Raises:
-        ValueError: if the activations are not numbers of rank 2 or more, or `units` is neither.
+        ValueError: if the activations are not real numbers of rank 2 or more, or `units` is neither.
     """
-    if units not in UNITS:
-        raise ValueError(f"Expected `units` to be 'channels' or 'flatten'. Received: units={units!r}")
+    one_of(units, UNITS, "units")
     if isinstance(z, (list, tuple)) and z and ops.is_tensor(z[0]):
         z = z[0]
     if not ops.is_tensor(z):
-        z = np.asarray(z)
-    if len(z.shape) < 2 or not _is_numeric(z):
+        z = to_numpy(z)
+    if len(z.shape) < 2 or not _is_real(z):
         raise ValueError(
-            "Expected activations of shape (samples, units), or (samples, ..., units), in a numeric dtype. "
+            "Expected activations of shape (samples, units), or (samples, ..., units), in a real numeric dtype. "
             f"Received: shape {tuple(z.shape)}, dtype {z.dtype}"
         )
     array = to_numpy(z)
@@ -166,7 +171,7 @@ def channel_axis(layer: keras.layers.Layer) -> int:
     return 1 if getattr(layer, "data_format", None) == "channels_first" else -1
 
 
-def _is_numeric(z: Any) -> bool:
+def _is_real(z: Any) -> bool:
     if ops.is_tensor(z):
-        return keras.backend.standardize_dtype(z.dtype) != "string"
-    return np.issubdtype(z.dtype, np.number) or z.dtype == bool
+        return not keras.backend.standardize_dtype(z.dtype).startswith(("complex", "string"))
+    return z.dtype.kind in "biuf"

@@ -22,6 +22,7 @@ class Measured:
     classes: ClassMoments
     moments: Moments
     positive: PositiveMoments | None
+    double: bool
 
     @cached_property
     def covariance(self) -> Array:
@@ -33,7 +34,7 @@ class Measured:
 
     @cached_property
     def pairs(self) -> Pairs:
-        return Pairs(self.moments, self.positive)
+        return Pairs(self.moments, self.positive, self.double)
 
     @cached_property
     def class_variances(self) -> tuple[float, float]:
@@ -139,10 +140,11 @@ def select(names: object, labelled: bool) -> tuple[str, ...]:
         if names == "all":
             return tuple(name for name in CHARACTERISTICS if labelled or not needs_labels(name))
         names = (names,)
-    if not isinstance(names, Iterable):
+    if not isinstance(names, Iterable) or (isinstance(names, np.ndarray) and not names.ndim):
         raise TypeError(f"Expected `characteristics` to be None, 'all', a name or names. Received: {names!r}")
-    chosen = tuple(dict.fromkeys(names))
-    unknown = [name for name in chosen if name not in CHARACTERISTICS]
+    listed = list(names)
+    unknown = [name for name in listed if not isinstance(name, str) or name not in CHARACTERISTICS]
+    chosen = () if unknown else tuple(dict.fromkeys(listed))
     if unknown or not chosen:
         raise ValueError(
             f"Expected `characteristics` among {', '.join(CHARACTERISTICS)}, or 'all'. "

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from keras_repreg.characteristics.accumulator import Characteristics
+from keras_repreg.characteristics.accumulator import Characteristics, check_positive_only
 from keras_repreg.characteristics.capture import as_tensors, batches, channel_axis, recorded_outputs, rows_of
 from keras_repreg.characteristics.definitions import needs_labels, select
 from keras_repreg.characteristics.selection import select_layers
@@ -70,7 +70,7 @@ def characterize(
         A dict of floats, and of an array for the spectrum.
 
     Raises:
-        TypeError: if `characteristics` is neither a name nor names.
+        TypeError: if `characteristics` is neither a name nor names, or `positive_only` no bool.
         ValueError: if `z` is not numeric, of rank 2 or more, finite and not empty, the labels do not fit or are
             missing, or there is no such characteristic.
 
@@ -142,9 +142,10 @@ def measure(
         A mapping `{layer name: {characteristic: value}}` with the keys of `characterize`, which prints as a table.
 
     Raises:
-        TypeError: if `model` is not a Keras model, or `characteristics` neither a name nor names.
-        ValueError: if there is no such layer or characteristic, no data, labels that do not fit or are missing, or
-            an activation is NaN or infinite.
+        TypeError: if `model` is not a Keras model, `characteristics` neither a name nor names, or `positive_only`
+            neither a bool nor None.
+        ValueError: if there is no such layer or characteristic, no data, labels that do not fit or are missing,
+            `batch_size` or `steps` is no integer >= 1, or an activation is NaN or infinite.
 
     Examples:
         >>> import keras, keras_repreg, numpy as np
@@ -221,6 +222,8 @@ class Collection:
         positive_only: bool | None = None,
     ):
         rows_of(np.zeros((1, 1)), units)  # names a wrong `units` before any work
+        if positive_only is not None:
+            check_positive_only(positive_only)
         chosen = select(characteristics, labelled=True)
         if labels is None and characteristics not in (None, "all") and any(map(needs_labels, chosen)):
             labels = True

@@ -5,9 +5,10 @@ import numpy as np
 from keras_repreg.characteristics.moments import Array, Moments
 from keras_repreg.characteristics.positive import PositiveMoments
 
-# A variance below this share of the second moment is rounding noise of float32 activations: such a unit is
-# constant, and has no correlation with any other.
+# A variance below this share of the second moment is rounding noise of the activations: such a unit is constant, and
+# has no correlation with any other. Of float32, 1e-12; of float64, in the same number of its own steps, 3e-30.
 CONSTANT = 1e-12
+CONSTANT_IN_FLOAT64 = 3e-30
 
 
 class Pairs:
@@ -19,9 +20,10 @@ class Pairs:
     Args:
         moments: Those of all values.
         positive: Those of positive values, where only these count.
+        double: Whether the activations have more digits than float32 holds.
     """
 
-    def __init__(self, moments: Moments, positive: PositiveMoments | None):
+    def __init__(self, moments: Moments, positive: PositiveMoments | None, double: bool):
         if positive is not None:
             counts, covariance, variance_i, variance_j = positive.pairs()
         else:
@@ -30,7 +32,7 @@ class Pairs:
             diagonal = np.maximum(np.diag(covariance), 0)
             variance_i, variance_j = np.meshgrid(diagonal, diagonal, indexing="ij")
         defined = (counts >= 2) & ~np.eye(len(counts), dtype=bool)
-        scale = CONSTANT * (np.square(moments.mean) + np.diag(moments.covariance))
+        scale = (CONSTANT_IN_FLOAT64 if double else CONSTANT) * (np.square(moments.mean) + np.diag(moments.covariance))
         correlated = defined & (variance_i > scale[:, None]) & (variance_j > scale[None, :])
         rho = covariance[correlated] / np.sqrt(variance_i[correlated] * variance_j[correlated])
         self.covariances: Array = covariance[defined]

@@ -27,8 +27,11 @@ class PositiveMoments:
         if not len(z):
             return
         if not self.samples:
-            active = np.maximum((z > 0).sum(axis=0), 1)
-            self._start(np.maximum(z, 0).sum(axis=0) / active)
+            self._start(np.zeros(z.shape[1]))
+        # A unit that was never positive has no sums yet, and its shift is still to choose.
+        silent = np.diag(self._count) == 0
+        if silent.any():
+            self._shift[silent] = _positive_mean(z[:, silent])
         positive, narrow, shifted, squared = self._buffers(len(z))
         for rows in pieces(*z.shape):
             np.greater(z[rows], 0, out=positive[rows])
@@ -59,8 +62,9 @@ class PositiveMoments:
         if not other.samples:
             return
         if not self.samples:
-            self._start(other._shift)
-        d = other._shift - self._shift
+            self._start(other._shift.copy())
+        self._shift = np.where(np.diag(self._count) == 0, other._shift, self._shift)
+        d = np.where(np.diag(other._count) == 0, 0, other._shift - self._shift)
         rows = d[:, None]
         self.samples += other.samples
         self._count += other._count
@@ -93,3 +97,8 @@ class PositiveMoments:
         cross = mixed * self._shift
         covariance = values + cross + cross.T + indicators * np.outer(self._shift, self._shift)
         return Moments.of(self.samples, (total + self._shift * active) / n, covariance)
+
+
+def _positive_mean(z: Array) -> Array:
+    """Of each unit, the mean of its positive values; 0 of none."""
+    return np.maximum(z, 0).sum(axis=0) / np.maximum((z > 0).sum(axis=0), 1)

@@ -5,6 +5,7 @@ Each function takes eigenvalues of a covariance, any order, and is 0 where all o
 
 import numpy as np
 
+from keras_repreg.arrays import to_float64
 from keras_repreg.characteristics.moments import Array
 
 # Directions with less variance than this share of the largest count as without: float32 activations have no
@@ -51,7 +52,14 @@ def participation_ratio(values: Array) -> float:
 
 
 def stable_rank(covariance: Array) -> float:
-    """||C||_F^2 / ||C||_2^2, the rank of Table 1; 0 for a zero matrix."""
+    """||C||_F^2 / ||C||_2^2, the rank of Table 1; 0 for a zero matrix.
+
+    Raises:
+        ValueError: if it is not a square matrix of finite real numbers.
+    """
+    covariance = to_float64(covariance)
+    if covariance.ndim != 2 or len(set(covariance.shape)) != 1 or not np.isfinite(covariance).all():
+        raise ValueError(f"Expected a finite matrix of shape (M, M). Received: covariance={covariance!r}")
     return stable_rank_of(eigenvalues(covariance))
 
 

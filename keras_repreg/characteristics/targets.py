@@ -120,7 +120,7 @@ def pick(y: Any, key: str | int | None) -> Any:
 
 
 def _length(labels: Any) -> int:
-    if not (ops.is_tensor(labels) or isinstance(labels, (np.ndarray, list, tuple))) or not len(np.shape(labels)):
+    if not (ops.is_tensor(labels) or isinstance(labels, (np.ndarray, list, tuple))) or not to_numpy(labels).ndim:
         raise ValueError(f"Expected `labels` to be an array, True or the key of a target. Received: {labels!r}")
     return len(labels)
 

@@ -90,16 +90,16 @@ class HardClasses(Classes):
             return 0 * ops.sum(z)  # no pair of units, and still a function of z
         root = ops.sqrt(self.share)[:, None]
         if units <= statistics.FEW_UNITS:
-            rows = root * self.center(z)
+            rows = statistics.within(root * self.center(z))
             products = [rows * ops.roll(rows, shift, axis=1) for shift in range(1, units)]
             return ops.sum(ops.square(self.sums(ops.concatenate(products, axis=1))))
 
         def energy(z: Tensor) -> tuple[Tensor, Tensor]:
-            rows = root * self.center(z)
+            rows = statistics.within(root * self.center(z))
             variances = self.at_samples(self.sums(ops.square(rows)))
             # Each row times the covariance of its class, without the diagonal.
             product = within_class_product(rows, self) - variances * rows
-            return ops.maximum(ops.sum(product * rows), 0), 4 * root * product
+            return statistics.infinite_if_nan(ops.maximum(ops.sum(product * rows), 0)), 4 * root * product
 
         return with_gradient(energy, z)
 
@@ -143,7 +143,7 @@ class HardClasses(Classes):
     def _leading_by_decomposition(self, z: Tensor) -> Tensor:
         """By the eigenvectors of the N x N Gram matrix within classes, a block a class: for checks, not for speed."""
         same = ops.cast(ops.equal(self.slot[:, None], self.slot[None, :]), z.dtype)
-        values, vectors = ops.linalg.eigh(same * ops.matmul(z, ops.transpose(z)))
+        values, vectors = ops.linalg.eigh(statistics.finite(same * ops.matmul(z, ops.transpose(z))))
         # Equal eigenvalues of two classes can share an eigenvector; its part within a class is still one of
         # that class. At least one vector of a class's leading eigenvalue has 1 / N of its mass there.
         mass = ops.matmul(same, ops.square(vectors))

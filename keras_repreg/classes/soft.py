@@ -11,6 +11,8 @@ from keras_repreg.statistics import safe_ratio
 
 Tensor = Any
 
+# As `statistics.LARGEST`, for the squares of Gram matrices that differences are taken of here.
+LARGEST = 1e8
 # A class whose entries are all below this part of the batch's largest counts as zero in a stable rank.
 NEGLIGIBLE = 1e-15
 
@@ -53,7 +55,7 @@ class SoftClasses(Classes):
         return ops.maximum(self.means(ops.square(z)) - ops.square(self.means(z)), 0)
 
     def variance_sum(self, z: Tensor) -> Tensor:
-        return ops.sum(self.variances(z))
+        return statistics.infinite_if_nan(ops.sum(self.variances(z)))
 
     def off_diagonal_energy(self, z: Tensor) -> Tensor:
         """See `Classes`.
@@ -67,7 +69,7 @@ class SoftClasses(Classes):
         units = z.shape[1]
         if units == 1:
             return 0 * ops.sum(z)
-        z = self._center(z)
+        z = statistics.within(self._center(z), LARGEST)
         means = self.means(z)
         if units <= statistics.FEW_UNITS:
             shifts = range(1, units)
@@ -85,7 +87,7 @@ class SoftClasses(Classes):
         s = self.share
         squares = ops.sum(s * ops.matmul(ops.square(gram), s)) - 4 * ops.sum(s * a * ops.matmul(gram, s))
         squares = squares + 2 * ops.sum(s * ops.square(a)) + 2 * ops.sum(ops.square(ops.sum(s * a, axis=0)))
-        return ops.maximum(squares - ops.sum(ops.square(self.variances(z))), 0)
+        return statistics.infinite_if_nan(ops.maximum(squares - ops.sum(ops.square(self.variances(z))), 0))
 
     def stable_rank_sum(self, z: Tensor, method: str) -> Tensor:
         z = statistics.unit_scale(z)
@@ -109,7 +111,7 @@ class SoftClasses(Classes):
         if method == "svd":
             # One class after the other: for checks, not for speed.
             grams = (ops.matmul(q[:, k : k + 1] * z, ops.transpose(q[:, k : k + 1] * z)) for k in range(q.shape[1]))
-            return ops.concatenate([ops.linalg.eigh(gram)[1][:, -1:] for gram in grams], axis=1)
+            return ops.concatenate([ops.linalg.eigh(statistics.finite(gram))[1][:, -1:] for gram in grams], axis=1)
         return leading_vectors(
             lambda u: q * ops.matmul(z, ops.matmul(ops.transpose(z), q * u)),
             lambda u, v: ops.sum(u * v, axis=0, keepdims=True),

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import keras_repreg
 from keras_repreg.backends import advice
+from keras_repreg.commands.parser import Parser, print_any_name
 from keras_repreg.commands.refusal import Refusal
 
 DESCRIPTION = "Look inside a trained Keras network."
@@ -38,6 +39,7 @@ Only .keras files are read, and no code out of them; nothing is unpickled. KERAS
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code: 0, or 2 after a line on stderr that says what is wrong."""
+    print_any_name()
     parsed = _parser().parse_args(arguments)
     # TensorFlow's own talk; whoever wants it can set the variable.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -48,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"keras-repreg: {refusal}", file=sys.stderr)
         return 2
     except OSError as error:
-        print(f"keras-repreg: {error}", file=sys.stderr)
+        print(f"keras-repreg: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     except ModuleNotFoundError as error:
         advised = advice(error)
@@ -62,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="keras-repreg", description=DESCRIPTION)
+    parser = Parser(prog="keras-repreg", description=DESCRIPTION)
     parser.add_argument("--version", action="version", version=f"keras-repreg {keras_repreg.__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     measure = commands.add_parser(
@@ -72,8 +74,10 @@ def _parser() -> argparse.ArgumentParser:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    measure.add_argument("model", type=Path, metavar="MODEL.keras", help="a model that `model.save` wrote")
-    measure.add_argument("--data", required=True, metavar="DATA", help="FILE.npz, a DIRECTORY or mnist; see below")
+    measure.add_argument("model", type=_path, metavar="MODEL.keras", help="a model that `model.save` wrote")
+    measure.add_argument(
+        "--data", type=_text, required=True, metavar="DATA", help="FILE.npz, a DIRECTORY or mnist; see below"
+    )
     measure.add_argument("--layers", type=_names, metavar="A,B", help="names of layers (default: all hidden layers)")
     measure.add_argument(
         "--characteristics",
@@ -86,8 +90,8 @@ def _parser() -> argparse.ArgumentParser:
         help="of convolutions and sequences: each channel a unit and each position a sample, or each position of each "
         "channel a unit (default: channels)",
     )  # fmt: skip
-    measure.add_argument("--report", type=Path, metavar="OUT.html", help="write a page with pictures and findings")
-    measure.add_argument("--csv", type=Path, metavar="OUT.csv", help="write the table with all its digits")
+    measure.add_argument("--report", type=_path, metavar="OUT.html", help="write a page with pictures and findings")
+    measure.add_argument("--csv", type=_path, metavar="OUT.csv", help="write the table with all its digits")
     measure.add_argument("--overwrite", action="store_true", help="replace output files that exist")
     measure.add_argument(
         "--noise-variance", type=_positive, default=0.1, metavar="S2",
@@ -103,6 +107,16 @@ def _parser() -> argparse.ArgumentParser:
         "--divide-by", type=_positive, metavar="X", help="divide the inputs by this (default: 255 for MNIST, else 1)"
     )
     return parser
+
+
+def _text(text: str) -> str:
+    if not text or "\0" in text:
+        raise argparse.ArgumentTypeError(f"a name expected, received {text!r}")
+    return text
+
+
+def _path(text: str) -> Path:
+    return Path(_text(text))
 
 
 def _names(text: str) -> list[str]:

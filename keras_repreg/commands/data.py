@@ -1,5 +1,6 @@
 """The data that a model is measured on, from a file of arrays or the MNIST test images."""
 
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,7 @@ def load_data(source: str, model: Any, divide_by: float | None) -> Data:
     path = Path(source)
     y: NDArray[Any] | None
     if path.is_dir():
-        x, y = read_idx(path, "t10k-images-idx3-ubyte"), read_idx(path, "t10k-labels-idx1-ubyte")
+        x, y = read_idx(path, "t10k-images-idx3-ubyte", 3), read_idx(path, "t10k-labels-idx1-ubyte", 1)
         x, name = _like(x, shape), f"the MNIST test images in {path}"
     elif source == "mnist":
         x, y = _keras_mnist()
@@ -68,18 +69,24 @@ def _like(images: NDArray[Any], shape: tuple[int | None, ...] | None) -> NDArray
 def _read_npz(path: Path) -> tuple[NDArray[Any], NDArray[Any] | None]:
     if not path.is_file():
         raise Refusal(f"{path} does not exist")
+    if not zipfile.is_zipfile(path):
+        raise Refusal(f"{path} is not an npz file, as `numpy.savez` writes it")
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             suffix = "_test" if "x_test" in arrays else ""
             if f"x{suffix}" not in arrays:
                 raise Refusal(f"{path} holds no array x or x_test, but {', '.join(arrays) or 'nothing'}")
-            return arrays[f"x{suffix}"], arrays.get(f"y{suffix}")
-    except ValueError as error:  # which NumPy raises for objects
-        raise Refusal(f"{path} holds pickled objects, which are not read: {error}") from error
+            x, y = arrays[f"x{suffix}"], arrays.get(f"y{suffix}")
     except Refusal:
         raise
     except Exception as error:  # whatever a damaged archive makes NumPy and zipfile raise
-        raise Refusal(f"{path} is not an npz file of arrays: {error}") from error
+        if isinstance(error, ValueError) and "allow_pickle" in str(error):
+            raise Refusal(f"{path} holds pickled objects, which are not read") from error
+        raise Refusal(f"{path} cannot be read as an npz file of arrays: {error}") from error
+    # What is in the archive and no array, NumPy gives as bytes.
+    if not isinstance(x, np.ndarray) or not isinstance(y, (np.ndarray, type(None))):
+        raise Refusal(f"{path} cannot be read as an npz file of arrays: x{suffix} or y{suffix} is none")
+    return x, y
 
 
 def _keras_mnist() -> tuple[NDArray[Any], NDArray[Any]]:
@@ -99,8 +106,8 @@ def _keras_mnist() -> tuple[NDArray[Any], NDArray[Any]]:
 
 
 def _check(x: NDArray[Any], y: NDArray[Any] | None, shape: tuple[int | None, ...] | None, name: str) -> None:
-    if not (np.issubdtype(x.dtype, np.number) or x.dtype == bool) or x.ndim < 2 or not x.size:
-        raise Refusal(f"x in {name} is not an array of samples of numbers: shape {x.shape}, dtype {x.dtype}")
+    if x.dtype.kind not in "biuf" or x.ndim < 2 or not x.size:
+        raise Refusal(f"x in {name} is not an array of samples of real numbers: shape {x.shape}, dtype {x.dtype}")
     if not np.isfinite(x).all():
         raise Refusal(f"x in {name} has {np.sum(~np.isfinite(x)):,} values that are NaN or infinite")
     if shape is not None and (

@@ -1,7 +1,9 @@
 """MNIST's own file format, IDX, plain or gzipped."""
 
 import gzip
+import io
 import math
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +12,12 @@ from numpy.typing import NDArray
 
 from keras_repreg.commands.refusal import Refusal
 
+# Deflate makes a byte of at most so many.
+LARGEST_RATIO = 1032
 
-def read_idx(folder: Path, name: str) -> NDArray[Any]:
-    """The array of unsigned bytes in `folder/name` or `folder/name.gz`.
+
+def read_idx(folder: Path, name: str, rank: int) -> NDArray[Any]:
+    """The array of unsigned bytes with `rank` axes in `folder/name` or `folder/name.gz`.
 
     Raises:
         Refusal: if there is no such file, or it is none of that format.
@@ -20,15 +25,29 @@ def read_idx(folder: Path, name: str) -> NDArray[Any]:
     path = next((path for path in (folder / name, folder / f"{name}.gz") if path.is_file()), None)
     if path is None:
         raise Refusal(f"{folder} holds neither {name} nor {name}.gz")
+    compressed = path.suffix == ".gz"
+    largest = path.stat().st_size * (LARGEST_RATIO if compressed else 1)
     try:
-        raw = path.read_bytes()
-        raw = gzip.decompress(raw) if path.suffix == ".gz" else raw
-    except (OSError, EOFError) as error:
+        with gzip.open(path) if compressed else path.open("rb") as file:
+            array = _read(file, rank, largest)
+    except (OSError, EOFError, zlib.error) as error:
         raise Refusal(f"{path} cannot be read: {error}") from error
+    if array is None:
+        raise Refusal(f"{path} is not an IDX file of unsigned bytes with {rank} dimension(s)")
+    return array
+
+
+def _read(file: io.BufferedIOBase, rank: int, largest: int) -> NDArray[Any] | None:
     # Two zero bytes, the type (8: unsigned byte), the number of dimensions, then each as a big-endian int32.
-    rank = raw[3] if raw[:3] == b"\x00\x00\x08" else 0
-    start = 4 + 4 * rank
-    shape = tuple(int(n) for n in np.frombuffer(raw[4:start], ">i4")) if rank and len(raw) >= start else ()
-    if not shape or min(shape) < 0 or len(raw) - start != math.prod(shape):
-        raise Refusal(f"{path} is not an IDX file of unsigned bytes")
-    return np.frombuffer(raw, np.uint8, offset=start).reshape(shape)
+    if file.read(4) != bytes([0, 0, 8, rank]):
+        return None
+    header = file.read(4 * rank)
+    if len(header) != 4 * rank:
+        return None
+    shape = tuple(int(n) for n in np.frombuffer(header, ">i4"))
+    size = math.prod(shape)
+    # What a header promises is believed only so far as the file can hold it.
+    if min(shape) < 0 or size > largest:
+        return None
+    content = file.read(size + 1)
+    return np.frombuffer(content, np.uint8).reshape(shape) if len(content) == size else None

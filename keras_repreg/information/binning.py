@@ -43,7 +43,7 @@ class BinnedMutualInformation:
     @property
     def zx_saturated(self) -> bool:
         """Whether I(T; X) is within 1% of log N: nearly every sample has bins of its own."""
-        return self.zx >= (1 - SATURATION) * self.sample_entropy
+        return self.n_samples > 1 and self.zx >= (1 - SATURATION) * self.sample_entropy
 
     def __str__(self) -> str:
         saturated = f", saturated: log N = {self.sample_entropy:.4g}" if self.zx_saturated else ""
@@ -74,7 +74,8 @@ def binned_mutual_information(
 
     Raises:
         ValueError: if `z` is not numeric, of rank 2 or more, finite and not empty, the labels do not fit, `bins` is
-            not an integer above zero or `bin_width` not a number above zero, or there is no such unit.
+            not an integer above zero or `bin_width` not a number above zero, there is no such unit, or a bin's number
+            leaves the range of float64.
 
     Examples:
         >>> import numpy as np
@@ -113,13 +114,19 @@ def binned_mutual_information(
 
 def _binned(z: NDArray[np.float64], bins: int, bin_width: float | None) -> tuple[list[bytes], float]:
     """The bins of each sample as a hashable value, and their width."""
-    if bin_width is None:
-        low, high = float(z.min()), float(z.max())
-        width = (high - low) / bins
-        index = np.minimum(np.floor((z - low) / width), bins - 1) if width > 0 else np.zeros_like(z)
-    else:
-        width = bin_width
-        index = np.floor(z / width)
+    with np.errstate(over="ignore", invalid="ignore"):
+        if bin_width is None:
+            low, high = z.min(), z.max()
+            width = float((high - low) / bins)
+            index = np.minimum(np.floor((z - low) / width), bins - 1) if width > 0 else np.zeros_like(z)
+        else:
+            width = bin_width
+            index = np.floor(z / width)
+    if not (math.isfinite(width) and np.isfinite(index).all()):
+        raise ValueError(
+            "Expected activations and bins of which the numbers fit in float64. "
+            f"Received: activations from {z.min():.3g} to {z.max():.3g}, bin_width={bin_width!r}"
+        )
     index += 0.0  # no negative zero, whose bytes differ
     return [row.tobytes() for row in index], width
 

@@ -57,7 +57,7 @@ class MutualInformation:
         Nearly all samples then lie apart at this noise, and the bound says how many samples there are, not how much
         the representation tells: take more samples or more noise.
         """
-        return self.zx_upper >= (1 - SATURATION) * self.sample_entropy
+        return self.n_samples > 1 and self.zx_upper >= (1 - SATURATION) * self.sample_entropy
 
     def __str__(self) -> str:
         saturated = f", saturated: log N = {self.sample_entropy:.4g}" if self.zx_saturated else ""
@@ -168,7 +168,8 @@ def noise_sweep(z: Any, labels: Any, noise_variances: Iterable[float], unit: str
 
 
 def _listed(noise_variances: Any) -> list[Any]:
-    variances = list(noise_variances) if isinstance(noise_variances, Iterable) else []
+    scalar = getattr(noise_variances, "ndim", 1) == 0
+    variances = list(noise_variances) if isinstance(noise_variances, Iterable) and not scalar else []
     if not variances or isinstance(noise_variances, (str, bytes)):
         raise ValueError(
             f"Expected `noise_variances` to be one number or more in a list. Received: {noise_variances!r}"

@@ -8,7 +8,7 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
-from keras_repreg.arrays import to_float64
+from keras_repreg.arrays import to_float64, to_numpy
 from keras_repreg.characteristics.targets import sample_classes
 
 # One nat in each unit.
@@ -21,7 +21,7 @@ def as_samples(z: Any) -> NDArray[np.float64]:
     Raises:
         ValueError: if there is no sample or no unit, or values are not numbers, NaN or infinite.
     """
-    array = z if ops.is_tensor(z) or isinstance(z, keras.Variable) else np.asarray(z)
+    array = z if ops.is_tensor(z) or isinstance(z, keras.Variable) else to_numpy(z)
     dtype = str(array.dtype) if isinstance(array, np.ndarray) else keras.backend.standardize_dtype(array.dtype)
     shape = tuple(array.shape)
     if len(shape) < 2 or 0 in shape or not dtype.startswith(("float", "bfloat", "int", "uint", "bool")):

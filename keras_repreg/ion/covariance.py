@@ -1,5 +1,6 @@
 """Identical output networks with a covariance of one's choice: white, diagonal, given, or with dead units."""
 
+import numbers
 import warnings
 from typing import Any
 
@@ -213,9 +214,12 @@ def whitening_matrix(covariance: Array, null_space: float = NULL_SPACE) -> Array
         null_space: Directions with less than this share of the largest variance count as the null space.
 
     Raises:
-        ValueError: if C is zero.
+        ValueError: if C is zero, not square or not finite, or `null_space` not between 0 and 1.
     """
-    variances, directions = _eigenvalues(covariance)
+    _check_null_space(null_space)
+    covariance = to_float64(covariance)
+    units = len(covariance) if covariance.ndim else 1
+    variances, directions = _eigenvalues(as_array(covariance, (units, units), "covariance"))
     # The null space is scaled like the direction of most variance: what noise is there, is not amplified.
     kept = np.where(variances > null_space * variances[-1], variances, variances[-1])
     return (directions / np.sqrt(kept)) @ directions.T
@@ -239,7 +243,7 @@ def _linear_site(model: keras.Model, layer: Any) -> Site:
 
 
 def _check_null_space(null_space: float) -> None:
-    if not 0 < null_space < 1:
+    if not isinstance(null_space, numbers.Real) or not 0 < null_space < 1:
         raise ValueError(f"Expected `null_space` to be between 0 and 1. Received: null_space={null_space!r}")
 
 

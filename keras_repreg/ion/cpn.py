@@ -8,6 +8,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from keras_repreg.arguments import positive_integer
 from keras_repreg.characteristics import measure
 from keras_repreg.ion.site import find_site
 from keras_repreg.ion.surgery import rewrite
@@ -134,8 +135,7 @@ def search_comparable(
     Raises:
         TypeError, ValueError: see `comparable`.
     """
-    if number < 1:
-        raise ValueError(f"Expected `number` to be at least 1. Received: number={number!r}")
+    number = positive_integer(number, "number")
     if hasattr(data, "__next__"):
         raise ValueError(f"Expected `data` that can be read {number} times. Received: {data!r}")
     rng = np.random.default_rng(seed)

@@ -49,6 +49,8 @@ def insert_linear(model: keras.Model, layer: Any, name: str | None = None) -> ke
     if not graph.Graph(model).used_once(layer):
         raise ValueError(f"Expected a layer that is used once. Received: shared layer '{layer.name}'")
     name = f"{layer.name}_linear" if name is None else name
+    if not isinstance(name, str) or not name:
+        raise ValueError(f"Expected `name` to be a name or None. Received: name={name!r}")
     names = [other.name for other in model.layers]
     if name in names:
         raise ValueError(f"Expected a name that is not taken by one of {names}. Received: name={name!r}")

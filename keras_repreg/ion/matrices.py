@@ -5,6 +5,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_repreg.arrays import to_numpy
 from keras_repreg.ion.site import find_site
 from keras_repreg.ion.theorems import as_array, transform_at
 
@@ -34,7 +35,7 @@ def permute(model: keras.Model, layer: Any, order: Any, *, data: Any = None, cop
     """
     site = find_site(model, layer)
     units = site.layer.kernel.shape[-1]
-    numbers = np.ravel(order)
+    numbers = np.ravel(to_numpy(order))
     if not np.issubdtype(numbers.dtype, np.integer) or sorted(numbers.tolist()) != list(range(units)):
         raise ValueError(f"Expected `order` to be a permutation of 0 to {units - 1}. Received: order={order!r}")
     q = np.eye(units)[numbers]
@@ -68,8 +69,7 @@ def rescale(model: keras.Model, layer: Any, factors: Any, *, data: Any = None, c
     """
     site = find_site(model, layer)
     units = site.layer.kernel.shape[-1]
-    shape = np.shape(factors)
-    diagonal = as_array(factors, shape if shape == () else (units,), "factors")
+    diagonal = as_array(factors, () if to_numpy(factors).ndim == 0 else (units,), "factors")
     return transform_at(model, site, np.diag(np.broadcast_to(diagonal, units)), data=data, copy=copy)
 
 
@@ -98,6 +98,8 @@ def orthogonal(model: keras.Model, layer: Any, seed: int, *, data: Any = None, c
     """
     site = find_site(model, layer)
     units = site.layer.kernel.shape[-1]
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
+        raise ValueError(f"Expected `seed` to be an integer >= 0. Received: seed={seed!r}")
     q, r = np.linalg.qr(np.random.default_rng(seed).standard_normal((units, units)))
     # Without the signs of R's diagonal the factor Q would not be uniform.
     return transform_at(model, site, q * np.sign(np.diag(r)), data=data, copy=copy)

@@ -121,7 +121,7 @@ def as_array(value: Any, shape: tuple[int, ...], name: str) -> Array:
         if np.iscomplexobj(array):
             raise TypeError
         array = array.astype(np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise ValueError(f"Expected `{name}` to be an array of numbers. Received: {name}={value!r}") from None
     if array.shape != shape or not np.isfinite(array).all():
         raise ValueError(f"Expected `{name}` to be finite, of shape {shape}. Received: {name}={value!r}")

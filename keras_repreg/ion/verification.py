@@ -23,6 +23,7 @@ def verify(model: keras.Model, other: keras.Model, data: Any, *, batch_size: int
         an output is NaN.
 
     Raises:
+        TypeError: if one of them is no Keras model.
         ValueError: if the outputs differ in shape, or there is no data.
 
     Examples:
@@ -33,6 +34,9 @@ def verify(model: keras.Model, other: keras.Model, data: Any, *, batch_size: int
         >>> keras_repreg.ion.verify(model, twin, x) < 1e-4
         True
     """
+    for each in (model, other):
+        if not isinstance(each, keras.Model):
+            raise TypeError(f"Expected two Keras models. Received: {each!r}")
     largest, seen = 0.0, False
     for x, _ in batches(data, batch_size):
         seen = True

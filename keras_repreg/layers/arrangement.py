@@ -6,6 +6,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_repreg.arguments import one_of
+
 Tensor = Any
 
 UNITS = (None, "channels", "flatten")
@@ -26,14 +28,8 @@ class Arrangement:
     """
 
     def __init__(self, units: str | None, data_format: str | None):
-        if units not in UNITS:
-            raise ValueError(f"Expected `units` to be one of {UNITS}. Received: units={units!r}")
-        if data_format not in DATA_FORMATS:
-            raise ValueError(
-                f"Expected `data_format` to be one of {DATA_FORMATS}. Received: data_format={data_format!r}"
-            )
-        self.units = units
-        self.data_format = data_format or keras.config.image_data_format()
+        self.units = one_of(units, UNITS, "units")
+        self.data_format = one_of(data_format, DATA_FORMATS, "data_format") or keras.config.image_data_format()
 
     def check(self, shape: tuple[int | None, ...], owner: str) -> None:
         """Whether activations of this shape can be arranged.
@@ -52,10 +48,13 @@ class Arrangement:
         """Z of shape (samples, units).
 
         Raises:
-            ValueError: if the rank does not fit, or the number of units is not known.
+            ValueError: if the rank does not fit, the number of units is not known, or they are not real numbers.
         """
         shape = tuple(z.shape)
         self.check(shape, owner)
+        dtype = keras.backend.standardize_dtype(z.dtype)
+        if dtype.startswith(("complex", "string")):
+            raise ValueError(f"{owner} expects activations of real numbers. Received: inputs.dtype={dtype}")
         if len(shape) > 2 and self.units == "channels":
             z = self._channels_last(z)
         units = z.shape[1:] if self.units == "flatten" else z.shape[-1:]

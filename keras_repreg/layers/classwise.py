@@ -142,7 +142,8 @@ class ClasswiseRegularization(RepresentationRegularization):
         return previous_mask[0] if isinstance(previous_mask, (list, tuple)) else previous_mask
 
     def compute_output_shape(self, input_shape: Any) -> Any:
-        shape = input_shape[0] if isinstance(input_shape[0], (list, tuple)) else input_shape
+        listed = input_shape and isinstance(input_shape[0], (list, tuple))
+        shape = input_shape[0] if listed else input_shape
         return super().compute_output_shape(shape)
 
     def get_config(self) -> dict[str, Any]:

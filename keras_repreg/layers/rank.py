@@ -5,6 +5,7 @@ from typing import Any
 import keras
 
 from keras_repreg import statistics
+from keras_repreg.arguments import one_of
 from keras_repreg.classes import Classes
 from keras_repreg.layers.base import RepresentationRegularization
 from keras_repreg.layers.classwise import ClasswiseRegularization
@@ -12,12 +13,6 @@ from keras_repreg.layers.classwise import ClasswiseRegularization
 Tensor = Any
 
 METHODS = ("holder", "power", "svd")
-
-
-def _checked(method: str) -> str:
-    if method not in METHODS:
-        raise ValueError(f"Expected `method` to be one of {METHODS}. Received: method={method!r}")
-    return method
 
 
 @keras.saving.register_keras_serializable(package="keras_repreg")
@@ -58,7 +53,7 @@ class RankRegularization(RepresentationRegularization):
     """
 
     def __init__(self, weight: float = 0.01, *, normalize: bool = False, method: str = "holder", **kwargs: Any):
-        _checked(method)
+        one_of(method, METHODS, "method")
         super().__init__(weight, normalize=normalize, **kwargs)
         self.method = method
 
@@ -118,7 +113,7 @@ class ClasswiseRankRegularization(ClasswiseRegularization):
         method: str = "holder",
         **kwargs: Any,
     ):
-        _checked(method)
+        one_of(method, METHODS, "method")
         super().__init__(weight, normalize=normalize, **kwargs)
         self.method = method
 

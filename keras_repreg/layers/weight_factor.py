@@ -8,6 +8,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_repreg.arguments import as_float
+
 Tensor = Any
 
 
@@ -80,6 +82,6 @@ def checked_factor(value: Any, name: str) -> float:
     """
     if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):
         raise TypeError(f"Expected `{name}` to be a number. Received: {name}={value!r}")
-    if not (math.isfinite(value) and value >= 0):
+    if not 0 <= as_float(value) < math.inf:
         raise ValueError(f"Expected `{name}` to be finite and >= 0. Received: {name}={value!r}")
     return float(value)

@@ -96,6 +96,6 @@ def _chosen(by_layer: dict[str, Any], layer: Any) -> dict[str, Any]:
     if layer is None:
         return by_layer
     wanted: list[Any] = [getattr(one, "name", one) for one in (layer if isinstance(layer, (list, tuple)) else [layer])]
-    if not wanted or any(name not in by_layer for name in wanted):
+    if not wanted or any(not isinstance(name, str) or name not in by_layer for name in wanted):
         raise ValueError(f"Expected `layer` to be among {list(by_layer)}, which were logged. Received: layer={layer!r}")
     return {name: by_layer[name] for name in wanted}

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from keras_repreg.arguments import one_of
 from keras_repreg.information import MutualInformation
 from keras_repreg.plots import canvas
 
@@ -44,8 +45,7 @@ def information_plane(points: Any, *, estimate: str = "conventional", ax: Any = 
     Reference:
         Shwartz-Ziv and Tishby (2017), "Opening the black box of deep neural networks via information".
     """
-    if estimate not in ESTIMATES:
-        raise ValueError(f"Expected `estimate` to be one of {list(ESTIMATES)}. Received: estimate={estimate!r}")
+    one_of(estimate, list(ESTIMATES), "estimate")
     trajectories = _trajectories(points)
     kinds = {(point.unit, point.noise_variance) for points in trajectories.values() for point in points.values()}
     if len(kinds) != 1:

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keras_repreg.arguments import positive_integer
+from keras_repreg.arrays import to_numpy
 from keras_repreg.characteristics.capture import as_matrix
 from keras_repreg.information.samples import as_classes
 from keras_repreg.plots import canvas
@@ -146,7 +147,7 @@ def _chosen(
 ) -> list[int]:
     if units is None:
         return _telling(z, classes, number, active)
-    listed = np.atleast_1d(np.asarray(units))
+    listed = np.atleast_1d(to_numpy(units))
     if listed.ndim != 1 or not listed.size or listed.dtype.kind not in "iu" or not (
         (listed >= -z.shape[1]) & (listed < z.shape[1])
     ).all():  # fmt: skip

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_repreg.arguments import one_of
 from keras_repreg.regularizer_set import GRID, REGULARIZERS
 from keras_repreg.tuning.kernel import kernel_layer, penalize_kernel
 
@@ -60,8 +61,7 @@ class Regularization:
     rate: float | None = None
 
     def __post_init__(self) -> None:
-        if self.name not in REGULARIZERS:
-            raise ValueError(f"Expected `name` to be one of {list(REGULARIZERS)}. Received: name={self.name!r}")
+        one_of(self.name, list(REGULARIZERS), "name")
         _check_strength(self.name, "weight", self.weight, bool(REGULARIZERS[self.name].weights), math.inf)
         _check_strength(self.name, "rate", self.rate, self.name == "Dropout", 1.0)
 

@@ -1,0 +1,147 @@
+"""Both command lines with arguments at random: done, or exit code 2 and one line, and nothing written."""
+
+import os
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from benchmarks.__main__ import EXPERIMENTS
+from benchmarks.__main__ import main as benchmarks
+from benchmarks.workers import Workers
+from keras_repreg.commands import main
+from tests.commands.conftest import folder  # noqa: F401 - a fixture
+from tests.stress.examples import examples
+
+NUMBERS = ["0", "-1", "1.5", "nan", "inf", "1e999", "9" * 5000, "", " ", "x", "٣", "0x10", "1_0", "--", "\ud800"]
+NAMES = ["", ",", "a,,b", " ", "x" * 5000, "\0", "../..", "\udcff", "new\nline", "*", "<b>", "-1"]
+PATHS = ["", "\0", "nowhere/at/all", "/dev/null/x", ".", "..", "x" * 300, "\udcff.npz", "new\nline", "-", "~"]
+TEXT = st.one_of(st.sampled_from([*NUMBERS, *NAMES, *PATHS]), st.text(max_size=20))
+
+MEASURE = {
+    "--layers": [*NAMES, "nowhere", "first,first,nowhere"],
+    "--characteristics": [*NAMES, "beauty", "all,beauty"],
+    "--units": [*NAMES, "rows"],
+    "--report": [*PATHS],
+    "--csv": [*PATHS],
+    "--noise-variance": NUMBERS,
+    "--unit": [*NAMES, "hartley"],
+    "--samples": NUMBERS,
+    "--batch-size": NUMBERS,
+    "--divide-by": NUMBERS,
+    "--data": [*PATHS, "mnist.csv"],
+}
+
+
+def ended(command, arguments, capsys, name):
+    """The exit code; of 2, one line."""
+    capsys.readouterr()
+    try:
+        code = command(arguments)
+    except SystemExit as end:
+        code = end.code
+    err = capsys.readouterr().err
+    assert code in (0, 2), (arguments, code, err)
+    if code == 2:
+        assert err.startswith(name), (arguments, err)
+        assert err.count("\n") == 1, (arguments, err)
+        assert "Traceback" not in err
+    return code
+
+
+def files(path):
+    return {str(p): p.stat().st_mtime_ns for p in path.rglob("*")}
+
+
+@examples(80)
+@given(data=st.data())
+def test_measure_with_an_argument_that_makes_no_sense(data, folder, tmp_path, monkeypatch, capsys):  # noqa: F811
+    monkeypatch.chdir(tmp_path)
+    before = files(folder)
+    arguments = ["measure", str(folder / "model.keras"), "--data", str(folder / "data.npz")]
+    option = data.draw(st.sampled_from(sorted(MEASURE)))
+    value = data.draw(st.sampled_from(MEASURE[option]))
+    code = ended(main, [*arguments, f"{option}={value}"], capsys, "keras-repreg")
+    if code == 0:  # of the above, this makes sense
+        assert value in ("x" * 300, "\udcff.npz", "new\nline", "-", "~", "٣", "1_0", "1.5"), (option, value)
+    for path in tmp_path.iterdir():
+        assert code == 0, path
+        path.unlink()
+    assert files(folder) == before
+
+
+@examples(120)
+@given(words=st.lists(st.one_of(TEXT, st.sampled_from([*MEASURE, "measure", "--overwrite"])), max_size=6))
+def test_any_words(words, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    before = files(tmp_path)
+    code = ended(main, words, capsys, "keras-repreg")
+    assert code == 2 or {"-h", "--help", "--version"} & {*words}
+    assert files(tmp_path) == before
+
+
+class Trains(Exception):
+    """Where training would begin."""
+
+
+@pytest.fixture
+def untrained(monkeypatch):
+    def begin(*args, **kwargs):
+        raise Trains
+
+    monkeypatch.setattr(Workers, "ready", begin)
+    for name in ("speed", "table6"):
+        monkeypatch.setattr(EXPERIMENTS[name], "run", begin)
+
+
+OPTIONS = [
+    "--trials",
+    "--epochs",
+    "--jobs",
+    "--backend",
+    "--address",
+    "--quiet",
+    "--out",
+    "--smoke",
+    "--data",
+    "--tries",
+]
+
+
+@examples(200)
+@given(
+    name=st.sampled_from([*EXPERIMENTS, "all", "tables", ""]),
+    words=st.lists(st.one_of(TEXT, st.sampled_from([*OPTIONS, "3", "loky", "slurm", "tcp://127.0.0.1:1"])), max_size=5),
+)
+def test_benchmarks_with_any_words(name, words, tmp_path, monkeypatch, capsys, untrained):
+    monkeypatch.chdir(tmp_path)
+    # Nobody's cluster is asked for; that is another test's.
+    words = [word for word in words if word not in ("dask", "ray")]
+    before = files(tmp_path)
+    try:
+        code = ended(benchmarks, [name, *words], capsys, "python -m benchmarks")
+    except Trains:
+        return
+    if code == 2:
+        assert files(tmp_path) == before
+    else:
+        assert {"-h", "--help"} & {*words} or name == "status"
+
+
+@pytest.mark.parametrize("value", NUMBERS)
+@pytest.mark.parametrize("option", ["--trials", "--epochs", "--jobs"])
+def test_benchmarks_with_numbers_that_are_none(option, value, tmp_path, monkeypatch, capsys, untrained):
+    monkeypatch.chdir(tmp_path)
+    if value == "٣":
+        pytest.skip("a three")
+    assert ended(benchmarks, ["table2", f"{option}={value}"], capsys, "python -m benchmarks") == 2
+    assert not os.listdir(tmp_path)
+
+
+def test_a_place_that_cannot_be_written_to_costs_no_training(tmp_path, monkeypatch, capsys, untrained):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").write_text("mine")
+    for out in ("file", "file/below", "", "\0"):
+        assert ended(benchmarks, ["table2", f"--out={out}"], capsys, "python -m benchmarks") == 2
+    assert (tmp_path / "file").read_text() == "mine"
+    assert os.listdir(tmp_path) == ["file"]

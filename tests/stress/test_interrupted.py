@@ -1,0 +1,89 @@
+"""A fit that an exception ends: the model is as it was, the next fit is right, and nothing accumulates."""
+
+import keras
+import pytest
+
+import keras_repreg
+from keras_repreg.callbacks.validation import _hooks
+from tests.stress.networks import callbacks, data, fit, network
+
+
+class Interrupt(keras.callbacks.Callback):
+    def __init__(self, event):
+        super().__init__()
+        setattr(self, event, self.interrupt)
+
+    def interrupt(self, *args, **kwargs):
+        raise KeyboardInterrupt
+
+
+EVENTS = ["on_train_begin", "on_train_batch_end", "on_test_batch_end", "on_epoch_end"]
+
+
+def interrupted(model, event, together):
+    x, y = data()
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(x, y, validation_data=(x, y), callbacks=[*together, Interrupt(event)], verbose=0)
+
+
+@pytest.mark.parametrize("event", EVENTS)
+def test_evaluation_is_as_before(event):
+    model, (x, y) = network(), data()
+    interrupted(model, event, callbacks())
+    assert isinstance(model.evaluate(x, y, verbose=0), float)
+    assert [metric.name for metric in model.metrics] == ["loss"]
+    changed = {"train_step", "test_step", "compute_loss", "make_train_function", "make_test_function"}
+    assert not changed & set(vars(model))
+
+
+def test_training_without_the_loggers_logs_nothing_of_them():
+    model, (x, y) = network(), data()
+    interrupted(model, "on_epoch_end", callbacks())
+    assert set(model.fit(x, y, verbose=0).history) == {"loss"}
+    interrupted(model, "on_epoch_end", callbacks())
+    assert isinstance(model.train_on_batch(x, y), float)
+
+
+def test_hooks_do_not_accumulate():
+    model = network()
+    for _ in range(2):
+        interrupted(model, "on_epoch_end", callbacks())
+        assert len(_hooks(model)) == 3  # of the last one's three loggers
+    history = fit(model, 1).history
+    assert "val_hidden_zx_lower" in history
+    assert "val_hidden_within_class_variance" not in history  # every second epoch
+    assert "evaluate" not in vars(model)
+
+
+def test_an_evaluation_within_a_fit_ends_nothing():
+    class Evaluates(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            x, y = data()
+            found = self.model.evaluate(x, y, verbose=0, return_dict=True)
+            assert "l1_penalty" in found
+            self.model.train_on_batch(x, y)
+
+    x, y = data()
+    model = keras.Sequential(
+        [keras.Input((5,)), keras_repreg.L1Regularization(0.1, name="l1"), keras.layers.Dense(3, name="logits")]
+    )
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    together = [keras_repreg.PenaltyLogger(), Evaluates()]
+    history = model.fit(x, y, epochs=2, validation_data=(x, y), callbacks=together, verbose=0).history
+    assert len(history["l1_penalty"]) == len(history["val_l1_penalty"]) == 2
+
+
+def test_an_evaluation_that_is_interrupted():
+    model, (x, y) = network(), data()
+    with pytest.raises(KeyboardInterrupt):
+        model.evaluate(x, y, callbacks=[keras_repreg.PenaltyLogger(), Interrupt("on_test_batch_end")], verbose=0)
+    assert isinstance(model.evaluate(x, y, verbose=0), float)
+
+
+def test_the_same_logger_serves_again():
+    model, (x, y) = network(), data()
+    logger = keras_repreg.PenaltyLogger()
+    interrupted(model, "on_epoch_end", [logger])
+    found = model.evaluate(x, y, callbacks=[logger], verbose=0, return_dict=True)
+    assert len(found) == 3
+    assert isinstance(model.evaluate(x, y, verbose=0), float)
