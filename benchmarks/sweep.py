@@ -1,6 +1,6 @@
 """Many independent runs, each on a worker with one thread, each leaving a record.
 
-On two cores, two such processes train 1.5 times as many networks an hour as one process with two threads
+On two cores, two such processes train 1.3 times as many networks an hour as one process with two threads
 (`python -m benchmarks speed --only processes`): the matrices of one network are too small to share out.
 """
 

@@ -8,7 +8,7 @@ import pytest
 from benchmarks import claims, published, weights
 from benchmarks.aggregate import as_csv
 from benchmarks.checks import Verdict
-from benchmarks.experiments import kernels, report, steps, table6
+from benchmarks.experiments import kernels, processes, report, steps, table6
 from benchmarks.regularizers import REGULARIZERS
 from benchmarks.table import as_markdown, cell
 
@@ -72,7 +72,9 @@ def test_the_report_is_that_of_the_results():
     assert sum(one.verdict != Verdict.NOT_RUN for one in judged) > 8
 
 
-@pytest.mark.parametrize(("name", "part"), [("speed_steps", steps), ("speed_kernels", kernels)])
+@pytest.mark.parametrize(
+    ("name", "part"), [("speed_steps", steps), ("speed_kernels", kernels), ("speed_processes", processes)]
+)
 def test_speed_in_markdown_is_that_of_the_csv_files(name, part):
     with (RESULTS / f"{name}.csv").open(newline="") as file:
         found = [{key: number(value) for key, value in row.items()} for row in csv.DictReader(file)]
