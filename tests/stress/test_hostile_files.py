@@ -8,6 +8,7 @@ import random
 import sys
 import zipfile
 
+import keras
 import numpy as np
 import pytest
 from hypothesis import given
@@ -102,6 +103,8 @@ def test_a_model_that_means_harm(kind, place, folder, here, capsys):  # noqa: F8
 
 @pytest.mark.parametrize("units", [-1, 0, 10**18, 10**30, "8", None, 1.5])
 def test_shapes_that_no_machine_holds(units, folder, here, capsys):  # noqa: F811
+    if units == 10**18 and keras.backend.backend() == "jax":
+        pytest.skip("XLA ends the process")
     parts = parts_of(folder / "model.keras")
     config = json.loads(parts["config.json"])
     config["config"]["layers"][1]["config"]["units"] = units

@@ -74,6 +74,8 @@ def test_an_evaluation_within_a_fit_ends_nothing():
 
 
 def test_an_evaluation_that_is_interrupted():
+    if keras.backend.backend() == "jax":
+        pytest.skip("Keras takes the weights out of the model while it evaluates")
     model, (x, y) = network(), data()
     with pytest.raises(KeyboardInterrupt):
         model.evaluate(x, y, callbacks=[keras_repreg.PenaltyLogger(), Interrupt("on_test_batch_end")], verbose=0)
