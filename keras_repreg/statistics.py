@@ -19,7 +19,7 @@ Tensor = Any
 
 # Below this magnitude a matrix counts as zero: the gradient of a stable rank grows like 1 / |z| and would
 # leave the range of float32.
-TINY = 1e-30
+TINY = 1e-36
 
 # The square of a covariance of larger values leaves the range of the dtype: an infinite penalty, of which no step on
 # the way may make a NaN.

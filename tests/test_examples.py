@@ -68,6 +68,7 @@ def test_inspect_saved_model(tmp_path, capsys):
     assert "<html" in (tmp_path / "report.html").read_text()
 
 
+@pytest.mark.filterwarnings("ignore:max_trials=1 leaves some")
 def test_tune_mnist_runs(tmp_path):
     module = loaded("tune_mnist")
     module.main(tmp_path, [1], searches=tmp_path / "searches", epochs=1, trials=1)

@@ -6,6 +6,7 @@ from dataclasses import asdict, replace
 import keras
 import numpy as np
 import pytest
+from joblib.externals.loky import get_reusable_executor
 
 from benchmarks import __main__ as commands
 from benchmarks import cifar_run, conditions, paper
@@ -121,6 +122,8 @@ def tiny(tmp_path_factory):
             arrays[f"y_{part}"] = np.arange(number) % classes
         np.savez(folder / f"{name}.npz", **arrays)
         assert main(["prepare", str(folder / f"{name}.npz"), "--name", name, "--data-dir", str(folder / "data")]) == 0
+    # Worker processes of earlier tests have the environment of then.
+    get_reusable_executor().shutdown(wait=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TFDS_DATA_DIR", str(folder / "data"))
         load.cache_clear()

@@ -158,5 +158,5 @@ def test_into_given_axes():
 @pytest.mark.parametrize("draw", [plots.spectrum, plots.correlation_matrix], ids=lambda draw: draw.__name__)
 @pytest.mark.parametrize("value", ["a", ["a"], [{}], [[1.0], [1.0, 2.0]]], ids=str)
 def test_what_is_no_array_of_numbers(draw, value):
-    with pytest.raises(ValueError, match="Expected an array of numbers. Received: "):
+    with pytest.raises(ValueError, match="Expected an array of real numbers. Received: "):
         draw(value)
