@@ -26,6 +26,9 @@ class Verdict(StrEnum):
     NOT_RUN = "not run"
 
 
+# The paper prints two decimals: less than this is zero.
+PRINTED = 0.005
+
 Finding = tuple[Verdict, str]
 Check = Callable[[Rows], Finding]
 
@@ -35,13 +38,15 @@ def _graded(holds: bool, in_part: bool = False) -> Verdict:
 
 
 def linear_like_relu(rows: Rows) -> Finding:
-    """Of each characteristic of the sixth layer: is it nearer to the fifth layer's, as a ratio, than the first's is?"""
+    """Four characteristics of the sixth layer: is each nearer to the fifth layer's, as a ratio, than the first's is?"""
+
+    def distance(layer: str, other: str, column: str) -> float:
+        return abs(log(max(rows[layer][column], PRINTED) / max(rows[other][column], PRINTED)))
+
     nearer = [
-        abs(log(rows[f"{name} (6th)"][column] / rows[f"{name} (5th)"][column]))
-        < abs(log(rows[f"{name} (1st)"][column] / rows[f"{name} (5th)"][column]))
-        for name, column in product(
-            ("Baseline", "Dropout", "BN"), ("amplitude", "covariance", "correlation", "stable_rank")
-        )
+        distance(f"{name} (6th)", f"{name} (5th)", column) < distance(f"{name} (1st)", f"{name} (5th)", column)
+        for name in ("Baseline", "Dropout", "BN")
+        for column in ("amplitude", "covariance", "correlation", "stable_rank")
     ]
     share = sum(nearer) / len(nearer)
     return _graded(share >= 0.75, share >= 0.5), f"{sum(nearer)} of {len(nearer)} characteristics are nearer"
@@ -167,19 +172,28 @@ def controlled(characteristic: str, rising: bool) -> Check:
 
 
 def accuracy_needs_none(rows: Rows) -> Finding:
-    """Few factors (10) against many (500): what the best and the strongest weight change in accuracy, in points."""
-    texts, helped = [], []
-    for (data, factors), line in _lines(rows).items():
-        if factors not in (10, 500):
-            continue
-        plain = line[0.0]["accuracy"]
-        best = max(row["accuracy"] for weight, row in line.items() if weight) - plain
-        strongest = line[max(line)]["accuracy"] - plain
-        helped.append((factors, best, strongest))
-        texts.append(f"{data} d={factors}: best {best:+.1f}, strongest {strongest:+.1f}")
-    strong_helps = [strongest > 0.5 for factors, _, strongest in helped if factors == 10]
-    few, many = (max(best for d, best, _ in helped if d == factors) for factors in (10, 500))
-    return _graded(not any(strong_helps) and few <= many + 0.5, not any(strong_helps)), "; ".join(texts)
+    """What weights change in accuracy, in points, for each data set and number of factors d.
+
+    It holds if the best weight gains the same for every d, within a point, and the strongest with which the network
+    still learns gains nothing with the fewest factors; in part if, where d matters, the fewest do not gain the most.
+    """
+    texts, same, right = [], [], []
+    for data in dict.fromkeys(data for data, _ in _lines(rows)):
+        lines = {d: line for (name, d), line in _lines(rows).items() if name == data}
+        gains = {
+            d: {weight: row["accuracy"] - line[0.0]["accuracy"] for weight, row in line.items() if weight}
+            for d, line in lines.items()
+        }
+        best = {d: max(gain.values()) for d, gain in gains.items()}
+        few = min(lines)
+        learning = [w for w in gains[few] if lines[few][w]["accuracy"] > lines[few][0.0]["accuracy"] / 2]
+        strongest = gains[few][max(learning)] if learning else 0.0
+        same.append(max(best.values()) - min(best.values()) <= 1)
+        right.append(best[few] <= max(best.values()) - 1 or same[-1])
+        right.append(strongest <= 0.5)
+        texts.append(f"{data}: best {', '.join(f'{gain:+.1f} (d={d})' for d, gain in best.items())}")
+        texts.append(f"strongest that learns {strongest:+.1f} (d={few})")
+    return _graded(all(same) and all(right), all(right)), "; ".join(texts)
 
 
 def _lines(rows: Rows) -> dict[tuple[str, int], dict[float, Row]]:
@@ -209,31 +223,47 @@ def same_information_on_the_label(rows: Rows) -> Finding:
 
 
 def no_single_best(rows: Rows) -> Finding:
-    """The best regularizer of each condition, of those that were run."""
-    best = {condition: _best(rows, condition) for condition in _conditions(rows)}
-    if len(best) < 2:
+    """The best regularizer of each condition; in part if one is the best or tied with it everywhere."""
+    conditions = _conditions(rows)
+    if len(conditions) < 2:
         return Verdict.NOT_RUN, "fewer than two conditions were run"
+    best = {condition: _best(rows, condition) for condition in conditions}
+    everywhere = [name for name in rows if all(_tied(rows, name, condition) for condition in conditions)]
     text = ", ".join(f"{condition.replace('_', ' ')}: {name}" for condition, name in best.items())
-    return _graded(len(set(best.values())) > 1), text
+    text += f"; best or tied everywhere: {', '.join(everywhere) or 'none'}"
+    return _graded(not everywhere, len(set(best.values())) > 1), text
 
 
 def best_improves(rows: Rows) -> Finding:
-    """The best of the twelve against the baseline, in points, and whether it is a representation regularizer."""
-    texts, gains, ours = [], [], []
-    for condition in _conditions(rows):
+    """The best of the twelve against the baseline, in points: by more than both deviations everywhere, or at all.
+
+    And whether it is a representation regularizer.
+    """
+    conditions = _conditions(rows)
+    if len(conditions) < 2:
+        return Verdict.NOT_RUN, "fewer than two conditions were run"
+    texts, clear, ours = [], [], []
+    for condition in conditions:
         name = _best(rows, condition)
-        gains.append(rows["Baseline"][condition] - rows[name][condition])
+        gain = rows["Baseline"][condition] - rows[name][condition]
+        clear.append(gain > sum(rows[row][f"{condition}_std"] for row in ("Baseline", name)))
         ours.append(bool(REGULARIZERS[name].layer))
-        texts.append(f"{condition.replace('_', ' ')} {gains[-1]:.2f} by {name}")
-    text = f"{', '.join(texts)}; {sum(ours)} of {len(ours)} penalize representations"
-    return _graded(min(gains) > 0, max(gains) > 0), text
+        texts.append(f"{condition.replace('_', ' ')} {gain:.2f} by {name}{'' if clear[-1] else ' (within the spread)'}")
+    return _graded(all(clear), any(clear)), f"{', '.join(texts)}; {sum(ours)} of {len(ours)} penalize representations"
 
 
 def _conditions(rows: Rows) -> list[str]:
     """The columns in which the baseline was run."""
-    return [column for column, value in rows["Baseline"].items() if isinstance(value, float) and isfinite(value)]
+    means = {name: value for name, value in rows["Baseline"].items() if not name.endswith("_std")}
+    return [name for name, value in means.items() if isinstance(value, float) and isfinite(value)]
 
 
 def _best(rows: Rows, condition: str) -> str:
     run = [name for name in rows if isfinite(rows[name][condition])]
     return min(run, key=lambda name: float(rows[name][condition]))
+
+
+def _tied(rows: Rows, name: str, condition: str) -> bool:
+    """Whether a regularizer is the best or its range of mean and deviation overlaps with the best one's."""
+    best, row = rows[_best(rows, condition)], rows[name]
+    return bool(row[condition] - row[f"{condition}_std"] <= best[condition] + best[f"{condition}_std"])

@@ -5,6 +5,7 @@ regularizer and condition; with it the networks whose test error is shown.
 """
 
 import argparse
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -91,15 +92,19 @@ def run(arguments: argparse.Namespace, experiment: Experiment, **shared: Any) ->
     if rows:
         command.write(command.folder(arguments) / f"{experiment.name}_weights.csv", as_csv(rows))
     table = table_of(experiment, found, final, chosen, regularizers)
+    dataset = next(iter(bases.values())).dataset
+    heading = experiment.heading if dataset == experiment.run.dataset else f"{experiment.heading} ({dataset})"
+    # A run of the search that failed is to be known of as well.
+    both = {json.dumps(record["config"], sort_keys=True): record for record in [*searched, *found]}
     return command.publish(
         arguments,
         experiment.name,
-        found,
+        list(both.values()),
         table,
         pictures.against_paper(table),
-        heading=experiment.heading,
+        heading=heading,
         claim=experiment.claim,
-        setting=f"{next(iter(bases.values())).dataset}; "
+        setting=f"{dataset}; "
         f"{'; '.join(in_words(experiment, name, base) for name, base in bases.items())}; {arguments.trials} network(s) "
         f"for each regularizer and condition, its loss weight of {', '.join(f'{weight:g}' for weight in grid)} by "
         f"{arguments.search_trials} for each",
@@ -165,7 +170,7 @@ def table_of(
             results = finished_of(found, **_fields(replace(base, regularizer=name, weight=weight)))
             error = summary(results, ("error",))
             row[f"{condition}_mean"], row[f"{condition}_std"] = error["error_mean"], error["error_std"]
-            row[f"{condition}_weight"] = weight
+            row[f"{condition}_weight"], row[f"{condition}_trials"] = weight, error["trials"]
             row["trials"] = max(row["trials"], error["trials"])
         rows.append(row)
     return Table(rows, list(bases), experiment.paper, competition=True)

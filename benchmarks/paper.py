@@ -45,11 +45,16 @@ def errors(table: str) -> dict[str, dict[str, float]]:
 
 
 def printed(name: str) -> dict[str, dict[str, float]]:
-    """The numbers of any table, by row and our column name; nothing for a figure."""
+    """The numbers of any table, by row and our column name, deviations by `<column>_std`; nothing for a figure."""
     of_table = {"table2": table2, "table3": table3, "table6": table6}
     if name in of_table:
         return of_table[name]()
-    return errors(name) if name in ("table4", "table8", "table9") else {}
+    if name not in ("table4", "table8", "table9"):
+        return {}
+    return {
+        row: {**errors(name)[row], **{f"{column}_std": float(value["std"]) for column, value in values.items()}}
+        for row, values in _tables()[name]["rows"].items()
+    }
 
 
 def figure4() -> dict[str, float]:

@@ -1,6 +1,7 @@
 """What a sweep gains by a process a core: the same networks by one process that has as many threads as there are cores.
 
-The networks of Table 6, one for each regularizer; the start of the processes is part of the time.
+The networks of Table 6, one for each regularizer; the start of the
+processes is part of the time, but for the single one, which is running already.
 """
 
 import os

@@ -5,7 +5,6 @@ Network, data and training: Appendix D and `benchmarks.models`; loss weights: `b
 
 import argparse
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from benchmarks import command, paper, pictures, weights
@@ -13,8 +12,7 @@ from benchmarks.aggregate import as_csv, finished_of, summary
 from benchmarks.data import load
 from benchmarks.mnist_run import MnistRun, train
 from benchmarks.regularizers import REGULARIZERS
-from benchmarks.sweep import sweep
-from benchmarks.table import Table, as_markdown
+from benchmarks.table import Table
 from benchmarks.workers import LOCAL, Workers
 
 HELP = "characteristics of the twelve regularizers (Table 6)"
@@ -65,10 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
     load(arguments.data)
     shared = replace(DEFAULT_RUN, dataset=arguments.data, **command.epochs_and_samples(arguments))
     settings = Settings(trials=arguments.trials, run=shared, workers=command.workers(arguments))
-    out = command.folder(arguments)
-    chosen = (
-        _searched(settings, arguments.search_trials, out) if arguments.weights == "search" else weights.kept_weights()
-    )
+    chosen = _searched(arguments, settings) if arguments.weights == "search" else weights.kept_weights()
     heading = "Table 6: characteristics of representations"
     found = command.trained(arguments, runs_of(settings, chosen), train, heading)
     table = table_of(rows_of(found, chosen))
@@ -90,24 +85,18 @@ def table_of(rows: list[dict[str, Any]]) -> Table:
     return Table(rows, COLUMNS, paper.table6(), shown=("weight",))
 
 
-def _searched(settings: Settings, trials: int, out: Path) -> dict[str, float]:
+def _searched(arguments: argparse.Namespace, settings: Settings) -> dict[str, float]:
     """The weights that a search finds; the search is written, and the table by validation alone."""
-    folder = out / "records"
+    out = command.folder(arguments)
     near = paper.table6() if settings.run.dataset == "mnist" else None
-    found = weights.search_weights(settings.run, trials, folder, near, settings.workers)
-    by_validation = measure_table(settings, weights.picked(found, "best"), folder)
-    command.write(out / "table6_weights.csv", as_csv(found))
-    command.write(out / "table6_weights.md", weights.as_markdown(found))
-    command.write(out / "table6_by_validation.csv", as_csv(by_validation))
-    command.write(out / "table6_by_validation.md", as_markdown(table_of(by_validation)))
-    return weights.picked(found, "chosen")
-
-
-def measure_table(settings: Settings, weights: dict[str, float], folder: Path) -> list[dict[str, Any]]:
-    """Train and measure; one row a regularizer, with means and standard deviations over the trials."""
-    runs = runs_of(settings, weights)
-    found = sweep(runs, train, folder, workers=settings.workers, title="Table 6")
-    return rows_of(found, weights)
+    searched = weights.search_weights(settings.run, arguments.search_trials, out / "records", near, settings.workers)
+    command.write(out / "table6_weights.csv", as_csv(searched))
+    command.write(out / "table6_weights.md", weights.as_markdown(searched))
+    best = weights.picked(searched, "best")
+    heading = "Table 6: characteristics with the loss weights of least validation error"
+    found = command.trained(arguments, runs_of(settings, best), train, heading)
+    command.add(arguments, "table6_by_validation", found, table_of(rows_of(found, best)), heading)
+    return weights.picked(searched, "chosen")
 
 
 def rows_of(found: list[dict[str, Any]], weights: dict[str, float]) -> list[dict[str, Any]]:

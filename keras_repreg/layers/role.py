@@ -17,7 +17,10 @@ def check_role(layer: keras.layers.Layer, inputs: Any) -> None:
         TypeError: if it is an argument of another layer.
     """
     # Nothing that Keras hands on tells who calls. Where the caller cannot be seen, nothing is refused.
-    caller: Any = sys._getframe(2).f_locals.get("self")
+    try:
+        caller: Any = sys._getframe(2).f_locals.get("self")
+    except ValueError:  # none, at the beginning of a thread
+        caller = None
     if isinstance(inputs, keras.Variable):
         role = f"it as a regularizer of the weights '{inputs.path}'"
     elif caller is not layer and getattr(caller, "activity_regularizer", None) is layer:

@@ -33,11 +33,18 @@ def lines(characteristic, accuracies):
 GOOD_LINES = {10: [(0.1, 90), (0.5, 90.2), (0.9, 80)], 500: [(0.1, 90), (0.5, 90.4), (0.8, 85)]}
 
 
+def conditions(**errors):
+    """Rows with two conditions, of deviation 0.1."""
+    return {name: {"a": a, "a_std": 0.1, "b": b, "b_std": 0.1} for name, (a, b) in errors.items()}
+
+
 @pytest.mark.parametrize("table", ["table4", "table8", "table9"])
 def test_the_papers_claims_hold_of_its_own_tables_of_conditions(table):
-    assert checks.no_single_best(paper.errors(table))[0] == Verdict.HOLDS
-    verdict, text = checks.best_improves(paper.errors(table))
-    assert verdict == Verdict.HOLDS
+    # In Table 9 cw-VR is the best or tied everywhere, and two improvements are within the spread.
+    expected = Verdict.PARTLY if table == "table9" else Verdict.HOLDS
+    assert checks.no_single_best(paper.printed(table))[0] == expected
+    verdict, text = checks.best_improves(paper.printed(table))
+    assert verdict == expected, text
     assert table != "table4" or "default 6.01 by L1R" in text
 
 
@@ -80,13 +87,46 @@ LOW = {"amplitude": 0.1, "covariance": 0.01, "correlation": 0.1, "stable_rank": 
         (checks.targets_are_hit, {name: paper.table6()["Baseline"] for name in paper.table6()}),
         (checks.controlled("sparsity", rising=False), lines("sparsity", GOOD_LINES)),
         (checks.accuracy_needs_none, lines("sparsity", {**GOOD_LINES, 10: [(0.1, 80), (0.5, 85), (0.9, 84)]})),
-        (checks.no_single_best, {"Baseline": {"a": 2.0, "b": 2.0}, "CR": {"a": 1.0, "b": 1.0}}),
-        (checks.best_improves, {"Baseline": {"a": 1.0, "b": 1.0}, "CR": {"a": 2.0, "b": 2.0}}),
+        (checks.no_single_best, conditions(Baseline=(2.0, 2.0), CR=(1.0, 1.0))),
+        (checks.best_improves, conditions(Baseline=(1.0, 1.0), CR=(2.0, 2.0))),
         (checks.information_explains, {"1": {"zx_lower": 0.9, "zx_upper": 0.1}}),
     ],
 )
 def test_checks_fail_of_other_numbers(check, rows):
     assert check(rows)[0] == Verdict.FAILS
+
+
+def test_ties_and_spreads_are_seen_in_conditions():
+    # CR is tied where it is not the best, and VR's gain in the second is within the deviations.
+    rows = conditions(Baseline=(3.0, 2.1), CR=(1.0, 2.05), VR=(1.5, 1.95))
+    assert checks.no_single_best(rows) == (Verdict.PARTLY, "a: CR, b: VR; best or tied everywhere: CR")
+    verdict, text = checks.best_improves(rows)
+    assert verdict == Verdict.PARTLY
+    assert "a 2.00 by CR, b 0.15 by VR (within the spread)" in text
+    one = {name: {"a": row["a"], "a_std": 0.1, "b": math.nan, "b_std": math.nan} for name, row in rows.items()}
+    assert checks.no_single_best(one)[0] == checks.best_improves(one)[0] == Verdict.NOT_RUN
+
+
+def test_gains_that_hang_on_the_number_of_factors():
+    gains = {10: [(0.1, 90), (0.5, 90.2), (0.9, 80)], 50: [(0.1, 90), (0.5, 93), (0.8, 85)]}
+    assert checks.accuracy_needs_none(lines("sparsity", gains))[0] == Verdict.PARTLY
+    # The strongest weight counts with which the network still learns: that of 100 does not.
+    broken = {10: [(0.1, 90), (0.5, 91), (0.9, 10)], 50: [(0.1, 90), (0.5, 91), (0.8, 10)]}
+    verdict, text = checks.accuracy_needs_none(lines("sparsity", broken))
+    assert verdict == Verdict.FAILS
+    assert "strongest that learns +1.0 (d=10)" in text
+
+
+def test_missing_rows_and_numbers_are_not_run(result, tmp_path):
+    rows = [{"q": "Identity", "trials": 1, "error_mean": math.nan, "error_std": 0.0}]
+    (tmp_path / "table3.json").write_text(Published("h", "c", "s", Table(rows, ["error"], label="q"), []).as_json())
+    rows = [{"layer": "Baseline (1st)", "trials": 1, "amplitude_mean": 0.0, "amplitude_std": 0.0}]
+    (tmp_path / "table2.json").write_text(
+        Published("h", "c", "s", Table(rows, ["amplitude"], label="layer"), []).as_json()
+    )
+    seen = {one.seen for one in claims.judge(tmp_path) if one.claim.source in ("table2", "table3")}
+    assert seen == {"some networks did not finish", "'Baseline (6th)' is missing"}
+    assert {one.verdict for one in claims.judge(tmp_path)} == {Verdict.NOT_RUN}
 
 
 def test_every_characteristic_against_the_error():
@@ -149,11 +189,11 @@ def test_the_report_judges_every_claim(result, tmp_path, capsys):
     assert main(["report", "--out", str(tmp_path)]) == 0
     text = capsys.readouterr().out
     assert "does not hold  Section 6.1, Table 8 (MNIST)" in text
-    assert "holds          Section 6.2, Table 8 (MNIST)" in text
-    assert f"Of {len(CLAIMS)} claims 1 hold, 1 do not hold, {len(CLAIMS) - 2} were not run." in text
+    assert "does not hold  Section 6.2, Table 8 (MNIST)" in text
+    assert f"Of {len(CLAIMS)} claims 2 do not hold, {len(CLAIMS) - 2} were not run." in text
     page = (tmp_path / "report.html").read_text()
     assert page.count("<td>") > 3 * len(CLAIMS)
-    assert "default 1.00 by CR" in page
+    assert "default 1.00 by CR (within the spread)" in page
     lines = (tmp_path / "report.md").read_text().splitlines()
     assert len(lines) == 2 + len(CLAIMS)
     assert len({line.count(" | ") for line in lines}) == 1

@@ -14,6 +14,7 @@ from benchmarks.experiments import table6
 from benchmarks.mnist_run import MnistRun
 from benchmarks.models import mlp
 from benchmarks.regularizers import REGULARIZERS
+from benchmarks.sweep import sweep
 from benchmarks.training import EpochTrainer, error_rate
 from benchmarks.workers import Workers
 
@@ -70,8 +71,10 @@ def test_weights_are_chosen_by_validation_error(tmp_path, monkeypatch):
     path.write_text(as_csv(found))
     chosen = weights.kept_weights(path)
     assert chosen == dict.fromkeys(WITH_WEIGHT, 1.0)
-    settings = table6.Settings(trials=2, workers=Workers(1, quiet=True))
-    table = table6.measure_table(settings, chosen, tmp_path)
+    settings = table6.Settings(trials=2)
+    table = table6.rows_of(
+        sweep(table6.runs_of(settings, chosen), invented, tmp_path, workers=Workers(1, quiet=True)), chosen
+    )
     assert [row["trials"] for row in table] == [2] * 12
     assert table[5]["amplitude_mean"] == 1.0
     assert table[0]["amplitude_mean"] == 0.0  # the baseline has no weight
