@@ -1,9 +1,13 @@
-"""Starts TensorFlow for a run: with a given number of threads, and without its start-up messages."""
+"""Starts Keras's backend for a run: with a given number of threads, and without its start-up messages."""
 
 import contextlib
 import os
+import sys
 import tempfile
 from collections.abc import Iterator
+
+# Those that whole epochs are compiled on, and the packages whose versions matter.
+PACKAGES = {"tensorflow": ("tensorflow", "tensorflow-cpu"), "jax": ("jax", "jaxlib")}
 
 
 @contextlib.contextmanager
@@ -23,17 +27,62 @@ def _quiet_start() -> Iterator[None]:
             os.close(stderr)
 
 
-def start(threads: int) -> None:
-    """Import TensorFlow, to compute with so many threads; no effect on threads where it is in use already."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    with _quiet_start():
-        import tensorflow as tf
+def name() -> str:
+    """The backend that KERAS_BACKEND names, or TensorFlow.
 
-        # Each run traces a function of its own, which TensorFlow would warn of.
-        tf.get_logger().setLevel("ERROR")
-        with contextlib.suppress(RuntimeError):
-            tf.config.threading.set_intra_op_parallelism_threads(threads)
-            tf.config.threading.set_inter_op_parallelism_threads(threads)
-        # The first operation starts the devices, with messages of their own.
-        tf.zeros(())
+    Raises:
+        ValueError: if networks cannot be trained on it here.
+    """
+    chosen = os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    if chosen not in PACKAGES:
+        raise ValueError(f"Expected KERAS_BACKEND to be one of {tuple(PACKAGES)}. Received: {chosen!r}")
+    return chosen
+
+
+def start(threads: int) -> None:
+    """Import the backend, to compute with so many threads; no effect on threads where it is in use already."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    starting = {"tensorflow": _start_tensorflow, "jax": _start_jax}[name()]
+    with _quiet_start():
+        starting(threads)
         import keras  # noqa: F401
+
+
+def _start_tensorflow(threads: int) -> None:
+    import tensorflow as tf
+
+    # Each run traces a function of its own, which TensorFlow would warn of.
+    tf.get_logger().setLevel("ERROR")
+    with contextlib.suppress(RuntimeError):
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(threads)
+        # Several processes share a GPU.
+        for device in tf.config.list_physical_devices("GPU"):
+            tf.config.experimental.set_memory_growth(device, True)
+    # The first operation starts the devices, with messages of their own.
+    tf.zeros(())
+
+
+def _start_jax(threads: int) -> None:
+    # Several processes share a GPU, of which JAX would take three quarters for each.
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+    if threads == 1 and "XLA_FLAGS" not in os.environ:
+        os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false"
+    import jax
+
+    jax.numpy.zeros(()).block_until_ready()
+    # Keras imports it for itself where it is installed, with messages of its own.
+    with contextlib.suppress(ImportError):
+        import tensorflow  # noqa: F401
+
+
+def accelerators() -> list[str]:
+    """The GPUs or TPUs that the backend in use computes on, by their names."""
+    chosen = os.environ.get("KERAS_BACKEND", "tensorflow")
+    if chosen == "jax" and "jax" in sys.modules:
+        return [device.device_kind for device in sys.modules["jax"].devices() if device.platform != "cpu"]
+    if chosen == "tensorflow" and "tensorflow" in sys.modules:
+        config = sys.modules["tensorflow"].config
+        found = [config.experimental.get_device_details(gpu) for gpu in config.list_physical_devices("GPU")]
+        return [details.get("device_name", "GPU") for details in found]
+    return []

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import page, records
+from benchmarks import backend, page, records
 from benchmarks.aggregate import as_csv, finished_of
 from benchmarks.files import write_keeping_old
 from benchmarks.published import Published
@@ -84,6 +84,8 @@ def write(path: Path, content: str | bytes) -> Path:
 
 def trained(arguments: argparse.Namespace, runs: Sequence[Any], train: Train, heading: str) -> list[dict[str, Any]]:
     """The records of all runs, after training what has none yet."""
+    # On another backend every run would fail.
+    backend.name()
     place = folder(arguments) / "records"
     return sweep(runs, train, place, workers=workers(arguments), title=heading.split(":")[0])
 

@@ -18,6 +18,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from benchmarks import backend
 from benchmarks.files import write_atomically
 
 # Bumped when a change of the code makes earlier results incomparable.
@@ -25,7 +26,6 @@ PROTOCOL = 1
 FINISHED, DIVERGED, CRASHED = "finished", "diverged", "crashed"
 # A file in the writing that is older than this is what a process that was killed has left.
 LEFT_OVER_SECONDS = 3600
-_PACKAGES = ("keras", "tensorflow", "tensorflow-cpu", "numpy")
 
 
 def key(run: Any) -> str:
@@ -129,15 +129,16 @@ def remove_left_over(folder: Path) -> None:
 def environment() -> dict[str, Any]:
     """What else a result depends on: versions, machine, commit."""
     versions = {}
-    for package in _PACKAGES:
+    for package in ("keras", *backend.PACKAGES[backend.name()], "numpy"):
         try:
             versions[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             continue
+    parts = [f"{os.cpu_count()} cores", _processor(), *backend.accelerators()]
     return {
         "python": platform.python_version(),
         "versions": versions,
-        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, {_processor()}",
+        "machine": ", ".join([f"{platform.system()} {platform.machine()}", *parts]),
         "commit": _commit(),
     }
 

@@ -4,19 +4,17 @@ The arrays are tensors in memory; a compiled loop gathers each batch and takes t
 Python runs once an epoch instead of once a batch. Measured against `model.fit` by `python -m benchmarks speed`.
 """
 
+import importlib
 import math
 import time
 from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
-import keras_repreg
 from benchmarks.data import Split
 
 BATCH = 100
-SLOW_UNDER_XLA = (keras.layers.Dropout, keras.layers.Conv2D)
 
 
 class EpochTrainer:
@@ -28,9 +26,7 @@ class EpochTrainer:
         data: The training samples.
         batch_size: Samples per step; a last incomplete batch is left to the next epoch's order.
         seed: Of the order of the samples.
-        jit_compile: Whether XLA compiles the loop; by default unless the model has a layer that XLA is slow at on a
-            CPU: dropout, whose random numbers make an epoch of the MLP take 1.9 s instead of 0.3 s, or convolutions,
-            whose gradients make a step of the CNN take more than a minute instead of 0.1 s.
+        jit_compile: Whether XLA compiles the loop; by default where it makes it faster.
     """
 
     def __init__(
@@ -44,23 +40,19 @@ class EpochTrainer:
         jit_compile: bool | None = None,
     ):
         self.model = model
-        self._optimizer = optimizer
-        self._x = tf.constant(data.x)
-        self._y = tf.constant(data.y)
-        self._batch_size = min(batch_size, len(data))
-        self._steps = len(data) // self._batch_size
+        self._samples = len(data)
+        self._batch_size = min(batch_size, self._samples)
         self._order = np.random.default_rng(seed)
-        self._loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         optimizer.build(model.trainable_variables)
-        if jit_compile is None:
-            jit_compile = not any(isinstance(layer, SLOW_UNDER_XLA) for layer in model.layers)
-        self._epoch = tf.function(self._run_epoch, jit_compile=jit_compile)
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        backend = importlib.import_module(f"benchmarks.epoch_{keras.backend.backend()}")
+        self._epoch = backend.compiled_epoch(model, optimizer, loss, data, jit_compile)
 
     def epoch(self) -> float:
         """Train one epoch in a new random order; the mean loss, penalties included."""
-        order = self._order.permutation(len(self._y))[: self._steps * self._batch_size]
-        batches = order.astype(np.int32).reshape(self._steps, self._batch_size)
-        return float(self._epoch(tf.constant(batches)))
+        steps = self._samples // self._batch_size
+        order = self._order.permutation(self._samples)[: steps * self._batch_size]
+        return float(self._epoch(order.astype(np.int32).reshape(steps, self._batch_size)))
 
     def train(self, epochs: int) -> list[float]:
         """Train so many epochs, but no further once the loss is not finite; the mean losses."""
@@ -68,22 +60,6 @@ class EpochTrainer:
         while len(losses) < epochs and (not losses or math.isfinite(losses[-1])):
             losses.append(self.epoch())
         return losses
-
-    def _run_epoch(self, batches: Any) -> Any:
-        total = tf.constant(0.0)
-        for step in tf.range(self._steps):
-            total += self._step(batches[step])
-        return total / self._steps
-
-    def _step(self, batch: Any) -> Any:
-        x = tf.gather(self._x, batch)
-        y = tf.gather(self._y, batch)
-        variables = self.model.trainable_variables
-        with tf.GradientTape() as tape, keras_repreg.label_scope(y):
-            logits = self.model(x, training=True)
-            loss = tf.add_n([self._loss(y, logits), *self.model.losses])
-        self._optimizer.apply(tape.gradient(loss, variables), variables)
-        return loss
 
 
 def train_and_test(trainer: EpochTrainer, epochs: int, **splits: Split) -> dict[str, Any]:

@@ -1,24 +1,28 @@
 """What a penalty costs: value and gradient for one batch, compiled, beside a loop over classes.
 
-The loops take one class after the other, as the formulas of Table 5 read: `masked` multiplies the samples of the other
-classes by zero, which XLA can compile; `gathered` takes out the samples of the class, of a size known only as it runs,
-which XLA cannot. Value and gradient of a class are had together, so that neither keeps anything of the classes before.
+Of the loops, `masked` multiplies the samples of the other classes by zero, which XLA can compile; `gathered` takes out
+the samples of the class, of a size known only as it runs, which XLA cannot. Value and gradient of a class are had
+together, so that neither keeps anything of the classes before.
 """
 
+import importlib
 import statistics
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
+from types import ModuleType
 from typing import Any
 
+import keras
 import numpy as np
-import tensorflow as tf
+from keras import ops
 
+from benchmarks.backend import accelerators
+from benchmarks.experiments import loops
+from benchmarks.experiments.loops import LOOPS
 from benchmarks.regularizers import REGULARIZERS
 from benchmarks.timing import ratio, take_turns
 from keras_repreg.classes import HardClasses, product
-
-Batch = tuple[tf.Tensor, tf.Tensor]
 
 PENALTIES = ("CR", "cw-CR", "VR", "cw-VR", "L1R", "RR", "cw-RR")
 GRID = tuple((n, m, k) for n in (100, 500, 4096) for m in (100, 512, 4096) for k in (10, 100, 1000))
@@ -27,92 +31,34 @@ SMOKE_GRID = ((100, 100, 10),)
 LOOP_LIMIT = 3e11
 # Size of the square matrices whose product measures the machine's peak.
 PEAK_SIZE = 2048
-# Name of a loop, and whether it takes out the samples of each class.
-LOOPS = {"masked": False, "gathered": True}
 
 
-def batch(samples: int, units: int, classes: int) -> Batch:
+def backend() -> ModuleType:
+    """What compiles and differentiates."""
+    return importlib.import_module(f"benchmarks.kernel_{keras.backend.backend()}")
+
+
+def batch(samples: int, units: int, classes: int) -> tuple[Any, Any]:
     """Activations as of a ReLU layer, and labels."""
     rng = np.random.default_rng(0)
     z = np.maximum(rng.normal(size=(samples, units)), 0).astype("float32")
-    return tf.constant(z), tf.constant(rng.integers(0, classes, samples).astype("int32"))
+    return backend().tensor(z), backend().tensor(rng.integers(0, classes, samples).astype("int32"))
 
 
-def kernel(penalty: str) -> Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
+def kernel(penalty: str) -> Callable[[Any, Any], tuple[Any, Any]]:
     """Compiled value and gradient of a penalty's Omega."""
     layer = REGULARIZERS[penalty].keras_layer(1.0)
-    classwise = penalty.startswith("cw-")
-
-    @tf.function(jit_compile=True, autograph=False)
-    def value_and_gradient(z: tf.Tensor, ids: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        with tf.GradientTape() as tape:
-            tape.watch(z)
-            omega = layer.omega(z, HardClasses(ids, "float32")) if classwise else layer.omega(z)
-        return omega, tape.gradient(omega, z)
-
-    return value_and_gradient
+    if penalty.startswith("cw-"):
+        return backend().with_gradient(lambda z, ids: layer.omega(z, HardClasses(ids, "float32")))
+    return backend().with_gradient(lambda z, ids: layer.omega(z))
 
 
-def extra_megabytes(run: Callable[..., Any], z: tf.Tensor, ids: tf.Tensor) -> float:
-    """Peak of what TensorFlow allocates during a call, its gradient included, beyond what is there before."""
-    run(z, ids)[0].numpy()
-    tf.config.experimental.reset_memory_stats("CPU:0")
-    before = tf.config.experimental.get_memory_info("CPU:0")["current"]
-    run(z, ids)[0].numpy()
-    return (tf.config.experimental.get_memory_info("CPU:0")["peak"] - before) / 1e6
-
-
-def least(z: tf.Tensor, ids: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+def least(z: Any, ids: Any) -> tuple[Any, Any]:
     """What any penalty has to do at least: read Z, sum up, and write a gradient. Here of the sum of squares."""
-    return tf.reduce_sum(tf.square(z)), 2 * z
+    return ops.sum(ops.square(z)), 2 * z
 
 
-def loop(penalty: str, classes: int, gathered: bool) -> Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
-    """Value and gradient class by class."""
-    formula = {"cw-CR": _covariance, "cw-VR": _variance, "cw-RR": _holder}[penalty]
-
-    @tf.function(jit_compile=not gathered)
-    def value_and_gradient(z: tf.Tensor, ids: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        total, gradient = tf.zeros(()), tf.zeros_like(z)
-        for k in tf.range(classes):
-            member = tf.equal(ids, k)
-            with tf.GradientTape() as tape:
-                tape.watch(z)
-                rows = tf.boolean_mask(z, member) if gathered else z
-                inside = tf.boolean_mask(member, member) if gathered else member
-                omega = formula(rows, tf.cast(inside, "float32")[:, None])
-            total += omega
-            gradient += tf.convert_to_tensor(tape.gradient(omega, z))
-        return total, gradient
-
-    return value_and_gradient
-
-
-def _centered(z: tf.Tensor, inside: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    size = tf.maximum(tf.reduce_sum(inside), 1)
-    return (z - tf.reduce_sum(z * inside, axis=0) / size) * inside, size
-
-
-def _covariance(z: tf.Tensor, inside: tf.Tensor) -> tf.Tensor:
-    centered, size = _centered(z, inside)
-    covariance = tf.matmul(centered, centered, transpose_a=True) / size
-    return tf.reduce_sum(tf.square(covariance)) - tf.reduce_sum(tf.square(tf.linalg.diag_part(covariance)))
-
-
-def _variance(z: tf.Tensor, inside: tf.Tensor) -> tf.Tensor:
-    centered, size = _centered(z, inside)
-    return tf.reduce_sum(tf.square(centered)) / size
-
-
-def _holder(z: tf.Tensor, inside: tf.Tensor) -> tf.Tensor:
-    magnitude = tf.abs(z * inside)
-    # A row of zeros more, as there is no maximum of no rows.
-    rows = tf.pad(tf.reduce_sum(magnitude, axis=1), [[0, 1]])
-    bound = tf.reduce_max(tf.reduce_sum(magnitude, axis=0)) * tf.reduce_max(rows)
-    return tf.math.divide_no_nan(tf.reduce_sum(tf.square(magnitude)), bound)
-
-
-def operations(penalty: str, z: tf.Tensor, ids: tf.Tensor) -> float:
+def operations(penalty: str, z: Any, ids: Any) -> float:
     """Floating-point operations of the matrix products of the route taken; 0 for a penalty that has none."""
     samples, units = z.shape
     if penalty == "CR":
@@ -122,7 +68,7 @@ def operations(penalty: str, z: tf.Tensor, ids: tf.Tensor) -> float:
     if samples <= product.ONE_TILE:
         return 4.0 * samples**2 * units
     tile = product.TILE
-    ordered = np.unique(np.sort(ids.numpy()), return_inverse=True)[1]
+    ordered = np.unique(np.sort(ops.convert_to_numpy(ids)), return_inverse=True)[1]
     first, last = (
         ordered[::tile],
         np.append(ordered[tile - 1 :: tile], [ordered[-1]] * (samples % tile > 0)).astype(int),
@@ -137,12 +83,6 @@ def operations(penalty: str, z: tf.Tensor, ids: tf.Tensor) -> float:
             new = int(((last >= k) & (first <= k)).sum()) if k != kept else 0
             total, kept = total + 2.0 * (new + 1) * tile * units**2, k
     return total
-
-
-def loop_operations(penalty: str, samples: int, units: int, classes: int, gathered: bool) -> float:
-    """Operations of a loop, gradient included; for a loop without matrix products, those of its passes over Z."""
-    rows = samples if gathered else samples * classes
-    return 6.0 * rows * units**2 + 20.0 * classes * units**2 if penalty == "cw-CR" else 50.0 * samples * classes * units
 
 
 def compare(
@@ -164,19 +104,21 @@ def _measure(
     penalty: str, samples: int, units: int, classes: int, turns: int, clock: Callable[[], float]
 ) -> dict[str, Any]:
     z, ids = batch(samples, units, classes)
-    square = tf.random.normal((PEAK_SIZE, PEAK_SIZE))
-    squared = tf.function(lambda z, ids: (tf.matmul(square, square)[0, 0],), jit_compile=True)
-    runs: dict[str, Any] = {"ours": kernel(penalty), "least": tf.function(least, jit_compile=True), "peak": squared}
+    square = backend().tensor(np.random.default_rng(0).normal(size=(PEAK_SIZE, PEAK_SIZE)).astype("float32"))
+    squared = backend().compiled(lambda z: ops.matmul(z, z))
+    runs: dict[str, Any] = {"ours": kernel(penalty), "least": backend().compiled(least)}
     classwise = penalty.startswith("cw-")
     for name, gathered in LOOPS.items() if classwise else ():
-        if loop_operations(penalty, samples, units, classes, gathered) <= LOOP_LIMIT:
-            runs[name] = loop(penalty, classes, gathered)
+        run = backend().loop(loops.FORMULAS[penalty], classes, gathered)
+        if run is not None and loops.operations(penalty, samples, units, classes, gathered) <= LOOP_LIMIT:
+            runs[name] = run
     _check_same(runs, z, ids)
-    seconds = take_turns({name: partial(_wait, run, z, ids) for name, run in runs.items()}, turns, clock)
+    calls = {name: partial(_wait, run, z, ids) for name, run in runs.items()} | {"peak": lambda: _wait(squared, square)}
+    seconds = take_turns(calls, turns, clock)
     ratios = {"least": ratio(seconds["ours"], seconds["least"])}
     ratios |= {name: ratio(seconds[name], seconds["ours"]) for name in LOOPS if name in seconds}
     row: dict[str, Any] = {"penalty": penalty, "N": samples, "M": units, "K": classes if classwise else ""}
-    row["extra_megabytes"] = extra_megabytes(runs["ours"], z, ids)
+    row["extra_megabytes"] = backend().extra_megabytes(runs["ours"], z, ids)
     row["milliseconds"] = 1e3 * statistics.median(seconds["ours"])
     for name in ("least", *LOOPS):
         for part in ("median", "low", "high"):
@@ -186,18 +128,22 @@ def _measure(
     return row
 
 
-def _wait(run: Callable[..., Any], z: tf.Tensor, ids: tf.Tensor) -> None:
-    run(z, ids)[0].numpy()
+def _wait(run: Callable[..., Any], *arguments: Any) -> None:
+    """A call on a GPU returns before its work is done; what is small of the result is waited for."""
+    result = run(*arguments)
+    keras.ops.convert_to_numpy(result[0] if isinstance(result, tuple) else result[0, 0])
 
 
-def _check_same(runs: dict[str, Any], z: tf.Tensor, ids: tf.Tensor) -> None:
+def _check_same(runs: dict[str, Any], z: Any, ids: Any) -> None:
     """A fast kernel that computes something else would be no news."""
-    value, gradient = runs["ours"](z, ids)
+    value, gradient = map(ops.convert_to_numpy, runs["ours"](z, ids))
+    # A GPU multiplies float32 matrices with ten bits of mantissa, unless told otherwise.
+    tolerance = 1e-2 if accelerators() else 1e-3
     for name in LOOPS.keys() & runs.keys():
-        other_value, other_gradient = runs[name](z, ids)
-        scale = float(tf.reduce_max(tf.abs(other_gradient)))
-        same = np.isclose(value, other_value, rtol=1e-3, atol=1e-6)
-        if not (same and np.allclose(gradient, other_gradient, rtol=1e-2, atol=1e-3 * scale)):
+        other_value, other_gradient = map(ops.convert_to_numpy, runs[name](z, ids))
+        scale = float(np.abs(other_gradient).max())
+        same = np.isclose(value, other_value, rtol=tolerance, atol=1e-6)
+        if not (same and np.allclose(gradient, other_gradient, rtol=10 * tolerance, atol=tolerance * scale)):
             raise ValueError(f"Expected the loop to give {float(value)}. Received: {float(other_value)} from {name}")
 
 

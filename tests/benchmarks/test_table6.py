@@ -9,13 +9,11 @@ import pytest
 from benchmarks import paper, weights
 from benchmarks.__main__ import main
 from benchmarks.aggregate import as_csv
-from benchmarks.data import Split
 from benchmarks.experiments import table6
 from benchmarks.mnist_run import MnistRun
 from benchmarks.models import mlp
 from benchmarks.regularizers import REGULARIZERS
 from benchmarks.sweep import sweep
-from benchmarks.training import EpochTrainer, error_rate
 from benchmarks.workers import Workers
 
 WITH_WEIGHT = [name for name, regularizer in REGULARIZERS.items() if regularizer.weights]
@@ -168,44 +166,6 @@ def test_l1w_and_l2w_are_means_over_the_kernel():
         model = mlp(name, 3.0)
         kernel = keras.ops.convert_to_numpy(model.get_layer("representation").kernel)
         assert float(sum(model.losses)) == pytest.approx(3 * np.mean(np.abs(kernel) ** power), rel=1e-5)
-
-
-def separable(samples=400):
-    rng = np.random.default_rng(0)
-    y = rng.integers(0, 10, samples).astype("int32")
-    return Split((np.eye(784)[y] + rng.normal(0, 0.01, (samples, 784))).astype("float32"), y)
-
-
-@pytest.mark.parametrize("jit_compile", [False, True])
-@pytest.mark.parametrize("name", ["Baseline", "cw-CR", "cw-RR"])
-def test_an_epoch_is_that_of_fit(name, jit_compile):
-    """The compiled loop takes the very steps that `fit` takes on the same batches."""
-    data = separable(300)
-    keras.utils.set_random_seed(0)
-    ours = mlp(name, 0.1)
-    keras.utils.set_random_seed(0)
-    theirs = mlp(name, 0.1)
-    trainer = EpochTrainer(ours, keras.optimizers.Adam(1e-3), data, seed=3, jit_compile=jit_compile)
-    loss = trainer.epoch()
-    theirs.compile(keras.optimizers.Adam(1e-3), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-    order = np.random.default_rng(3).permutation(300)
-    history = theirs.fit(data.x[order], data.y[order], batch_size=100, shuffle=False, verbose=0).history
-    assert loss == pytest.approx(history["loss"][0], rel=1e-4)
-    for a, b in zip(ours.get_weights(), theirs.get_weights(), strict=True):
-        np.testing.assert_allclose(a, b, atol=1e-4)  # a tenth of a step of Adam
-
-
-def test_training_learns_and_repeats():
-    errors = []
-    for _ in range(2):
-        keras.utils.set_random_seed(0)
-        model = mlp("Dropout", 0.0)
-        trainer = EpochTrainer(model, keras.optimizers.Adam(1e-3), separable(), seed=1)
-        losses = [trainer.epoch() for _ in range(15)]
-        assert losses[-1] < losses[0] / 2
-        errors.append((losses, error_rate(model, separable())))
-    assert errors[0] == errors[1]
-    assert errors[0][1] < 20
 
 
 def test_default_run_is_the_papers():

@@ -1,0 +1,55 @@
+"""Values with their gradients in functions that TensorFlow compiles, and the memory that they take."""
+
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
+tensor = tf.constant
+
+
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function, compiled by XLA."""
+    return tf.function(function, jit_compile=True, autograph=False)
+
+
+def with_gradient(function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], tuple[Any, Any]]:
+    """Compiled: the value of a function of activations and class ids, and its gradient by the activations."""
+
+    def value_and_gradient(z: Any, ids: Any) -> tuple[Any, Any]:
+        with tf.GradientTape() as tape:
+            tape.watch(z)
+            value = function(z, ids)
+        return value, tape.gradient(value, z)
+
+    return compiled(value_and_gradient)
+
+
+def loop(formula: Callable[[Any, Any], Any], classes: int, gathered: bool) -> Callable[[Any, Any], tuple[Any, Any]]:
+    """Value and gradient of a sum over the classes, one after the other; no XLA for sizes known only as it runs."""
+
+    @tf.function(jit_compile=not gathered)
+    def value_and_gradient(z: Any, ids: Any) -> tuple[Any, Any]:
+        total, gradient = tf.zeros(()), tf.zeros_like(z)
+        for k in tf.range(classes):
+            member = tf.equal(ids, k)
+            with tf.GradientTape() as tape:
+                tape.watch(z)
+                rows = tf.boolean_mask(z, member) if gathered else z
+                inside = tf.boolean_mask(member, member) if gathered else member
+                value = formula(rows, tf.cast(inside, "float32")[:, None])
+            total += value
+            gradient += tf.convert_to_tensor(tape.gradient(value, z))
+        return total, gradient
+
+    return value_and_gradient
+
+
+def extra_megabytes(run: Callable[..., Any], z: Any, ids: Any) -> float:
+    """Peak of what TensorFlow allocates during a call, its gradient included, beyond what is there before."""
+    device = "GPU:0" if tf.config.list_physical_devices("GPU") else "CPU:0"
+    run(z, ids)[0].numpy()
+    tf.config.experimental.reset_memory_stats(device)
+    before = tf.config.experimental.get_memory_info(device)["current"]
+    run(z, ids)[0].numpy()
+    return float(tf.config.experimental.get_memory_info(device)["peak"] - before) / 1e6
