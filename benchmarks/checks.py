@@ -224,11 +224,11 @@ def same_information_on_the_label(rows: Rows) -> Finding:
 
 def no_single_best(rows: Rows) -> Finding:
     """The best regularizer of each condition; in part if one is the best or tied with it everywhere."""
-    conditions = _conditions(rows)
-    if len(conditions) < 2:
+    run = conditions(rows)
+    if len(run) < 2:
         return Verdict.NOT_RUN, "fewer than two conditions were run"
-    best = {condition: _best(rows, condition) for condition in conditions}
-    everywhere = [name for name in rows if all(_tied(rows, name, condition) for condition in conditions)]
+    best = {condition: _best(rows, condition) for condition in run}
+    everywhere = [name for name in rows if all(_tied(rows, name, condition) for condition in run)]
     text = ", ".join(f"{condition.replace('_', ' ')}: {name}" for condition, name in best.items())
     text += f"; best or tied everywhere: {', '.join(everywhere) or 'none'}"
     return _graded(not everywhere, len(set(best.values())) > 1), text
@@ -239,11 +239,11 @@ def best_improves(rows: Rows) -> Finding:
 
     And whether it is a representation regularizer.
     """
-    conditions = _conditions(rows)
-    if len(conditions) < 2:
+    run = conditions(rows)
+    if len(run) < 2:
         return Verdict.NOT_RUN, "fewer than two conditions were run"
     texts, clear, ours = [], [], []
-    for condition in conditions:
+    for condition in run:
         name = _best(rows, condition)
         gain = rows["Baseline"][condition] - rows[name][condition]
         clear.append(gain > sum(rows[row][f"{condition}_std"] for row in ("Baseline", name)))
@@ -252,15 +252,15 @@ def best_improves(rows: Rows) -> Finding:
     return _graded(all(clear), any(clear)), f"{', '.join(texts)}; {sum(ours)} of {len(ours)} penalize representations"
 
 
-def _conditions(rows: Rows) -> list[str]:
+def conditions(rows: Rows) -> list[str]:
     """The columns in which the baseline was run."""
     means = {name: value for name, value in rows["Baseline"].items() if not name.endswith("_std")}
     return [name for name, value in means.items() if isinstance(value, float) and isfinite(value)]
 
 
 def _best(rows: Rows, condition: str) -> str:
-    run = [name for name in rows if isfinite(rows[name][condition])]
-    return min(run, key=lambda name: float(rows[name][condition]))
+    finished = [name for name in rows if isfinite(rows[name][condition])]
+    return min(finished, key=lambda name: float(rows[name][condition]))
 
 
 def _tied(rows: Rows, name: str, condition: str) -> bool:

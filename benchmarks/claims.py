@@ -163,21 +163,36 @@ def judge(folder: Path, claims: Iterable[Claim] = CLAIMS) -> list[Judged]:
         printed = paper.printed(claim.source)
         in_paper = ": ".join(claim.check(printed)) if printed else ""
         path = folder / f"{claim.source}.json"
-        finding = _found(claim, rows_of(published.read(path).table)) if path.is_file() else (Verdict.NOT_RUN, "")
+        finding = Verdict.NOT_RUN, ""
+        if path.is_file():
+            finding = _found(claim, rows_of(published.read(path).table), printed)
         judged.append(Judged(claim, *finding, in_paper))
     return judged
 
 
-def _found(claim: Claim, rows: Rows) -> Finding:
+def _found(claim: Claim, rows: Rows, printed: Rows | None) -> Finding:
     """What the check finds; not run where rows or numbers are missing, but for conditions, which may be."""
     by_condition = claim.check in (check for _, check in _BY_CONDITION)
     missing = any(math.isnan(value) for row in rows.values() for value in row.values() if isinstance(value, float))
     if missing and not by_condition:
         return Verdict.NOT_RUN, "some networks did not finish"
     try:
-        return claim.check(rows)
+        finding = claim.check(rows)
     except KeyError as error:
         return Verdict.NOT_RUN, f"{error} is missing"
+    return _so_far(finding, rows, printed) if by_condition and printed else finding
+
+
+def _so_far(finding: Finding, rows: Rows, printed: Rows) -> Finding:
+    """What was found where the paper has more conditions than were run: it cannot hold in all of them."""
+    run, all_of_them = (len(checks.conditions(some)) for some in (rows, printed))
+    verdict, seen = finding
+    if run >= all_of_them or verdict is Verdict.NOT_RUN:
+        return finding
+    return (
+        Verdict.PARTLY if verdict is Verdict.HOLDS else verdict,
+        f"{seen}; {run} of {all_of_them} conditions were run",
+    )
 
 
 def rows_of(table: Table) -> Rows:

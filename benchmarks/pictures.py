@@ -32,7 +32,7 @@ def against_paper(table: Table) -> bytes:
 
 
 def _against_paper(plt: Any, table: Table) -> Any:
-    across = min(4, len(table.columns))
+    across = min(4, len(table.columns) + 1)
     down = math.ceil((len(table.columns) + 1) / across)
     figure, grid = plt.subplots(down, across, figsize=(4 * across, 3.8 * down), layout="constrained", squeeze=False)
     for axis in grid.flat[len(table.columns) :]:

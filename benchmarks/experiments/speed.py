@@ -40,13 +40,13 @@ def run(arguments: argparse.Namespace) -> int:
     out = command.folder(arguments)
     repeats = 2 if arguments.smoke else arguments.repeats
     written = []
+    setting = ""
     for part in PARTS if arguments.only is None else (arguments.only,):
         rows, text, markdown = measure(part, repeats, arguments.clock, smoke=arguments.smoke)
         print(f"\n{text}\n", flush=True)
         written.append(command.write(out / f"speed_{part}.csv", as_csv(rows)))
-        written.append(command.write(out / f"speed_{part}.md", markdown))
-    setting = f"{records.in_words(records.environment())}; {arguments.clock} clock, {repeats} turns"
-    written.append(command.write(out / "speed_setting.txt", f"{setting}\n"))
+        setting = f"{records.in_words(records.environment())}; {arguments.clock} clock, {repeats} turns"
+        written.append(command.write(out / f"speed_{part}.md", f"{markdown}\nOn {setting}.\n"))
     print(setting)
     print(f"Written: {', '.join(str(path) for path in written)}")
     return 0

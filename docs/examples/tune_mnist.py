@@ -1,6 +1,6 @@
-"""The twelve regularizers as a set, against the best of dropout and batch normalization: MNIST, 1,000 training images.
+"""The twelve regularizers as a set, against the best of dropout and batch normalization: MNIST, 5,000 training images.
 
-Run from the repository's root: `python docs/examples/tune_mnist.py docs/images 1 2 3`, the numbers being seeds. A
+Run from the repository's root: `PYTHONPATH=. python docs/examples/tune_mnist.py docs/images 1 2 3`, the numbers being seeds. A
 search that was interrupted goes on, and seeds can be run in processes of their own, at the same time.
 """
 
@@ -13,6 +13,7 @@ import keras
 from benchmarks.data import load_mnist
 from keras_repreg import tuning
 
+SAMPLES = 5000
 EPOCHS = 40
 TRIALS = 36
 
@@ -57,7 +58,7 @@ def run(folder, seed, data, epochs, trials):
         "set": tuning.RegularizerSearch(network, max_trials=trials, project_name=f"set-{seed}", **arguments),
         "usual": tuning.RegularizerSearch(usual, tuner="grid", project_name=f"usual-{seed}", **arguments),
     }
-    training = data.train.first(1000)
+    training = data.train.first(SAMPLES)
     for search in searches.values():
         search.search(
             training.x,

@@ -10,11 +10,14 @@ from keras import ops
 
 from keras_repreg import statistics
 from keras_repreg.classes.base import Classes
-from keras_repreg.classes.product import ONE_TILE, within_class_product
+from keras_repreg.classes.product import within_class_product
 from keras_repreg.spectral import leading_vectors
 from keras_repreg.statistics import safe_ratio, with_gradient
 
 Tensor = Any
+
+# Up to so many samples each is compared with each, rather than all sorted.
+FEW_SAMPLES = 128
 
 
 class HardClasses(Classes):
@@ -41,7 +44,7 @@ class HardClasses(Classes):
         changes = ops.cast(ops.not_equal(in_order[1:], in_order[:-1]), "int32")
         self.sorted_slot = ops.cumsum(ops.concatenate([ops.zeros_like(in_order[:1], dtype="int32"), changes]))
         self.rank = ops.argsort(self.order)
-        if isinstance(samples, int) and 0 < samples <= ONE_TILE:
+        if isinstance(samples, int) and 0 < samples <= FEW_SAMPLES:
             # Without a wait for the sort, which few samples need for nothing else.
             self.slot = ops.argmax(ops.cast(ops.equal(ids[:, None], ids[None, :]), "int32"), axis=1)
         else:

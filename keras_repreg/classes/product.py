@@ -1,18 +1,39 @@
 """Each sample times the covariance of its class, without the covariances of all classes."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from keras import ops
+
+from keras_repreg.devices import on_accelerator
 
 if TYPE_CHECKING:
     from keras_repreg.classes.hard import HardClasses
 
 Tensor = Any
 
-# Rows of a tile. Measured on CPUs at N from 1000 to 4000: 128 takes twice as long as 64.
-TILE = 64
-# Up to this many samples there is one tile.
-ONE_TILE = 128
+
+class Tiling(NamedTuple):
+    """How samples are divided.
+
+    Attributes:
+        rows: Of a tile.
+        one: Up to this many samples there is one tile.
+    """
+
+    rows: int
+    one: int
+
+
+# Measured on CPUs at N from 1000 to 4000: tiles of 128 rows take twice as long as of 64.
+ON_CPU = Tiling(rows=64, one=128)
+# There, tile after tile is a wait: on an H100 at N=4096, M=512, K=10, tiles of 64 rows take 27 times as long as one
+# tile, and of 1024 rows 5 times. One tile of 4096 rows is 67 MB.
+ON_ACCELERATOR = Tiling(rows=1024, one=4096)
+
+
+def tiling(rows: Tensor) -> Tiling:
+    """How to divide these rows, by where they are."""
+    return ON_ACCELERATOR if on_accelerator(rows) else ON_CPU
 
 
 def within_class_product(rows: Tensor, classes: "HardClasses") -> Tensor:
@@ -25,14 +46,16 @@ def within_class_product(rows: Tensor, classes: "HardClasses") -> Tensor:
     - the product of its rows with the covariance of their class, O(M^2) operations a row. It is kept from tile to
       tile while the class lasts.
 
-    Both hold one tile, or one covariance, at a time: memory is O(N M), whatever the number of classes.
+    Both hold one tile, or one covariance, at a time: memory is O(N M), whatever the number of classes. On an
+    accelerator up to `ON_ACCELERATOR.one` samples are one tile, in memory O(N (N + M)).
     """
     samples, units = rows.shape
-    if samples is not None and samples <= ONE_TILE:
+    tile, one = tiling(rows)
+    if samples is not None and samples <= one:
         return _products_by_gram(rows, classes.slot, rows, classes.slot)
     in_order = ops.take(rows, classes.order, axis=0)
-    many = samples is None or samples > units + TILE
-    product = _Tiles(in_order, classes.sorted_slot).product(by_covariance=many)
+    many = samples is None or samples > units + tile
+    product = _Tiles(in_order, classes.sorted_slot, tile).product(by_covariance=many)
     return ops.take(product, classes.rank, axis=0)
 
 
@@ -45,14 +68,15 @@ def _products_by_gram(rows: Tensor, slot: Tensor, others: Tensor, other_slot: Te
 class _Tiles:
     """Rows sorted by class, in tiles."""
 
-    def __init__(self, rows: Tensor, slot: Tensor):
+    def __init__(self, rows: Tensor, slot: Tensor, height: int):
+        self.height = height
         self.samples = rows.shape[0] if rows.shape[0] is not None else ops.shape(rows)[0]
         self.units = rows.shape[1]
-        self.number = (self.samples + TILE - 1) // TILE
-        missing = self.number * TILE - self.samples
+        self.number = (self.samples + height - 1) // height
+        missing = self.number * height - self.samples
         # Rows of zeros fill the last tile, as a class of their own.
-        self.rows = ops.reshape(ops.pad(rows, [[0, missing], [0, 0]]), (-1, TILE, self.units))
-        self.slot = ops.reshape(ops.pad(slot, [[0, missing]], constant_values=self.samples), (-1, TILE))
+        self.rows = ops.reshape(ops.pad(rows, [[0, missing], [0, 0]]), (-1, height, self.units))
+        self.slot = ops.reshape(ops.pad(slot, [[0, missing]], constant_values=self.samples), (-1, height))
         self.first, self.last = self.slot[:, 0], self.slot[:, -1]
 
     def product(self, by_covariance: bool) -> Tensor:
@@ -63,7 +87,7 @@ class _Tiles:
         def tile(i: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
             products, *kept = state
             start, stop = self._touching(self.first[i], self.last[i])
-            few = (stop - start) * TILE <= self.units * (1 + self.last[i] - self.first[i])
+            few = (stop - start) * self.height <= self.units * (1 + self.last[i] - self.first[i])
             slot, covariance, product = ops.cond(
                 few, lambda: (*kept, self._by_gram(i)), lambda: self._by_covariance(i, *kept)
             )

@@ -65,7 +65,7 @@ def test_operations():
     assert kernels.operations("CR", *kernels.batch(10, 5, 2)) == 4 * 10 * 5 * 5
     assert kernels.operations("cw-CR", *kernels.batch(10, 20, 2)) == 4 * 10 * 10 * 20
     # One class fills all tiles: the whole Gram matrix where units are many, a covariance and its products where few.
-    n = 4 * product.TILE
+    n = 4 * product.ON_CPU.rows
     assert kernels.operations("cw-CR", *kernels.batch(n, 1000, 1)) == 4 * n * n * 1000
     assert kernels.operations("cw-CR", *kernels.batch(n, 50, 1)) == 4 * n * 50 * 50
 
@@ -105,4 +105,4 @@ def test_the_command(tmp_path, monkeypatch, capsys):
     for part in ("kernels", "steps"):
         rows = (tmp_path / "smoke" / f"speed_{part}.csv").read_text().splitlines()
         assert len(rows) == 3
-        assert (tmp_path / "smoke" / f"speed_{part}.md").read_text().count("\n") == 4
+        assert (tmp_path / "smoke" / f"speed_{part}.md").read_text().count("\n") == 6

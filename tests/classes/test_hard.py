@@ -1,5 +1,7 @@
 """Class-wise statistics by ids: the formulas, weights, and sizes at which other routes are taken."""
 
+from types import SimpleNamespace
+
 import keras
 import numpy as np
 import pytest
@@ -85,16 +87,36 @@ def covariances(z, ids):
     return value, gradient
 
 
+@pytest.mark.parametrize("tiling", [product.ON_CPU, product.Tiling(100, 128), product.ON_ACCELERATOR], ids=str)
 @pytest.mark.parametrize("classes", [1, 2, 7, 60, 1000])
 @pytest.mark.parametrize(("samples", "units"), [(129, 200), (192, 20), (300, 40), (321, 9)])
-def test_tiles(samples, units, classes):
-    # More samples than one tile holds, on both sides of M = N, classes larger and smaller than a tile.
-    assert samples > product.ONE_TILE
+def test_tiles(samples, units, classes, tiling, monkeypatch):
+    # More samples than one tile holds on a CPU, on both sides of M = N, classes larger and smaller than a tile.
+    assert product.ON_CPU.one < samples <= product.ON_ACCELERATOR.one
+    monkeypatch.setattr(product, "tiling", lambda rows: tiling)
     z, ids, _ = batch(samples, units, classes)
     value, gradient = value_and_gradient(lambda t: of(ids).off_diagonal_energy(t), z)
     expected, expected_gradient = covariances(z, ids)
     assert value == pytest.approx(expected, rel=1e-4, abs=1e-5)
     np.testing.assert_allclose(gradient, expected_gradient, rtol=1e-3, atol=1e-4 * np.abs(expected_gradient).max())
+
+
+def test_tiles_are_larger_on_an_accelerator(monkeypatch):
+    rows = ops.ones((300, 4))
+    if keras.backend.backend() == "torch":
+        here, there = SimpleNamespace(device=torch_device("cpu")), SimpleNamespace(device=torch_device("cuda"))
+    else:
+        here, there = rows, rows
+    monkeypatch.setattr(keras.distribution, "list_devices", lambda: ["cpu:0", "cpu:1"])
+    assert product.tiling(here) == product.ON_CPU
+    monkeypatch.setattr(keras.distribution, "list_devices", lambda: ["gpu:0"])
+    assert product.tiling(there) == product.ON_ACCELERATOR
+
+
+def torch_device(name):
+    import torch
+
+    return torch.device(name)
 
 
 @settings(max_examples=4 if keras.backend.backend() == "jax" else 15, deadline=None)
