@@ -15,13 +15,14 @@ $(EXPERIMENTS): $(VENV)/benchmarks.installed ## a table or figure of the paper
 test: $(VENV)/test.installed ## all tests and doctests
 	TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m pytest --numprocesses auto $(ARGS)
 
-# The package's own tests once more on Keras's other backends; what is NumPy alone or has files of its own is left out.
+# The package's own tests once more on Keras's other backends; what is NumPy alone or trains whole experiments is left out.
 ELSEWHERE := benchmarks information plots tuning test_examples.py test_docs.py
 BACKEND_TESTS := tests $(ELSEWHERE:%=--ignore tests/%)
+# Their folder is left out above, and pytest takes no file of it besides.
 COMPILED := tests/benchmarks/test_training.py tests/benchmarks/test_speed.py
 test-jax: $(VENV)/test.installed $(VENV)/jax.installed
-	KERAS_BACKEND=jax TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m pytest --numprocesses auto $(BACKEND_TESTS) \
-		$(COMPILED) $(ARGS)
+	KERAS_BACKEND=jax TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m pytest --numprocesses auto $(BACKEND_TESTS) $(ARGS)
+	KERAS_BACKEND=jax TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m pytest --numprocesses auto $(COMPILED)
 test-torch: $(VENV)/test.installed $(VENV)/torch.installed
 	KERAS_BACKEND=torch TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m pytest --numprocesses auto $(BACKEND_TESTS) $(ARGS)
 

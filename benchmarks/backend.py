@@ -1,6 +1,7 @@
 """Starts Keras's backend for a run: with a given number of threads, and without its start-up messages."""
 
 import contextlib
+import importlib.util
 import os
 import sys
 import tempfile
@@ -28,24 +29,37 @@ def _quiet_start() -> Iterator[None]:
 
 
 def name() -> str:
-    """The backend that KERAS_BACKEND names, or TensorFlow.
+    """The backend that KERAS_BACKEND names, or TensorFlow."""
+    return os.environ.get("KERAS_BACKEND") or "tensorflow"
+
+
+def checked(chosen: str) -> str:
+    """The name of a backend.
 
     Raises:
         ValueError: if networks cannot be trained on it here.
     """
-    chosen = os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     if chosen not in PACKAGES:
         raise ValueError(f"Expected KERAS_BACKEND to be one of {tuple(PACKAGES)}. Received: {chosen!r}")
+    if importlib.util.find_spec(chosen) is None:
+        raise ValueError(f"Expected the backend that KERAS_BACKEND names to be installed. Received: {chosen!r}")
     return chosen
 
 
 def start(threads: int) -> None:
-    """Import the backend, to compute with so many threads; no effect on threads where it is in use already."""
+    """Import the backend, to compute with so many threads; no effect on threads where it is in use already.
+
+    Raises:
+        ValueError: if networks cannot be trained on it here, or this process has Keras on another.
+    """
+    os.environ["KERAS_BACKEND"] = checked(name())
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     starting = {"tensorflow": _start_tensorflow, "jax": _start_jax}[name()]
     with _quiet_start():
         starting(threads)
-        import keras  # noqa: F401
+        import keras
+    if keras.backend.backend() != name():
+        raise ValueError(f"Expected Keras on {name()}, as KERAS_BACKEND says. Received: {keras.backend.backend()!r}")
 
 
 def _start_tensorflow(threads: int) -> None:
@@ -66,19 +80,23 @@ def _start_tensorflow(threads: int) -> None:
 def _start_jax(threads: int) -> None:
     # Several processes share a GPU, of which JAX would take three quarters for each.
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
-    if threads == 1 and "XLA_FLAGS" not in os.environ:
-        os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false"
+    if threads == 1:
+        # There is no flag for a number of threads: one, or one a core.
+        os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_cpu_multi_thread_eigen=false"
     import jax
 
     jax.numpy.zeros(()).block_until_ready()
-    # Keras imports it for itself where it is installed, with messages of its own.
-    with contextlib.suppress(ImportError):
-        import tensorflow  # noqa: F401
+    # Keras imports it for itself where it is installed, with messages of its own; it reads data, and is to leave the
+    # GPU's memory to JAX.
+    with contextlib.suppress(ImportError, RuntimeError):
+        import tensorflow as tf
+
+        tf.config.set_visible_devices([], "GPU")
 
 
 def accelerators() -> list[str]:
-    """The GPUs or TPUs that the backend in use computes on, by their names."""
-    chosen = os.environ.get("KERAS_BACKEND", "tensorflow")
+    """The GPUs that the backend in use computes on, by their names, and JAX's TPUs."""
+    chosen = name()
     if chosen == "jax" and "jax" in sys.modules:
         return [device.device_kind for device in sys.modules["jax"].devices() if device.platform != "cpu"]
     if chosen == "tensorflow" and "tensorflow" in sys.modules:

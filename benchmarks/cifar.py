@@ -1,6 +1,7 @@
 """What Tables 4 and 9 have in common: the CNN of Table 7 on a data set of images, under the conditions of D.3.
 
-The paper does not say how long it trained. After 50 epochs on 1,000 images the baseline's error is the paper's, 56%.
+The paper does not say how long it trained. After 50 epochs on 1,000 images the baseline's error is near the paper's:
+58.0% on a subset's 1,017 test images, where the paper has 56.1%.
 """
 
 import argparse

@@ -46,7 +46,7 @@ OPTIMIZERS: dict[str, tuple[str, dict[str, float]]] = {
 
 def train(run: CifarRun) -> dict[str, Any]:
     """Train, and the errors in percent: on the training samples, those held out, and the test samples."""
-    # Here, not above: the process that only reads records needs no TensorFlow.
+    # Here, not above: the process that only reads records needs no backend.
     import keras
 
     from benchmarks.data import load

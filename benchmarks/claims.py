@@ -180,19 +180,21 @@ def _found(claim: Claim, rows: Rows, printed: Rows | None) -> Finding:
         finding = claim.check(rows)
     except KeyError as error:
         return Verdict.NOT_RUN, f"{error} is missing"
-    return _so_far(finding, rows, printed) if by_condition and printed else finding
+    return _so_far(claim, finding, rows, printed) if by_condition and printed else finding
 
 
-def _so_far(finding: Finding, rows: Rows, printed: Rows) -> Finding:
-    """What was found where the paper has more conditions than were run: it cannot hold in all of them."""
+def _so_far(claim: Claim, finding: Finding, rows: Rows, printed: Rows) -> Finding:
+    """What was found, where the paper has more conditions than were run.
+
+    That none is the best in all of them is decided by two; that the best improves in all of them holds in part.
+    """
     run, all_of_them = (len(checks.conditions(some)) for some in (rows, printed))
     verdict, seen = finding
     if run >= all_of_them or verdict is Verdict.NOT_RUN:
         return finding
-    return (
-        Verdict.PARTLY if verdict is Verdict.HOLDS else verdict,
-        f"{seen}; {run} of {all_of_them} conditions were run",
-    )
+    seen += f"; {run} of {all_of_them} conditions were run"
+    of_all = claim.check is checks.best_improves
+    return Verdict.PARTLY if of_all and verdict is Verdict.HOLDS else verdict, seen
 
 
 def rows_of(table: Table) -> Rows:

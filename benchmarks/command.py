@@ -85,7 +85,7 @@ def write(path: Path, content: str | bytes) -> Path:
 def trained(arguments: argparse.Namespace, runs: Sequence[Any], train: Train, heading: str) -> list[dict[str, Any]]:
     """The records of all runs, after training what has none yet."""
     # On another backend every run would fail.
-    backend.name()
+    backend.checked(backend.name())
     place = folder(arguments) / "records"
     return sweep(runs, train, place, workers=workers(arguments), title=heading.split(":")[0])
 

@@ -161,15 +161,16 @@ def table_of(
     chosen: Weights,
     regularizers: tuple[str, ...] = tuple(REGULARIZERS),
 ) -> Table:
-    """A row for each regularizer, with test error and chosen weight in each condition."""
+    """A row for each regularizer, with test error, mean training error and chosen weight in each condition."""
     rows = []
     for name in regularizers:
         row: dict[str, Any] = {"regularizer": name, "trials": 0}
         for condition, base in bases.items():
             weight = chosen.get((condition, name), 0.0)
             results = finished_of(found, **_fields(replace(base, regularizer=name, weight=weight)))
-            error = summary(results, ("error",))
+            error = summary(results, ("error", "train_error"))
             row[f"{condition}_mean"], row[f"{condition}_std"] = error["error_mean"], error["error_std"]
+            row[f"{condition}_train_error"] = error["train_error_mean"]
             row[f"{condition}_weight"], row[f"{condition}_trials"] = weight, error["trials"]
             row["trials"] = max(row["trials"], error["trials"])
         rows.append(row)

@@ -16,7 +16,7 @@ def compiled_epoch(
     loss: keras.losses.Loss,
     data: Split,
     jit_compile: bool | None = None,
-) -> Callable[[Any], float]:
+) -> Callable[[Any], Any]:
     """A function that takes a step on each row of sample numbers and gives the mean loss.
 
     Args:
@@ -38,7 +38,7 @@ def compiled_epoch(
             logits, rest, penalties = model.stateless_call(trainable, rest, x, training=True, return_losses=True)
         return sum(penalties, loss(y, logits)), rest
 
-    # The samples are arguments, not constants, so that one compilation serves all data of these shapes.
+    # What a traced function only refers to becomes a constant of the program: the samples are arguments.
     @jax.jit
     def epoch(state: Any, batches: Any, x: Any, y: Any) -> tuple[Any, Any]:
         def step(state: Any, batch: Any) -> tuple[Any, Any]:
@@ -53,11 +53,11 @@ def compiled_epoch(
 
     x, y = jax.numpy.asarray(data.x), jax.numpy.asarray(data.y)
 
-    def run(batches: Any) -> float:
+    def run(batches: Any) -> Any:
         state, total = epoch(tuple([one.value for one in some] for some in variables), batches, x, y)
         for some, values in zip(variables, state, strict=True):
             for variable, value in zip(some, values, strict=True):
                 variable.assign(value)
-        return float(total)
+        return total
 
     return run

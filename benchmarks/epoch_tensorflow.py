@@ -18,7 +18,7 @@ def compiled_epoch(
     loss: keras.losses.Loss,
     data: Split,
     jit_compile: bool | None = None,
-) -> Callable[[Any], float]:
+) -> Callable[[Any], Any]:
     """A function that takes a step on each row of sample numbers and gives the mean loss.
 
     Args:
@@ -26,14 +26,15 @@ def compiled_epoch(
         optimizer: Built for the model.
         loss: Of labels and logits.
         data: Training samples that the numbers are of.
-        jit_compile: Whether XLA compiles the loop; by default on a GPU, and on a CPU unless the model has a layer that
-            XLA is slow at there: dropout, whose random numbers make an epoch of the MLP take 1.9 s instead of 0.3 s,
-            or convolutions, whose gradients make a step of the CNN take more than a minute instead of 0.1 s.
+        jit_compile: Whether XLA compiles the loop; by default on a GPU (not measured), and on a CPU unless the model
+            has a layer that XLA is slow at there: dropout, whose random numbers make an epoch of the MLP take 1.9 s
+            instead of 0.3 s, or convolutions, whose gradients make a step of the CNN take more than a minute instead
+            of 0.1 s.
     """
     x, y = tf.constant(data.x), tf.constant(data.y)
     if jit_compile is None:
         slow = any(isinstance(layer, SLOW_UNDER_XLA) for layer in model.layers)
-        jit_compile = bool(tf.config.list_physical_devices("GPU")) or not slow
+        jit_compile = bool(tf.config.list_logical_devices("GPU")) or not slow
 
     def step(batch: Any) -> Any:
         labels = tf.gather(y, batch)
@@ -52,4 +53,4 @@ def compiled_epoch(
             total += step(batches[number])
         return total / steps
 
-    return lambda batches: float(epoch(tf.constant(batches)))
+    return lambda batches: epoch(tf.constant(batches))

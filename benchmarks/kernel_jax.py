@@ -1,5 +1,6 @@
 """Values with their gradients in functions that JAX compiles, and the memory that they take."""
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -37,3 +38,8 @@ def extra_megabytes(run: Any, z: Any, ids: Any) -> float:
     """What XLA has planned for a call beyond its arguments: room for intermediates, the gradient included."""
     plan = run.lower(z, ids).compile().memory_analysis()
     return float(plan.temp_size_in_bytes + plan.output_size_in_bytes) / 1e6
+
+
+def exact_products() -> contextlib.AbstractContextManager[None]:
+    """Within it, matrices are multiplied in float32 on a GPU too."""
+    return jax.default_matmul_precision("float32")

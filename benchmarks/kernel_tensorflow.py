@@ -1,6 +1,7 @@
 """Values with their gradients in functions that TensorFlow compiles, and the memory that they take."""
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import tensorflow as tf
@@ -47,9 +48,20 @@ def loop(formula: Callable[[Any, Any], Any], classes: int, gathered: bool) -> Ca
 
 def extra_megabytes(run: Callable[..., Any], z: Any, ids: Any) -> float:
     """Peak of what TensorFlow allocates during a call, its gradient included, beyond what is there before."""
-    device = "GPU:0" if tf.config.list_physical_devices("GPU") else "CPU:0"
+    device = "GPU:0" if tf.config.list_logical_devices("GPU") else "CPU:0"
     run(z, ids)[0].numpy()
     tf.config.experimental.reset_memory_stats(device)
     before = tf.config.experimental.get_memory_info(device)["current"]
     run(z, ids)[0].numpy()
     return float(tf.config.experimental.get_memory_info(device)["peak"] - before) / 1e6
+
+
+@contextlib.contextmanager
+def exact_products() -> Iterator[None]:
+    """Within it, matrices are multiplied in float32 on a GPU too."""
+    enabled = tf.config.experimental.tensor_float_32_execution_enabled()
+    tf.config.experimental.enable_tensor_float_32_execution(False)
+    try:
+        yield
+    finally:
+        tf.config.experimental.enable_tensor_float_32_execution(enabled)

@@ -45,7 +45,7 @@ def train(run: MnistRun) -> dict[str, Any]:
 
 def trained(run: MnistRun) -> tuple[Any, dict[str, Any]]:
     """The trained network, or None where training diverged; its losses, and its errors on the three splits."""
-    # Here, not above: the process that only reads records needs no TensorFlow.
+    # Here, not above: the process that only reads records needs no backend.
     import keras
 
     from benchmarks.data import load

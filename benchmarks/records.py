@@ -29,8 +29,10 @@ LEFT_OVER_SECONDS = 3600
 
 
 def key(run: Any) -> str:
-    """The content hash of a frozen dataclass: equal for equal configurations only."""
-    content = json.dumps({"protocol": PROTOCOL, **dataclasses.asdict(run)}, sort_keys=True)
+    """The content hash of a frozen dataclass and the backend: equal for equal configurations only."""
+    # Another backend draws other random numbers. TensorFlow goes without saying, as it did when it was the only one.
+    elsewhere = {} if backend.name() == "tensorflow" else {"backend": backend.name()}
+    content = json.dumps({"protocol": PROTOCOL, **elsewhere, **dataclasses.asdict(run)}, sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()[:20]
 
 
@@ -129,7 +131,7 @@ def remove_left_over(folder: Path) -> None:
 def environment() -> dict[str, Any]:
     """What else a result depends on: versions, machine, commit."""
     versions = {}
-    for package in ("keras", *backend.PACKAGES[backend.name()], "numpy"):
+    for package in ("keras", *backend.PACKAGES.get(backend.name(), ()), "numpy"):
         try:
             versions[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:

@@ -22,20 +22,14 @@ class Ratio:
 
 
 def take_turns(
-    functions: Mapping[str, Callable[[], object]],
-    turns: int,
-    clock: Callable[[], float] = time.perf_counter,
-    *,
-    warm_up: bool = True,
+    functions: Mapping[str, Callable[[], object]], turns: int, clock: Callable[[], float] = time.perf_counter
 ) -> dict[str, list[float]]:
     """Seconds a call of each function, in each turn; each is called twice before, to compile and to warm up.
-
-    Without `warm_up`, for functions that start everything anew and last long, each turn is one call from the first.
 
     On a machine that others use too, `time.process_time` as the clock counts the processor time of this process alone.
     """
     calls = {}
-    for name, function in functions.items() if warm_up else ():
+    for name, function in functions.items():
         function()
         started = clock()
         function()
@@ -44,9 +38,9 @@ def take_turns(
     for _ in range(turns):
         for name, function in functions.items():
             started = clock()
-            for _ in range(calls.get(name, 1)):
+            for _ in range(calls[name]):
                 function()
-            seconds[name].append((clock() - started) / calls.get(name, 1))
+            seconds[name].append((clock() - started) / calls[name])
     return seconds
 
 

@@ -26,7 +26,7 @@ class EpochTrainer:
         data: The training samples.
         batch_size: Samples per step; a last incomplete batch is left to the next epoch's order.
         seed: Of the order of the samples.
-        jit_compile: Whether XLA compiles the loop; by default where it makes it faster.
+        jit_compile: Whether XLA compiles the loop; by default as the backend's `compiled_epoch` has it.
     """
 
     def __init__(

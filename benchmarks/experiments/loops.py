@@ -41,7 +41,7 @@ def _centered(z: Any, inside: Any) -> tuple[Any, Any]:
 FORMULAS: dict[str, Formula] = {"cw-CR": covariance, "cw-VR": variance, "cw-RR": holder}
 
 
-def operations(penalty: str, samples: int, units: int, classes: int, gathered: bool) -> float:
+def loop_operations(penalty: str, samples: int, units: int, classes: int, gathered: bool) -> float:
     """Operations of a loop, gradient included; for a loop without matrix products, those of its passes over Z."""
     rows = samples if gathered else samples * classes
     return 6.0 * rows * units**2 + 20.0 * classes * units**2 if penalty == "cw-CR" else 50.0 * samples * classes * units

@@ -1,12 +1,12 @@
 """What a sweep gains by a process a core: the same networks by one process that has as many threads as there are cores.
 
-The networks of Table 6, one for each regularizer. All processes are running when the clock starts, as they are for most
+The networks of Table 6, one for each regularizer. All processes are running when a clock starts, as they are for most
 of a sweep, which is longer.
 """
 
 import os
 import tempfile
-from collections.abc import Callable
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from benchmarks.experiments.table6 import DEFAULT_RUN
 from benchmarks.mnist_run import train
 from benchmarks.regularizers import REGULARIZERS
 from benchmarks.sweep import sweep
-from benchmarks.timing import ratio, take_turns
+from benchmarks.timing import ratio
 from benchmarks.workers import Workers
 
 
@@ -25,9 +25,14 @@ def compare(turns: int = 5, *, smoke: bool = False) -> list[dict[str, Any]]:
     run = replace(DEFAULT_RUN, epochs=1, samples=1000) if smoke else DEFAULT_RUN
     runs = [replace(run, regularizer=name, weight=0.01) for name in list(REGULARIZERS)[: 2 if smoke else None]]
     ways = {"processes": Workers(cores, quiet=True), "threads": Workers(1, quiet=True, threads=cores)}
-    for workers in ways.values():
-        _sweeping([replace(run, epochs=1, samples=100, seed=seed) for seed in range(cores)], workers)()
-    seconds = take_turns({name: _sweeping(runs, workers) for name, workers in ways.items()}, turns, warm_up=False)
+    short = [replace(run, epochs=1, samples=100, seed=seed) for seed in range(cores)]
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in range(turns):
+        for name, workers in ways.items():
+            _work_off(short, workers)  # starts processes that have not begun, or that idled for minutes and ended
+            started = time.perf_counter()
+            _work_off(runs, workers)
+            seconds[name].append(time.perf_counter() - started)
     gain = ratio(seconds["threads"], seconds["processes"])
     an_hour = {name: 3600 * len(runs) / sorted(found)[len(found) // 2] for name, found in seconds.items()}
     return [
@@ -43,17 +48,13 @@ def compare(turns: int = 5, *, smoke: bool = False) -> list[dict[str, Any]]:
     ]
 
 
-def _sweeping(runs: list[Any], workers: Workers) -> Callable[[], object]:
-    """A function that works off the runs, each time anew."""
-
-    def work_off() -> None:
-        with tempfile.TemporaryDirectory() as folder:
-            found = sweep(runs, train, Path(folder), workers=workers)
-        unfinished = [record for record in found if record["status"] != "finished"]
-        if unfinished:
-            raise ValueError(f"Expected all networks to be trained. Received: {unfinished[0]}")
-
-    return work_off
+def _work_off(runs: list[Any], workers: Workers) -> None:
+    """The runs, anew."""
+    with tempfile.TemporaryDirectory() as folder:
+        found = sweep(runs, train, Path(folder), workers=workers)
+    unfinished = [record for record in found if record["status"] != "finished"]
+    if unfinished:
+        raise ValueError(f"Expected all networks to be trained. Received: {unfinished[0]}")
 
 
 def as_text(rows: list[dict[str, Any]]) -> str:

@@ -1,7 +1,7 @@
 """What a penalty adds to a step of training: the paper's two networks with each regularizer, against the plain one.
 
 Whole epochs on random data run inside one compiled function (see `benchmarks.training`), so that Python's part is none.
-The MLP's is compiled by XLA but for dropout's, the CNN's by TensorFlow alone.
+On a CPU with TensorFlow, the MLP's is compiled by XLA but for dropout's, and the CNN's by TensorFlow alone.
 """
 
 import statistics

@@ -1,6 +1,6 @@
 """A convolutional network: the channels are the units, and every position of every image is a sample.
 
-From the repository's root: `python docs/examples/convolution.py docs/images`
+From the repository's root: `python -m docs.examples.convolution docs/images`
 """
 
 import sys

@@ -1,6 +1,6 @@
 """A penalty of your own: no unit's standard deviation shall fall below a floor, as VICReg has it.
 
-From the repository's root: `python docs/examples/custom_penalty.py docs/images`
+From the repository's root: `python -m docs.examples.custom_penalty docs/images`
 """
 
 import sys

@@ -1,6 +1,6 @@
 """Look inside a saved model, from Python and from the command line.
 
-From the repository's root: `python docs/examples/inspect_saved_model.py build/inspect`
+From the repository's root: `python -m docs.examples.inspect_saved_model build/inspect`
 """
 
 import subprocess

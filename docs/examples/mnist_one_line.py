@@ -1,6 +1,6 @@
 """One line more: a network on 1,000 MNIST images, without a penalty and with one.
 
-From the repository's root: `python docs/examples/mnist_one_line.py docs/images`
+From the repository's root: `python -m docs.examples.mnist_one_line docs/images`
 """
 
 import sys

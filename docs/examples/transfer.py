@@ -1,6 +1,6 @@
 """Transfer learning: a frozen base that knows the digits 0 to 4, and a new head for 5 to 9 from few images.
 
-From the repository's root: `python docs/examples/transfer.py docs/images`
+From the repository's root: `python -m docs.examples.transfer docs/images`
 """
 
 import sys

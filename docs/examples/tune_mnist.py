@@ -1,6 +1,6 @@
 """The twelve regularizers as a set, against the best of dropout and batch normalization: MNIST, 5,000 training images.
 
-Run from the repository's root: `PYTHONPATH=. python docs/examples/tune_mnist.py docs/images 1 2 3`, the numbers being seeds. A
+Run from the repository's root: `python -m docs.examples.tune_mnist docs/images 1 2 3`, the numbers being seeds. A
 search that was interrupted goes on, and seeds can be run in processes of their own, at the same time.
 """
 

@@ -16,7 +16,7 @@ from keras_repreg.statistics import safe_ratio, with_gradient
 
 Tensor = Any
 
-# Up to so many samples each is compared with each, rather than all sorted.
+# Up to so many samples each is compared with each, which takes less time than the wait for the sort.
 FEW_SAMPLES = 128
 
 

@@ -89,6 +89,14 @@ def test_speed_in_markdown_is_that_of_the_csv_files(name, part):
     table, setting = (RESULTS / f"{name}.md").read_text().split("\n\n")
     assert f"{table}\n" == part.as_markdown(found)
     assert "cores" in setting
+    if name == "speed_kernels":
+        sizes = {(row["N"], row["M"], row["K"]) for row in found if row["penalty"] == "cw-CR"}
+        assert sizes == set(kernels.GRID)
+        assert {row["penalty"] for row in found} == set(kernels.PENALTIES)
+    if name == "speed_steps":
+        assert {(row["network"], row["regularizer"]) for row in found} == {
+            (network, regularizer) for network in steps.NETWORKS for regularizer in ("Baseline", *steps.REGULARIZERS)
+        }
 
 
 def number(text):

@@ -101,6 +101,17 @@ def test_tiles(samples, units, classes, tiling, monkeypatch):
     np.testing.assert_allclose(gradient, expected_gradient, rtol=1e-3, atol=1e-4 * np.abs(expected_gradient).max())
 
 
+def test_several_large_tiles(monkeypatch):
+    monkeypatch.setattr(product, "tiling", lambda rows: product.Tiling(product.ON_ACCELERATOR.rows, 128))
+    for units in (9, 2000):  # by covariances, and by inner products
+        z, ids, _ = batch(1100, units, 3)
+        value, gradient = value_and_gradient(lambda t, ids=ids: of(ids).off_diagonal_energy(t), z)
+        expected, expected_gradient = covariances(z, ids)
+        assert value == pytest.approx(expected, rel=1e-4)
+        largest = np.abs(expected_gradient).max()
+        np.testing.assert_allclose(gradient, expected_gradient, rtol=1e-3, atol=1e-4 * largest)
+
+
 def test_tiles_are_larger_on_an_accelerator(monkeypatch):
     rows = ops.ones((300, 4))
     if keras.backend.backend() == "torch":
