@@ -6,6 +6,7 @@ from keras import ops
 
 from keras_repreg import statistics
 from keras_repreg.classes.base import Classes
+from keras_repreg.products import matmul
 from keras_repreg.spectral import leading_vectors
 from keras_repreg.statistics import safe_ratio
 
@@ -47,7 +48,7 @@ class SoftClasses(Classes):
 
     def means(self, z: Tensor) -> Tensor:
         """mu^(k), shape (K, M)."""
-        return ops.matmul(ops.transpose(self.share), z)
+        return matmul(ops.transpose(self.share), z)
 
     def variances(self, z: Tensor) -> Tensor:
         """v_i^(k), shape (K, M)."""
@@ -77,15 +78,15 @@ class SoftClasses(Classes):
             products = ops.concatenate([means * ops.roll(means, shift, axis=1) for shift in shifts], axis=1)
             return ops.sum(ops.square(moments - products))
         p, p_transposed = self.membership, ops.transpose(self.membership)
-        rest = z - ops.matmul(p, means)
-        along_means = ops.matmul(rest, ops.transpose(means))
-        to_explained = ops.matmul(along_means, p_transposed)
-        distances = ops.matmul(p, _squared_distances(means))
-        gram = ops.matmul(rest, ops.transpose(rest)) + to_explained + ops.transpose(to_explained)
-        gram = gram - 0.5 * ops.matmul(distances, p_transposed)
+        rest = z - matmul(p, means)
+        along_means = matmul(rest, ops.transpose(means))
+        to_explained = matmul(along_means, p_transposed)
+        distances = matmul(p, _squared_distances(means))
+        gram = matmul(rest, ops.transpose(rest)) + to_explained + ops.transpose(to_explained)
+        gram = gram - 0.5 * matmul(distances, p_transposed)
         a = along_means - 0.5 * distances
         s = self.share
-        squares = ops.sum(s * ops.matmul(ops.square(gram), s)) - 4 * ops.sum(s * a * ops.matmul(gram, s))
+        squares = ops.sum(s * matmul(ops.square(gram), s)) - 4 * ops.sum(s * a * matmul(gram, s))
         squares = squares + 2 * ops.sum(s * ops.square(a)) + 2 * ops.sum(ops.square(ops.sum(s * a, axis=0)))
         return statistics.infinite_if_nan(ops.maximum(squares - ops.sum(ops.square(self.variances(z))), 0))
 
@@ -96,24 +97,24 @@ class SoftClasses(Classes):
         rows = statistics.largest(ops.abs(ops.stop_gradient(z)), axis=1)
         largest = statistics.largest(root * rows[:, None], axis=0)
         q = ops.where(largest > NEGLIGIBLE, root / ops.where(largest > NEGLIGIBLE, largest, 1), 0)
-        energy = ops.matmul(ops.transpose(ops.square(q)), ops.sum(ops.square(z), axis=1)[:, None])[:, 0]
+        energy = matmul(ops.transpose(ops.square(q)), ops.sum(ops.square(z), axis=1)[:, None])[:, 0]
         if method == "holder":
             magnitude = statistics.absolute(z)
-            columns = ops.max(ops.matmul(ops.transpose(q), magnitude), axis=1)
+            columns = ops.max(matmul(ops.transpose(q), magnitude), axis=1)
             bound = columns * statistics.largest(q * ops.sum(magnitude, axis=1, keepdims=True), axis=0)
         else:
             u = ops.stop_gradient(self._leading(ops.stop_gradient(z), q, method))
-            bound = ops.sum(ops.square(ops.matmul(ops.transpose(q * u), z)), axis=1)
+            bound = ops.sum(ops.square(matmul(ops.transpose(q * u), z)), axis=1)
         return ops.sum(safe_ratio(energy, bound))
 
     def _leading(self, z: Tensor, q: Tensor, method: str) -> Tensor:
         """The leading left singular vectors of all Z^(k), the columns of an (N, K) array."""
         if method == "svd":
             # One class after the other: for checks, not for speed.
-            grams = (ops.matmul(q[:, k : k + 1] * z, ops.transpose(q[:, k : k + 1] * z)) for k in range(q.shape[1]))
+            grams = (matmul(q[:, k : k + 1] * z, ops.transpose(q[:, k : k + 1] * z)) for k in range(q.shape[1]))
             return ops.concatenate([ops.linalg.eigh(statistics.finite(gram))[1][:, -1:] for gram in grams], axis=1)
         return leading_vectors(
-            lambda u: q * ops.matmul(z, ops.matmul(ops.transpose(z), q * u)),
+            lambda u: q * matmul(z, matmul(ops.transpose(z), q * u)),
             lambda u, v: ops.sum(u * v, axis=0, keepdims=True),
             ops.square(q) * ops.sum(ops.square(z), axis=1, keepdims=True),
         )
@@ -126,5 +127,5 @@ class SoftClasses(Classes):
 def _squared_distances(points: Tensor) -> Tensor:
     """|x_i - x_j|^2 between rows, exactly 0 on the diagonal."""
     squares = ops.sum(ops.square(points), axis=1)
-    distances = squares[:, None] + squares[None, :] - 2 * ops.matmul(points, ops.transpose(points))
+    distances = squares[:, None] + squares[None, :] - 2 * matmul(points, ops.transpose(points))
     return distances * (1 - ops.eye(points.shape[0], dtype=points.dtype))
