@@ -42,7 +42,7 @@ def record(run, seed, validation_error, error):
     return {
         "status": "finished",
         "config": {**asdict(run), "seed": seed},
-        "result": {"validation_error": validation_error, "error": error},
+        "result": {"validation_error": validation_error, "error": error, "train_error": error / 2},
     }
 
 
@@ -84,6 +84,7 @@ def test_the_table_shows_test_errors_with_the_chosen_weights_of_each_condition()
     assert rows["VR"]["default_mean"] == pytest.approx(1.6)
     assert rows["VR"]["width_2_mean"] == pytest.approx(11.5)
     assert rows["VR"]["width_2_std"] == pytest.approx(0.5**0.5)
+    assert rows["VR"]["width_2_train_error"] == pytest.approx(11.5 / 2)
     assert np.isnan(rows["CR"]["default_mean"])
     assert table.printed(rows["VR"], "width_8") == paper.errors("table8")["VR"]["width_8"] == 9.22
 
