@@ -80,9 +80,10 @@ def _start_tensorflow(threads: int) -> None:
 def _start_jax(threads: int) -> None:
     # Several processes share a GPU, of which JAX would take three quarters for each.
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
-    if threads == 1:
+    flags = os.environ.get("XLA_FLAGS", "")
+    if threads == 1 and "xla_cpu_multi_thread_eigen" not in flags:
         # There is no flag for a number of threads: one, or one a core.
-        os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_cpu_multi_thread_eigen=false"
+        os.environ["XLA_FLAGS"] = f"{flags} --xla_cpu_multi_thread_eigen=false".strip()
     import jax
 
     jax.numpy.zeros(()).block_until_ready()
@@ -101,6 +102,6 @@ def accelerators() -> list[str]:
         return [device.device_kind for device in sys.modules["jax"].devices() if device.platform != "cpu"]
     if chosen == "tensorflow" and "tensorflow" in sys.modules:
         config = sys.modules["tensorflow"].config
-        found = [config.experimental.get_device_details(gpu) for gpu in config.list_physical_devices("GPU")]
+        found = [config.experimental.get_device_details(gpu) for gpu in config.get_visible_devices("GPU")]
         return [details.get("device_name", "GPU") for details in found]
     return []

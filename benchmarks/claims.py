@@ -186,7 +186,7 @@ def _found(claim: Claim, rows: Rows, printed: Rows | None) -> Finding:
 def _so_far(claim: Claim, finding: Finding, rows: Rows, printed: Rows) -> Finding:
     """What was found, where the paper has more conditions than were run.
 
-    That none is the best in all of them is decided by two; that the best improves in all of them holds in part.
+    That none is the best in all of them can be had from some; that the best improves in all of them holds in part.
     """
     run, all_of_them = (len(checks.conditions(some)) for some in (rows, printed))
     verdict, seen = finding

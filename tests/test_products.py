@@ -50,29 +50,104 @@ def test_gradient(matrix_units):
     np.testing.assert_allclose(by_b, a.T.astype("float64") @ g, atol=3e-5)
 
 
-@pytest.mark.parametrize("entry", [0.0, np.inf, np.nan])
-def test_zeros_and_what_is_not_finite(entry, matrix_units):
-    a = np.full((3, 4), entry, "float32")
+def test_compiled(matrix_units):
+    """As training has it: inside a compiled function, with a number of rows that is not known there."""
+    rng = np.random.default_rng(0)
+    a, b = (3 + rng.normal(size=shape).astype("float32") for shape in ((20, 30), (30, 10)))
+    if keras.backend.backend() == "jax":
+        import jax
+
+        found = jax.jit(jax.vmap(products.matmul))(np.stack([a, 2 * a]), np.stack([b, b]))[1] / 2
+        gradient = jax.jit(jax.grad(lambda t: products.matmul(t, b).sum()))(a)
+    else:
+        import tensorflow as tf
+
+        @tf.function(input_signature=[tf.TensorSpec((None, 30)), tf.TensorSpec((30, 10))], jit_compile=True)
+        def compiled(a, b):
+            with tf.GradientTape() as tape:
+                tape.watch(a)
+                product = products.matmul(a, b)
+            return product, tape.gradient(product, a)
+
+        found, gradient = compiled(a, b)
+    np.testing.assert_allclose(found, a.astype("float64") @ b, rtol=1e-6)
+    np.testing.assert_allclose(gradient, np.tile(b.sum(axis=1), (20, 1)), rtol=1e-6)
+
+
+def test_rows_and_columns_of_any_magnitude(matrix_units):
+    rng = np.random.default_rng(0)
+    a, b = (3 + rng.normal(size=shape).astype("float32") for shape in ((20, 30), (30, 10)))
+    a *= 10.0 ** np.linspace(-12, 6, 20, dtype="float32")[:, None]
+    b *= 10.0 ** np.linspace(5, -9, 10, dtype="float32")
+    found = products.matmul(ops.convert_to_tensor(a), ops.convert_to_tensor(b))
+    np.testing.assert_allclose(found, a.astype("float64") @ b.astype("float64"), rtol=1e-5)
+
+
+@pytest.mark.parametrize("entry", [np.inf, np.nan])
+def test_what_is_not_finite_stays_in_its_row(entry, matrix_units):
+    a = np.full((3, 4), 1 / 3, "float32")
+    expected = a @ np.ones((4, 2), "float32")
+    a[1, 2] = entry
     found = ops.convert_to_numpy(products.matmul(ops.convert_to_tensor(a), ops.ones((4, 2))))
-    assert np.isfinite(found).all() == np.isfinite(entry)
-    assert not found[np.isfinite(found)].any()
+    assert not np.isfinite(found[1]).any()
+    np.testing.assert_allclose(found[::2], expected[::2], rtol=1e-6)
 
 
 def test_of_no_rows(matrix_units):
     assert products.matmul(ops.ones((0, 4)), ops.ones((4, 2))).shape == (0, 2)
     assert not ops.convert_to_numpy(products.matmul(ops.ones((3, 0)), ops.ones((0, 2)))).any()
+    assert not ops.convert_to_numpy(products.matmul(ops.zeros((3, 5)), ops.ones((5, 2)))).any()
+
+
+def variances(z, ids):
+    """Their sum over classes, and its gradient, in float64."""
+    gradient = np.zeros(z.shape)
+    total = 0.0
+    for k in np.unique(ids):
+        rows = z[ids == k].astype("float64")
+        rows -= rows.mean(axis=0)
+        total += (rows**2).mean(axis=0).sum()
+        gradient[ids == k] = 2 * rows / len(rows)
+    return total, gradient
+
+
+def one_hot(ids):
+    return SoftClasses(ops.convert_to_tensor(np.eye(ids.max() + 1, dtype="float32")[ids]))
 
 
 def test_soft_classes_keep_their_digits(matrix_units):
-    """Variances of a tenth around class means of thousands: of ten bits nothing would be left."""
+    """Deviations of one around class means of thousands: of ten bits nothing would be left."""
     rng = np.random.default_rng(0)
     ids = rng.integers(0, 3, 120)
     z = (1000.0 * np.arange(3)[ids][:, None] + rng.normal(size=(120, 12))).astype("float32")
-    soft = SoftClasses(ops.convert_to_tensor(np.eye(3, dtype="float32")[ids]))
-    rows = [z[ids == k].astype("float64") for k in range(3)]
-    expected = sum(((x - x.mean(axis=0)) ** 2).mean(axis=0).sum() for x in rows)
-    gradient = np.concatenate([2 * (x - x.mean(axis=0)) / len(x) for x in rows])
-    value, found = value_and_gradient(soft.variance_sum, z)
+    expected, gradient = variances(z, ids)
+    value, found = value_and_gradient(one_hot(ids).variance_sum, z)
     assert value == pytest.approx(expected, rel=0.2)
-    order = np.argsort(ids, kind="stable")
-    np.testing.assert_allclose(found[order], gradient, atol=0.05 * np.abs(gradient).max())
+    np.testing.assert_allclose(found, gradient, atol=0.05 * np.abs(gradient).max())
+
+
+def test_a_class_of_one_beside_a_large_one(matrix_units):
+    rng = np.random.default_rng(0)
+    ids = (np.arange(1500) > 0).astype(int)
+    z = (10.0 * ids[:, None] + rng.normal(size=(1500, 12))).astype("float32")
+    expected, gradient = variances(z, ids)
+    value, found = value_and_gradient(one_hot(ids).variance_sum, z)
+    assert value == pytest.approx(expected, rel=1e-3)
+    np.testing.assert_allclose(found, gradient, atol=1e-3 * np.abs(gradient).max())
+
+
+@pytest.mark.parametrize("method", ["holder", "power"])
+def test_classes_of_any_magnitude_have_their_rank(method, matrix_units):
+    rng = np.random.default_rng(0)
+    ids = rng.integers(0, 3, 60)
+    z = (np.array([1, 0.02, 0.0005])[ids][:, None] * rng.normal(size=(60, 12))).astype("float32")
+    expected = 0.0
+    for k in range(3):
+        rows = z[ids == k].astype("float64")
+        bound = {
+            "holder": np.abs(rows).sum(axis=0).max() * np.abs(rows).sum(axis=1).max(),
+            "power": np.linalg.norm(rows, 2) ** 2,
+        }[method]
+        expected += (rows**2).sum() / bound
+    found = one_hot(ids).stable_rank_sum(ops.convert_to_tensor(z), method)
+    assert float(found) == pytest.approx(expected, rel=5e-3)

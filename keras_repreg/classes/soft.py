@@ -97,24 +97,24 @@ class SoftClasses(Classes):
         rows = statistics.largest(ops.abs(ops.stop_gradient(z)), axis=1)
         largest = statistics.largest(root * rows[:, None], axis=0)
         q = ops.where(largest > NEGLIGIBLE, root / ops.where(largest > NEGLIGIBLE, largest, 1), 0)
-        energy = matmul(ops.transpose(ops.square(q)), ops.sum(ops.square(z), axis=1)[:, None])[:, 0]
+        energy = ops.matmul(ops.transpose(ops.square(q)), ops.sum(ops.square(z), axis=1)[:, None])[:, 0]
         if method == "holder":
             magnitude = statistics.absolute(z)
-            columns = ops.max(matmul(ops.transpose(q), magnitude), axis=1)
+            columns = ops.max(ops.matmul(ops.transpose(q), magnitude), axis=1)
             bound = columns * statistics.largest(q * ops.sum(magnitude, axis=1, keepdims=True), axis=0)
         else:
             u = ops.stop_gradient(self._leading(ops.stop_gradient(z), q, method))
-            bound = ops.sum(ops.square(matmul(ops.transpose(q * u), z)), axis=1)
+            bound = ops.sum(ops.square(ops.matmul(ops.transpose(q * u), z)), axis=1)
         return ops.sum(safe_ratio(energy, bound))
 
     def _leading(self, z: Tensor, q: Tensor, method: str) -> Tensor:
         """The leading left singular vectors of all Z^(k), the columns of an (N, K) array."""
         if method == "svd":
             # One class after the other: for checks, not for speed.
-            grams = (matmul(q[:, k : k + 1] * z, ops.transpose(q[:, k : k + 1] * z)) for k in range(q.shape[1]))
+            grams = (ops.matmul(q[:, k : k + 1] * z, ops.transpose(q[:, k : k + 1] * z)) for k in range(q.shape[1]))
             return ops.concatenate([ops.linalg.eigh(statistics.finite(gram))[1][:, -1:] for gram in grams], axis=1)
         return leading_vectors(
-            lambda u: q * matmul(z, matmul(ops.transpose(z), q * u)),
+            lambda u: q * ops.matmul(z, ops.matmul(ops.transpose(z), q * u)),
             lambda u, v: ops.sum(u * v, axis=0, keepdims=True),
             ops.square(q) * ops.sum(ops.square(z), axis=1, keepdims=True),
         )

@@ -15,7 +15,7 @@ from benchmarks import records
 from benchmarks.__main__ import main
 from benchmarks.files import write_atomically, write_keeping_old
 from benchmarks.mnist_run import MnistRun
-from benchmarks.sweep import sweep
+from benchmarks.sweep import execute, sweep
 from benchmarks.workers import Workers
 
 
@@ -121,6 +121,29 @@ def test_status_says_what_came_of_the_runs(tmp_path, capsys):
 def test_keys_tell_configurations_apart():
     assert records.key(Run(1, "a")) == records.key(Run(1, "a"))
     assert len({records.key(run) for run in (Run(1, "a"), Run(2, "a"), Run(1, "b"))}) == 3
+
+
+def test_keys_tell_backends_apart(monkeypatch):
+    keys = set()
+    for name in ("tensorflow", "jax"):
+        monkeypatch.setenv("KERAS_BACKEND", name)
+        keys.add(records.key(Run(1, "")))
+    monkeypatch.delenv("KERAS_BACKEND")
+    assert len(keys) == 2
+    assert records.key(Run(1, "")) in keys
+
+
+def backend_of_the_process(run):
+    return {"loss": 0.0, "backend": os.environ["KERAS_BACKEND"]}
+
+
+def test_a_worker_takes_the_backend_that_it_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr("benchmarks.backend.start", lambda threads: None)
+    for own in ("torch", ""):
+        monkeypatch.setenv("KERAS_BACKEND", own)
+        record = execute(backend_of_the_process, Run(1, own), tmp_path, 1, "jax")
+        assert record["result"]["backend"] == "jax"
+        assert set(record["environment"]["versions"]) <= {"keras", "jax", "jaxlib", "numpy"}
 
 
 def test_files_are_whole_or_not_there(tmp_path):

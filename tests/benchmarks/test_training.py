@@ -101,7 +101,7 @@ def test_accelerators_are_named(found, monkeypatch):
     cpu = SimpleNamespace(platform="cpu", device_kind="cpu")
     devices = [SimpleNamespace(platform="gpu", device_kind=kind) for kind in found] or [cpu]
     details = SimpleNamespace(get_device_details=lambda gpu: {"device_name": gpu})
-    config = SimpleNamespace(list_physical_devices=lambda kind: found, experimental=details)
+    config = SimpleNamespace(get_visible_devices=lambda kind: found, experimental=details)
     monkeypatch.setitem(sys.modules, "jax", SimpleNamespace(devices=lambda: devices))
     monkeypatch.setitem(sys.modules, "tensorflow", SimpleNamespace(config=config))
     for name in ("jax", "tensorflow"):
