@@ -22,7 +22,7 @@ BACKEND_TESTS := tests $(ELSEWHERE:%=--ignore tests/%)
 COMPILED := tests/benchmarks/test_training.py tests/benchmarks/test_speed.py
 test-jax: $(VENV)/test.installed $(VENV)/jax.installed
 	KERAS_BACKEND=jax TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m pytest --numprocesses auto $(BACKEND_TESTS) $(ARGS)
-	KERAS_BACKEND=jax TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m pytest --numprocesses auto $(COMPILED)
+	KERAS_BACKEND=jax TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m pytest --numprocesses auto $(COMPILED) -k "not sweep"
 test-torch: $(VENV)/test.installed $(VENV)/torch.installed
 	KERAS_BACKEND=torch TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m pytest --numprocesses auto $(BACKEND_TESTS) $(ARGS)
 

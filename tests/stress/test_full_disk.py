@@ -79,6 +79,7 @@ def test_a_full_disk_ends_an_experiment_in_one_line(tmp_path, monkeypatch, capsy
         raise FULL
 
     monkeypatch.setattr("benchmarks.command.sweep", sweep)
+    monkeypatch.setenv("KERAS_BACKEND", "tensorflow")  # nothing is trained on it
     assert table2
     assert main(["table2", "--smoke", "--quiet", f"--out={tmp_path}"]) == 2
     err = capsys.readouterr().err
