@@ -15,19 +15,12 @@ def compiled_epoch(
     optimizer: keras.optimizers.Optimizer,
     loss: keras.losses.Loss,
     data: Split,
-    jit_compile: bool | None = None,
+    jit_compile: bool | None,
 ) -> Callable[[Any], Any]:
-    """A function that takes a step on each row of sample numbers and gives the mean loss.
-
-    Args:
-        model: A built Keras model.
-        optimizer: Built for the model.
-        loss: Of labels and logits.
-        data: Training samples that the numbers are of.
-        jit_compile: As on TensorFlow; here the loop is always compiled.
+    """What `EpochTrainer` calls; the optimizer is built for the model.
 
     Raises:
-        ValueError: if it is not to be compiled.
+        ValueError: if `jit_compile` is False: here the loop is always compiled.
     """
     if jit_compile is False:
         raise ValueError(f"Expected jit_compile True or None on JAX. Received: {jit_compile!r}")

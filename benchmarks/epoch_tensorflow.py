@@ -17,19 +17,13 @@ def compiled_epoch(
     optimizer: keras.optimizers.Optimizer,
     loss: keras.losses.Loss,
     data: Split,
-    jit_compile: bool | None = None,
+    jit_compile: bool | None,
 ) -> Callable[[Any], Any]:
-    """A function that takes a step on each row of sample numbers and gives the mean loss.
+    """What `EpochTrainer` calls; the optimizer is built for the model.
 
-    Args:
-        model: A built Keras model.
-        optimizer: Built for the model.
-        loss: Of labels and logits.
-        data: Training samples that the numbers are of.
-        jit_compile: Whether XLA compiles the loop; by default on a GPU (not measured), and on a CPU unless the model
-            has a layer that XLA is slow at there: dropout, whose random numbers make an epoch of the MLP take 1.9 s
-            instead of 0.3 s, or convolutions, whose gradients make a step of the CNN take more than a minute instead
-            of 0.1 s.
+    By default XLA compiles the loop on a GPU (not measured), and on a CPU unless the model has a layer that XLA is slow
+    at there: dropout, whose random numbers make an epoch of the MLP take 1.9 s instead of 0.3 s, or convolutions, whose
+    gradients make a step of the CNN take more than a minute instead of 0.1 s.
     """
     x, y = tf.constant(data.x), tf.constant(data.y)
     if jit_compile is None:

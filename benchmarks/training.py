@@ -45,6 +45,7 @@ class EpochTrainer:
         self._order = np.random.default_rng(seed)
         optimizer.build(model.trainable_variables)
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        # Of rows of sample numbers: takes a step on each row, and gives the mean loss.
         backend = importlib.import_module(f"benchmarks.epoch_{keras.backend.backend()}")
         self._epoch = backend.compiled_epoch(model, optimizer, loss, data, jit_compile)
 

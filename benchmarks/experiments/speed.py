@@ -39,13 +39,13 @@ def run(arguments: argparse.Namespace) -> int:
     """Time, print, and write the ratios, a part after the other."""
     out = command.folder(arguments)
     repeats = 2 if arguments.smoke else arguments.repeats
+    backend.start(threads=os.cpu_count() or 1)
+    setting = f"{records.in_words(records.environment())}; {arguments.clock} clock, {repeats} turns"
     written = []
-    setting = ""
     for part in PARTS if arguments.only is None else (arguments.only,):
         rows, text, markdown = measure(part, repeats, arguments.clock, smoke=arguments.smoke)
         print(f"\n{text}\n", flush=True)
         written.append(command.write(out / f"speed_{part}.csv", as_csv(rows)))
-        setting = f"{records.in_words(records.environment())}; {arguments.clock} clock, {repeats} turns"
         written.append(command.write(out / f"speed_{part}.md", f"{markdown}\nOn {setting}.\n"))
     print(setting)
     print(f"Written: {', '.join(str(path) for path in written)}")
@@ -53,8 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def measure(part: str, repeats: int, clock: str, *, smoke: bool = False) -> tuple[list[dict[str, Any]], str, str]:
-    """The rows of a part, and these as text and as Markdown."""
-    backend.start(threads=os.cpu_count() or 1)
+    """The rows of a part, and these as text and as Markdown; the backend has been started."""
     from benchmarks.experiments import epochs, kernels, processes, steps
 
     rows: list[dict[str, Any]]
