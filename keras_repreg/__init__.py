@@ -2,12 +2,12 @@
 
 import importlib
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
-# Where each public name lives. They are imported at first use: importing Keras imports its backend, and
-# `import keras_repreg` alone shall cost nothing.
+# Where each public name lives; what is not imported below is imported at its first use.
 _HOME = {
     "CharacteristicsLogger": "callbacks",
     "ClasswiseCovarianceRegularization": "layers",
@@ -16,14 +16,15 @@ _HOME = {
     "CovarianceRegularization": "layers",
     "InformationPlaneLogger": "callbacks",
     "L1Regularization": "layers",
-    "Model": "labels",
+    "Model": "models",
     "PenaltyLogger": "callbacks",
     "RankRegularization": "layers",
-    "Sequential": "labels",
+    "Sequential": "models",
     "VarianceRegularization": "layers",
     "WeightSchedule": "callbacks",
     "characterize": "characteristics",
-    "label_aware": "labels",
+    "insert": "insertion",
+    "label_aware": "models",
     "label_scope": "labels",
     "linear_warm_up": "callbacks",
     "measure": "characteristics",
@@ -36,6 +37,7 @@ _MODULES = (
     "ion",
     "labels",
     "layers",
+    "models",
     "plots",
     "statistics",
     "tuning",
@@ -53,7 +55,8 @@ if TYPE_CHECKING:
         linear_warm_up,
     )
     from keras_repreg.characteristics import characterize, measure
-    from keras_repreg.labels import Model, Sequential, label_aware, label_scope
+    from keras_repreg.insertion import insert
+    from keras_repreg.labels import label_scope
     from keras_repreg.layers import (
         ClasswiseCovarianceRegularization,
         ClasswiseRankRegularization,
@@ -63,6 +66,7 @@ if TYPE_CHECKING:
         RankRegularization,
         VarianceRegularization,
     )
+    from keras_repreg.models import Model, Sequential, label_aware
 
 
 def __getattr__(name: str) -> Any:
@@ -86,8 +90,17 @@ def __dir__() -> list[str]:
     return sorted(set(globals()) | set(__all__))
 
 
-# Keras loads a saved layer by its registered name, which exists once the layer's module is imported. Where Keras
-# is there already, `import keras_repreg` is therefore enough for `keras.saving.load_model`, and costs little.
-if "keras" in sys.modules:
-    importlib.import_module("keras_repreg.labels")
-    importlib.import_module("keras_repreg.layers")
+def _is_command() -> bool:
+    """Whether this is the command line, which imports Keras once its arguments are understood."""
+    return Path(sys.argv[0]).stem == "keras-repreg" or sys.orig_argv[1:3] == ["-m", "keras_repreg"]
+
+
+# Keras loads a saved layer or model by its registered name, which exists once its module is imported.
+if not _is_command():
+    try:
+        importlib.import_module("keras_repreg.models")
+    except ModuleNotFoundError as _error:
+        from keras_repreg.backends import advice
+
+        if advice(_error) is None:
+            raise  # without a backend, using a name says what to install

@@ -4,11 +4,13 @@ A Sequential is the order of its layers. The graph of a functional model is read
 public place that tells of every call of a layer, a shared one's too.
 """
 
+import difflib
 from typing import Any
 
 import keras
 
 from keras_repreg.layers.base import RepresentationRegularization
+from keras_repreg.seam import all_sublayers, sublayers
 
 # Layers that pass their input on unchanged at inference.
 _IDENTITIES = (
@@ -54,7 +56,9 @@ def all_layers(model: keras.Model) -> list[keras.layers.Layer]:
 
 
 def find_layer(model: keras.Model, layer: Any) -> keras.layers.Layer:
-    """The layer itself, from the layer or its name; also of a model within the model.
+    """The layer itself, from the layer, its name or its path; also of a model within the model.
+
+    A path names a layer and what holds it, from the outside in: "backbone/block/dense".
 
     Raises:
         TypeError: if `model` is not a Keras model, or `layer` neither a layer nor a string.
@@ -66,13 +70,41 @@ def find_layer(model: keras.Model, layer: Any) -> keras.layers.Layer:
         received = f"an array of shape {tuple(layer.shape)}" if hasattr(layer, "shape") else repr(layer)
         raise TypeError(f"Expected `layer` to be a layer of the model or its name. Received: {received}")
     layers = list({id(candidate): candidate for candidate in all_layers(model)}.values())
-    found = [candidate for candidate in layers if candidate is layer or candidate.name == layer]
+    if isinstance(layer, str):
+        found = [candidate for candidate in layers if candidate.name == layer] or _at_path(model, layer.split("/"))
+    else:
+        found = [candidate for candidate in all_sublayers(model) if candidate is layer]
     if len(found) == 1:
         return found[0]
     names = [candidate.name for candidate in layers]
-    received = repr(layer) if isinstance(layer, str) else f"{layer!r}, which is none of these objects"
+    if len(names) > 10 and isinstance(layer, str):
+        names = [*difflib.get_close_matches(layer, names, 5, 0.4), f"... ({len(names)} layers)"]
     number = "one layer" if found else "a layer"
+    received = repr(layer) if isinstance(layer, str) else f"{layer!r}, which is none of these objects"
+    if found:
+        received += f", at {[layer_path(model, candidate) for candidate in found]}: name one by its path"
     raise ValueError(f"Expected {number} of model '{model.name}', whose layers are {names}. Received: {received}")
+
+
+def _at_path(layer: keras.layers.Layer, path: list[str]) -> list[keras.layers.Layer]:
+    """The layers at a path below a layer; a name may contain slashes itself."""
+    found = []
+    for length in range(1, len(path) + 1):
+        for candidate in sublayers(layer):
+            if candidate.name == "/".join(path[:length]):
+                found += _at_path(candidate, path[length:]) if path[length:] else [candidate]
+    return found
+
+
+def layer_path(model: keras.Model, layer: keras.layers.Layer) -> str:
+    """The names from the model, which is left out, to a layer within it, joined by slashes."""
+    waiting = [("", model)]
+    for before, holder in waiting:
+        for candidate in sublayers(holder):
+            if candidate is layer:
+                return before + candidate.name
+            waiting.append((f"{before}{candidate.name}/", candidate))
+    raise ValueError(f"Expected a layer within model '{model.name}'. Received: {layer!r}")
 
 
 class Graph:

@@ -52,7 +52,7 @@ def safe_ratio(numerator: Tensor, denominator: Tensor) -> Tensor:
     return ops.where(positive, numerator / divisor, ops.zeros_like(numerator))
 
 
-def within(x: Tensor, largest: float | None = None) -> Tensor:
+def clip_to_range(x: Tensor, largest: float | None = None) -> Tensor:
     """x with magnitudes of at most `largest`, by default `LARGEST`."""
     if largest is None:
         # On PyTorch, Keras multiplies matrices of float64 in float32.
@@ -79,27 +79,31 @@ def largest(x: Tensor, axis: int) -> Tensor:
     return ops.max(ops.pad(x, [[0, 1], [0, 1]]), axis=axis)[:-1]
 
 
-def with_gradient(function: Callable[[Tensor], tuple[Tensor, Tensor]], z: Tensor) -> Tensor:
-    """The scalar of `function(z) -> (scalar, its gradient with respect to z)`, differentiated by that gradient.
+def with_gradient(
+    function: Callable[..., tuple[Tensor, Tensor]], z: Tensor, constants: tuple[Tensor, ...] = ()
+) -> Tensor:
+    """The scalar of `function(z, *constants) -> (scalar, its gradient with respect to z)`, with that gradient.
 
     Where the gradient is known in closed form, this spares the backward pass half of its matrix products. Second
-    derivatives are right on TensorFlow and JAX; PyTorch has none of it.
+    derivatives are right on TensorFlow and JAX; PyTorch has none of it. Tensors that the function needs besides `z` are
+    `constants`, which have no gradient: what it closed over would outlive its trace on JAX.
     """
 
     @ops.custom_gradient
-    def evaluated(z: Tensor) -> Any:
-        value, gradient = function(z)
+    def evaluated(z: Tensor, *constants: Tensor) -> Any:
+        value, gradient = function(z, *constants)
 
-        def pull_back(*arguments: Tensor, upstream: Tensor | None = None) -> Tensor:
-            # PyTorch passes `z` and names the upstream gradient; the others pass nothing but that.
-            return (arguments[0] if upstream is None else upstream) * gradient
+        def pull_back(*arguments: Tensor, upstream: Tensor | None = None) -> Any:
+            # PyTorch passes the inputs and names the upstream gradient; the others pass nothing but that.
+            slope = (arguments[0] if upstream is None else upstream) * gradient
+            return (slope, *(None for _ in constants)) if constants else slope
 
         return value, pull_back
 
-    return evaluated(z)
+    return evaluated(z, *constants)
 
 
-def counted(z: Tensor, sample_weight: Tensor) -> Tensor:
+def zero_masked_rows(z: Tensor, sample_weight: Tensor) -> Tensor:
     """z with zeros in the rows of weight 0, whatever they held: a NaN times 0 would be a NaN."""
     return ops.where(sample_weight[:, None] > 0, z, ops.zeros_like(z))
 
@@ -112,7 +116,7 @@ def number_of_samples(z: Tensor, sample_weight: Tensor | None = None) -> Tensor:
     return ops.where(total > 0, total, ops.ones_like(total))
 
 
-def shares(z: Tensor, sample_weight: Tensor | None) -> Tensor:
+def normalized_weights(z: Tensor, sample_weight: Tensor | None) -> Tensor:
     """What each sample contributes to a mean, as (N, 1) or one number for all: 1 / N, or w_n / sum of w."""
     n = number_of_samples(z, sample_weight)
     return 1 / n if sample_weight is None else ops.cast(sample_weight, z.dtype)[:, None] / n
@@ -120,7 +124,7 @@ def shares(z: Tensor, sample_weight: Tensor | None) -> Tensor:
 
 def mean(z: Tensor, sample_weight: Tensor | None = None) -> Tensor:
     """E[z_i], shape (M,)."""
-    return ops.sum(z * shares(z, sample_weight), axis=0)
+    return ops.sum(z * normalized_weights(z, sample_weight), axis=0)
 
 
 def center(z: Tensor, sample_weight: Tensor | None = None) -> Tensor:
@@ -139,18 +143,18 @@ def absolute_sum(z: Tensor, sample_weight: Tensor | None = None) -> Tensor:
     return ops.sum(magnitude if sample_weight is None else magnitude * ops.cast(sample_weight, z.dtype)[:, None])
 
 
-def off_diagonal_energy(z: Tensor, sample_weight: Tensor | None = None) -> Tensor:
+def squared_off_diagonal_sum(z: Tensor, sample_weight: Tensor | None = None) -> Tensor:
     """Sum over i != j of c_ij^2.
 
     Two routes lead there: the M x M covariance, and the N x N Gram matrix of the centred samples, whose
     squared norm is that of the covariance. The smaller one is taken.
     """
-    share = shares(z, sample_weight)
     samples, units = z.shape
 
-    def energy(z: Tensor) -> tuple[Tensor, Tensor]:
+    def energy(z: Tensor, *sample_weight: Tensor) -> tuple[Tensor, Tensor]:
+        share = normalized_weights(z, sample_weight[0] if sample_weight else None)
         # With rows scaled by the root of their share, C = rows^T rows.
-        rows = within((z - ops.sum(z * share, axis=0)) * ops.sqrt(share))
+        rows = clip_to_range((z - ops.sum(z * share, axis=0)) * ops.sqrt(share))
         if samples is None and units > FEW_UNITS:
             few = ops.shape(z)[0] < units
             value, slope = ops.cond(few, lambda: _energy_from_gram(rows), lambda: _energy_from_covariance(rows))
@@ -161,7 +165,7 @@ def off_diagonal_energy(z: Tensor, sample_weight: Tensor | None = None) -> Tenso
         # The slope is orthogonal to constants, so that centring has nothing to add to it.
         return value, slope * ops.sqrt(share)
 
-    return with_gradient(energy, z)
+    return with_gradient(energy, z, () if sample_weight is None else (sample_weight,))
 
 
 def _energy_from_covariance(rows: Tensor) -> tuple[Tensor, Tensor]:

@@ -10,7 +10,7 @@ from tests import reference
 from tests.classes.cases import value_and_gradient
 
 CASES = [
-    ("covariance", lambda z, w: statistics.off_diagonal_energy(z, w), reference.weighted_cr),
+    ("covariance", lambda z, w: statistics.squared_off_diagonal_sum(z, w), reference.weighted_cr),
     ("variance", lambda z, w: ops.sum(statistics.variances(z, w)), reference.weighted_vr),
     ("absolute", lambda z, w: statistics.absolute_sum(z, w), lambda z, w: float((np.abs(z) * w[:, None]).sum())),
     ("holder", lambda z, w: statistics.stable_rank(z, "holder", w), reference.weighted_holder_rank),
@@ -62,7 +62,7 @@ def test_second_derivatives(samples, units):
     direction = np.random.default_rng(1).normal(size=z.shape).astype("float32")
 
     def slope(t):
-        return (value_and_gradient(lambda s: statistics.off_diagonal_energy(s), t)[1] * direction).sum()
+        return (value_and_gradient(lambda s: statistics.squared_off_diagonal_sum(s), t)[1] * direction).sum()
 
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
@@ -72,13 +72,13 @@ def test_second_derivatives(samples, units):
             outer.watch(x)
             with tf.GradientTape() as inner:
                 inner.watch(x)
-                value = statistics.off_diagonal_energy(x)
+                value = statistics.squared_off_diagonal_sum(x)
             product = tf.reduce_sum(inner.gradient(value, x) * direction)
         found = outer.gradient(product, x).numpy()
     else:
         import jax
 
-        found = np.asarray(jax.grad(lambda x: (jax.grad(statistics.off_diagonal_energy)(x) * direction).sum())(z))
+        found = np.asarray(jax.grad(lambda x: (jax.grad(statistics.squared_off_diagonal_sum)(x) * direction).sum())(z))
     # Along one direction of the batch, by differences of the gradient itself.
     along = np.random.default_rng(2).normal(size=z.shape).astype("float32")
     step = np.float32(1e-2)

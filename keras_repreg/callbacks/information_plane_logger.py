@@ -1,5 +1,6 @@
 """The information plane in the logs of `fit`."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -7,14 +8,15 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
+from keras_repreg.activations import Source, forward_pass
 from keras_repreg.arguments import positive_integer, positive_number
-from keras_repreg.arrays import to_float64
+from keras_repreg.batches import batches, is_arrays, samples_in
 from keras_repreg.callbacks.measuring import MeasuringCallback
-from keras_repreg.characteristics import select_layers
-from keras_repreg.characteristics.capture import as_tensors, batches, is_arrays, recorded_outputs
+from keras_repreg.characteristics.selection import select_layers
+from keras_repreg.characteristics.targets import LabelSource
 from keras_repreg.information import MutualInformation, mutual_information
 from keras_repreg.information.samples import nats_in
-from keras_repreg.labels import current_labels, label_scope
+from keras_repreg.rows import kept_rows, rows_of
 
 # What is logged of each layer; `trajectory` has the rest.
 LOGGED = ("zx_lower", "zx_upper", "zy_lower", "zy_upper")
@@ -32,10 +34,10 @@ class InformationPlaneLogger(MeasuringCallback):
     Args:
         layers: A layer, a name, or a list of these; by default all hidden layers.
         data: Measure on this instead: (inputs, targets), or an iterable of such batches.
-        label_key: Which entry of dict, list or tuple targets are the class labels; needed where there are several.
+        labels: Of several targets the key or index of those that are class labels. By default the targets are.
         noise_variance: s^2, the variance of the noise with which the information is defined.
         unit: "nats" or "bits".
-        frequency: Measure in every so-many-th epoch, if there is a validation in it.
+        frequency: Measure every `frequency` epochs, if there is a validation in it.
         max_samples: Measure on at most so many samples, since the cost grows with their square: 2,000 take about a
             twenty-fifth of the time of 10,000. Of arrays a random choice that stays the same, of batches the
             first. I(z; x) cannot exceed the logarithm of it. None measures on all.
@@ -69,7 +71,7 @@ class InformationPlaneLogger(MeasuringCallback):
         layers: Any = None,
         data: Any = None,
         *,
-        label_key: str | int | None = None,
+        labels: str | int | None = None,
         noise_variance: float = 0.1,
         unit: str = "nats",
         frequency: int = 1,
@@ -79,25 +81,25 @@ class InformationPlaneLogger(MeasuringCallback):
         super().__init__(data, frequency, batch_size)
         nats_in(unit)
         self._layers = layers
-        self._label_key = label_key
+        self._labels = True if labels is None else labels
+        LabelSource(self._labels)
         self._noise_variance = positive_number(noise_variance, "noise_variance")
         self._unit = unit
         self._max_samples = None if max_samples is None else positive_integer(max_samples, "max_samples")
-        self._chosen: list[keras.layers.Layer] = []
+        self._sources: list[Source] = []
         self.trajectory: dict[str, dict[int, MutualInformation]] = {}
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        self._chosen = select_layers(self.model, self._layers)
-        self.trajectory = {layer.name: {} for layer in self._chosen}
+        self._sources = select_layers(self.model, self._layers)
+        self.trajectory = {source.name: {} for source in self._sources}
         super().on_train_begin(logs)
 
     def measure(self, data: Any, batch_size: int, steps: int | None) -> dict[str, float]:
-        activations, labels = self._forward(data, batch_size, steps)
         logged: dict[str, float] = {}
-        for name, z in activations.items():
+        for name, (z, labels) in self._forward(data, batch_size, steps).items():
             if np.isfinite(z).all():
                 point = mutual_information(z, labels, self._noise_variance, self._unit)
-                self.trajectory[name][self._epoch] = point
+                self.trajectory.setdefault(name, {})[self._epoch] = point
                 logged |= {f"{name}_{value}": float(getattr(point, value)) for value in LOGGED}
             else:
                 logged |= {f"{name}_{value}": float("nan") for value in LOGGED}
@@ -105,44 +107,51 @@ class InformationPlaneLogger(MeasuringCallback):
 
     def _forward(
         self, data: Any, batch_size: int, steps: int | None
-    ) -> tuple[dict[str, NDArray[np.float64]], NDArray[Any]]:
-        """Activations of each layer, (samples, units), and the labels."""
+    ) -> dict[str, tuple[NDArray[np.float64], NDArray[Any]]]:
+        """Activations of each layer, (samples, units), and their labels, each sample's outputs in one row."""
         limit = self._max_samples
         if is_arrays(data) and steps is None and limit is not None:
             data = _random_choice(data, limit)
-        activations: dict[str, list[NDArray[np.float64]]] = {layer.name: [] for layer in self._chosen}
-        labels: list[NDArray[Any]] = []
-        samples = 0
-        with recorded_outputs(self._chosen) as outputs:
-            for x, y in batches(data, batch_size, steps):
-                labels.append(self._labels(y)[: None if limit is None else limit - samples])
-                self.model(as_tensors(x), training=False)
-                for name, found in activations.items():
-                    found.append(_output(outputs, name)[: len(labels[-1])])
-                samples += len(labels[-1])
-                if samples == limit:
-                    break
-        if not samples:
-            raise ValueError(f"Expected at least one batch of data. Received: {type(data).__name__} without any")
-        return {name: np.concatenate(found) for name, found in activations.items()}, np.concatenate(labels)
+        source = LabelSource(self._labels)
+        rows: dict[str, list[NDArray[np.float64]]] = {}
+        labels: dict[str, list[NDArray[Any]]] = {}
+        current: Any = None
 
-    def _labels(self, y: Any) -> NDArray[Any]:
-        with label_scope(y):
-            labels = current_labels(self._label_key)
-        if labels is None:
-            raise ValueError(
-                "InformationPlaneLogger needs class labels: data of (inputs, targets). Received: data without targets"
-            )
-        return np.asarray(ops.convert_to_numpy(labels) if ops.is_tensor(labels) else labels)
+        def begin(y: Any, samples: int, x: Any) -> None:
+            nonlocal current
+            current = source.of_batch(y, samples)
+
+        def receive(name: str, layer: keras.layers.Layer, output: Any, mask: Any) -> None:
+            if self._layers is None and len(output.shape) < 2:
+                return
+            z = rows_of(_without_padding(output, mask), "flatten").astype(np.float64, copy=False)
+            kept = kept_rows(mask, z.shape, "flatten") if mask is not None and len(mask.shape) == 1 else None
+            room = None if limit is None else limit - sum(map(len, rows.get(name, [])))
+            rows.setdefault(name, []).append((z if kept is None else z[kept])[:room])
+            labels.setdefault(name, []).append((current if kept is None else current[kept])[:room])
+
+        forward_pass(
+            self.model, _limited(data, batch_size, steps, limit), self._sources, begin, receive, batch_size=batch_size
+        )
+        return {name: (np.concatenate(z), np.concatenate(labels[name])) for name, z in rows.items()}
 
 
-def _output(outputs: dict[str, Any], name: str) -> NDArray[np.float64]:
-    """A layer's output on the last batch, each sample's in one row; of several outputs the first."""
-    if name not in outputs:
-        raise ValueError(f"Expected the model to call layer '{name}' when it is called. Received: no call")
-    z = outputs[name]
-    array = to_float64(z[0] if isinstance(z, (list, tuple)) else z)
-    return array.reshape(len(array), -1)
+def _without_padding(output: Any, mask: Any) -> Any:
+    """A layer's output with zeros at the positions that a mask excludes, whatever is computed there."""
+    if mask is None or len(mask.shape) < 2 or tuple(mask.shape) != tuple(output.shape[: len(mask.shape)]):
+        return output
+    mask = ops.reshape(ops.cast(mask, output.dtype), (*mask.shape, *(1 for _ in output.shape[len(mask.shape) :])))
+    return ops.where(mask > 0, output, ops.zeros_like(output))
+
+
+def _limited(data: Any, batch_size: int, steps: int | None, limit: int | None) -> Iterator[Any]:
+    """Batches of the data until there are enough samples."""
+    samples = 0
+    for x, y in batches(data, batch_size, steps):
+        yield (x, y)
+        samples += samples_in(x)
+        if limit is not None and samples >= limit:
+            return
 
 
 def _random_choice(data: Any, number: int) -> Any:

@@ -4,12 +4,12 @@ import warnings
 from typing import Any
 
 from keras_repreg.arguments import positive_integer
+from keras_repreg.batches import is_arrays
 from keras_repreg.callbacks.validation import ValidationCallback
-from keras_repreg.characteristics.capture import is_arrays
 
 
 class MeasuringCallback(ValidationCallback):
-    """Base class: measures in every so-many-th epoch, on the validation data of `fit` or on data of its own.
+    """Base class: measures every `frequency` epochs, on the validation data of `fit` or on data of its own.
 
     Its values join the `val_` logs: of validation where there is one, or else at the end of the epoch.
 

@@ -5,9 +5,12 @@ Values written into `logs` in `on_epoch_end` are seen only by callbacks that com
 """
 
 import contextlib
+from collections.abc import Callable
 from typing import Any
 
 import keras
+
+from keras_repreg import seam
 
 
 class ValidationCallback(keras.callbacks.Callback):
@@ -18,62 +21,43 @@ class ValidationCallback(keras.callbacks.Callback):
         raise NotImplementedError(f"{type(self).__name__} must define `on_validation`.")
 
     def during_validation(self, x: Any) -> contextlib.AbstractContextManager[None]:
-        """A context in which each validation of `fit`, on `x`, runs: for what is to be seen of it while it does."""
+        """A context in which each validation of `fit`, on `x`, runs, to see of it what is there only meanwhile."""
         return contextlib.nullcontext()
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        for hook in _hooks(self.model):
-            # The callbacks of one `fit` share their parameters: those of another are left over, an exception ended it.
-            if hook.callback is not self and hook.callback.params is not self.params:
-                _unhook(self.model, hook.callback)
-        if not any(hook.callback is self for hook in _hooks(self.model)):
-            self.model.evaluate = _Evaluate(self, self.model.evaluate)
+        mine = False
+        for hook in seam.around(self.model, "evaluate"):
+            if isinstance(hook, _AroundEvaluate):
+                mine = mine or hook.callback is self
+                # The callbacks of one `fit` share their parameters: the others are of one that an exception ended.
+                if hook.callback is not self and hook.callback.params is not self.params:
+                    hook.undo()
+        if not mine:
+            _AroundEvaluate(self)
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
-        _unhook(self.model, self)
+        for hook in seam.around(self.model, "evaluate"):
+            if isinstance(hook, _AroundEvaluate) and hook.callback is self:
+                hook.undo()
 
 
-class _Evaluate:
+class _AroundEvaluate:
     """`model.evaluate`, and within a `fit` that has the callback among its own also the callback's values."""
 
-    def __init__(self, callback: ValidationCallback, original: Any):
+    def __init__(self, callback: ValidationCallback):
         self.callback = callback
-        self.original = original
+        self.undo = seam.replace_method(callback.model, "evaluate", self)
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, evaluate: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         # `fit` passes its list of callbacks on. Any other call, and that of a later `fit` after one that an
         # exception ended, is none of the callback's business.
         if self.callback not in getattr(kwargs.get("callbacks"), "callbacks", []):
-            return self.original(*args, **kwargs)
+            return evaluate(*args, **kwargs)
         with self.callback.during_validation(kwargs.get("x")):
-            result = self.original(*args, **kwargs)
+            result = evaluate(*args, **kwargs)
         return {
             **result,
             **self.callback.on_validation(
                 kwargs.get("x"), kwargs.get("y"), kwargs.get("batch_size"), kwargs.get("steps")
             ),
         }
-
-
-def _hooks(model: keras.Model) -> list[_Evaluate]:
-    """The hooks on a model, outermost first."""
-    found = []
-    evaluate = model.evaluate
-    while isinstance(evaluate, _Evaluate):
-        found.append(evaluate)
-        evaluate = evaluate.original
-    return found
-
-
-def _unhook(model: keras.Model, callback: ValidationCallback) -> None:
-    """Take the hook of a callback off."""
-    hooks = _hooks(model)
-    for above, hook in zip([None, *hooks], hooks, strict=False):
-        if hook.callback is not callback:
-            continue
-        if above is not None:
-            above.original = hook.original
-        elif getattr(hook.original, "__func__", None) is type(model).evaluate:
-            del model.evaluate
-        else:
-            model.evaluate = hook.original

@@ -2,10 +2,12 @@
 
 import numbers
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import keras
 
+from keras_repreg import seam
 from keras_repreg.arguments import one_of
 from keras_repreg.callbacks.penalty_logger import select_regularizers
 from keras_repreg.layers.weight_factor import checked_factor
@@ -14,13 +16,16 @@ from keras_repreg.layers.weight_factor import checked_factor
 class WeightSchedule(keras.callbacks.Callback):
     """Multiplies the loss weights of representation regularizers by a factor that changes during training.
 
-    The factor reaches functions that are compiled already, so that nothing is compiled anew. It is no part of the
-    saved model, whose layers have the weights that they were made with; after training the last factor stays.
+    The factor reaches functions that are compiled already, so that no function is compiled again but the
+    first time the callback is used on a model. After training the last factor stays; a factor other than 1 is saved
+    with the model, so that a copy has the same loss.
 
     Args:
         schedule: From the epoch, counted from zero as in `fit`, to the factor, a finite number >= 0. With
-            `per="batch"`, from the number of batches that were trained on since `fit` began.
-        layers: A regularizer, its name, or a list of these; by default all of the model and of models within it.
+            `per="batch"`, from the number of batches since the first epoch; a training that is resumed at
+            `initial_epoch` counts the batches of the epochs before it.
+        layers: A regularizer, its name, or a list of these; by default all of the model, of models within it
+            and of layers that hold layers; in a model without one the callback does nothing.
         per: `"epoch"` or `"batch"`. With `steps_per_execution` the factor changes once an execution.
 
     Raises:
@@ -50,8 +55,8 @@ class WeightSchedule(keras.callbacks.Callback):
         self._layers = layers
         self._per = per
         self._chosen: list[Any] = []
-        self._batches_before = 0
-        self._batches = 0
+        self._batches_before: Any = None
+        self._batches: Any = None
 
     # Before the functions of the steps are made, which `on_train_begin` is not.
     def set_model(self, model: keras.Model) -> None:
@@ -60,17 +65,30 @@ class WeightSchedule(keras.callbacks.Callback):
         strategy = getattr(self.model, "distribute_strategy", None)
         made = [layer.weight_factor.make_variable(strategy) for layer in self._chosen]
         if any(made):
-            self.model.train_function = None
-            self.model.test_function = None
+            seam.forget_compiled(self.model)
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        self._batches_before = self._batches = 0
+        self._batches_before = self._batches = None
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        self._batches_before += self._batches
-        self._batches = 0
         if self._per == "epoch":
             self._assign(epoch)
+            return
+        if self._batches is None:
+            self._batches_before = self._batches_of(epoch)
+        else:
+            self._batches_before += self._batches
+        self._batches = 0
+
+    def _batches_of(self, epochs: int) -> int:
+        """The number of batches of the epochs before the first one of this training."""
+        steps = (self.params or {}).get("steps")
+        if epochs and steps is None and self._chosen:
+            raise ValueError(
+                "Expected data of a known number of batches, or `steps_per_epoch`, to go on with a schedule per batch. "
+                f"Received: initial_epoch={epochs} and data of unknown length"
+            )
+        return epochs * (steps or 0)
 
     def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         if self._per == "batch":
@@ -80,6 +98,8 @@ class WeightSchedule(keras.callbacks.Callback):
         self._batches = batch + 1
 
     def _assign(self, index: int) -> None:
+        if not self._chosen:
+            return
         factor = checked_factor(self._schedule(index), f"schedule({index})")
         # JAX keeps the variables' values outside of them between two batches of an epoch.
         if hasattr(self.model, "jax_state_sync"):
@@ -89,7 +109,7 @@ class WeightSchedule(keras.callbacks.Callback):
 
 
 def linear_warm_up(length: int, start: float = 0.0) -> Callable[[int], float]:
-    """A schedule that rises in a line from `start` in the first epoch (or batch) to 1 after `length` of them.
+    """Return a schedule that rises in a line from `start` in the first epoch (or batch) to 1 after `length` of them.
 
     Args:
         length: Number of epochs, or of batches with `per="batch"`, at least 1.
@@ -108,9 +128,15 @@ def linear_warm_up(length: int, start: float = 0.0) -> Callable[[int], float]:
         raise TypeError(f"Expected `length` to be an integer. Received: length={length!r}")
     if length < 1:
         raise ValueError(f"Expected `length` to be at least 1. Received: length={length!r}")
-    start = checked_factor(start, "start")
+    return LinearWarmUp(int(length), checked_factor(start, "start"))
 
-    def factor(index: int) -> float:
-        return start + (1 - start) * min(index / length, 1)
 
-    return factor
+@dataclass(frozen=True)
+class LinearWarmUp:
+    """What `linear_warm_up` returns: a function of the epoch or batch, which can be pickled."""
+
+    length: int
+    start: float
+
+    def __call__(self, index: int) -> float:
+        return self.start + (1 - self.start) * min(index / self.length, 1)

@@ -7,13 +7,14 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from keras_repreg.activations import Source, forward_pass
 from keras_repreg.characteristics.accumulator import Characteristics, check_positive_only
-from keras_repreg.characteristics.capture import as_tensors, batches, channel_axis, recorded_outputs, rows_of
 from keras_repreg.characteristics.definitions import needs_labels, select
 from keras_repreg.characteristics.selection import select_layers
 from keras_repreg.characteristics.table import CharacteristicsTable
-from keras_repreg.characteristics.targets import LabelSource, sample_classes
-from keras_repreg.characteristics.targets import batch_size as samples_in
+from keras_repreg.characteristics.targets import LabelSource
+from keras_repreg.labels import sample_classes
+from keras_repreg.rows import channel_axis, kept_rows, rows_of
 
 
 def characterize(
@@ -118,13 +119,16 @@ def measure(
     positive_only: bool | None = None,
     batch_size: int = 256,
     steps: int | None = None,
+    mask: str | None = None,
 ) -> CharacteristicsTable:
     """The statistical characteristics of Table 1, and others, for layers of a model, in one pass over the data.
 
     Args:
         model: Any built Keras model: Sequential, functional or subclassed.
         data: What `model.evaluate` takes: inputs, a tuple (inputs, targets), or an iterable of batches.
-        layers: A layer, a name, or a list of these; by default all hidden layers.
+        layers: A layer, a name, or a list of these; by default all hidden layers. A path names a layer within others
+            ("backbone/dense"), or a part of an output that is a dict ("backbone/pooled_output"). By default all parts
+            of a dict are measured, and layers are passed over whose output is not real numbers of rank 2 or more.
         labels: The class of each sample, for the characteristics of classes: an array in the order of the data; True
             for the targets of the data; or of several targets the key or index. Characteristics of classes that are
             asked for by name take the targets by themselves.
@@ -137,6 +141,10 @@ def measure(
             negative, as those of ReLU are.
         batch_size: Samples per forward pass, where the data is not batched already.
         steps: At most this many batches.
+        mask: The name of an input of the model that says which positions count, such as "padding_mask". By default
+            Keras's own masks do: rows that they exclude are left out.
+
+    A layer that is called several times per batch is measured over all its calls: their rows are pooled.
 
     Returns:
         A mapping `{layer name: {characteristic: value}}` with the keys of `characterize`, which prints as a table.
@@ -161,8 +169,9 @@ def measure(
         >>> table["hidden"]["numerical_rank"] <= 8 * (1 - table["hidden"]["dead_units"])
         True
     """
-    collection = Collection(select_layers(model, layers), labels, characteristics, units, positive_only)
-    collection.fill(model, data, batch_size, steps)
+    sources = select_layers(model, layers)
+    collection = Collection(sources, labels, characteristics, units, positive_only, all_layers=layers is None)
+    collection.fill(model, data, batch_size, steps, mask)
     broken = [name for name, accumulator in collection.accumulators.items() if not accumulator.finite]
     if broken:
         raise ValueError(f"Expected finite activations. Received: NaN or infinite values of layers {broken}")
@@ -180,6 +189,7 @@ def accumulate(
     positive_only: bool | None = None,
     batch_size: int = 256,
     steps: int | None = None,
+    mask: str | None = None,
 ) -> dict[str, Characteristics]:
     """As `measure`, but gives the accumulators, which can be merged and hold the full covariance.
 
@@ -200,26 +210,33 @@ def accumulate(
         >>> first.samples, first.moments.covariance.shape
         (100, (8, 8))
     """
-    collection = Collection(select_layers(model, layers), labels, characteristics, units, positive_only)
-    collection.fill(model, data, batch_size, steps)
+    sources = select_layers(model, layers)
+    collection = Collection(sources, labels, characteristics, units, positive_only, all_layers=layers is None)
+    collection.fill(model, data, batch_size, steps, mask)
     return collection.accumulators
 
 
 class Collection:
-    """The accumulators of several layers, filled from what a forward pass recorded.
+    """The accumulators of several layers, filled from what a forward pass computes.
 
     Args:
-        layers: The layers.
+        sources: Where the activations come from.
         labels, characteristics, units, positive_only: See `measure`.
+        all_layers: Whether layers are passed over whose outputs cannot be measured; otherwise they are errors.
+
+    Attributes:
+        accumulators: One `Characteristics` per name; of a layer with several outputs there are several.
     """
 
     def __init__(
         self,
-        layers: Sequence[keras.layers.Layer],
+        sources: Sequence[Source],
         labels: Any = None,
         characteristics: str | Sequence[str] | None = None,
         units: str = "channels",
         positive_only: bool | None = None,
+        *,
+        all_layers: bool = False,
     ):
         rows_of(np.zeros((1, 1)), units)  # names a wrong `units` before any work
         if positive_only is not None:
@@ -227,39 +244,55 @@ class Collection:
         chosen = select(characteristics, labelled=True)
         if labels is None and characteristics not in (None, "all") and any(map(needs_labels, chosen)):
             labels = True
-        self.layers = layers
+        self.sources = sources
         self.labels = LabelSource(labels)
         self.accumulators: dict[str, Characteristics] = {}
         self._characteristics = characteristics
         self._units = units
         self._positive_only = positive_only
+        self._all_layers = all_layers
+        self._classes: NDArray[Any] | None = None
+        self._masked = False
 
-    def fill(self, model: keras.Model, data: Any, batch_size: int, steps: int | None) -> None:
-        """Add what one forward pass over the data makes."""
-        with recorded_outputs(self.layers) as outputs:
-            for x, y in batches(data, batch_size, steps):
-                outputs.clear()
-                model(as_tensors(x), training=False)
-                self.update(outputs, y, samples_in(x))
-        if not self.accumulators:
-            raise ValueError(f"Expected at least one batch of data. Received: {type(data).__name__} without any")
+    def fill(self, model: keras.Model, data: Any, batch_size: int, steps: int | None, mask: str | None = None) -> None:
+        """Add what one forward pass over the data computes."""
+        forward_pass(model, data, self.sources, self.begin, self.receive, batch_size=batch_size, steps=steps, mask=mask)
         if steps is None:
             self.labels.check_end()
+        if not self.accumulators:
+            raise ValueError(
+                "Expected a layer whose output is real numbers of shape (samples, ..., units). "
+                f"Received: {[source.name for source in self.sources]} without one"
+            )
+        if mask is not None and not self._masked:
+            raise ValueError(
+                "Expected a mask of samples or of positions that a measured layer has. "
+                f"Received: mask={mask!r}, which fits none of {list(self.accumulators)}"
+            )
 
-    def update(self, outputs: dict[str, Any], y: Any, samples: int | None = None) -> dict[str, NDArray[Any]]:
-        """Add the outputs of the layers, by name, for a batch of so many samples with targets `y`.
+    def begin(self, y: Any, samples: int | None = None, inputs: Any = None) -> None:
+        """Begin a batch of so many samples with targets `y`; the number is needed where labels are an array."""
+        self._classes = self.labels.of_batch(y, samples)
 
-        `samples` may be left out where the labels are targets or there are none. Returns the outputs as matrices.
-        """
-        classes = self.labels.of_batch(y, samples)
-        matrices = {layer.name: self._matrix(outputs, layer) for layer in self.layers}
-        for name, z in matrices.items():
-            if name not in self.accumulators:
-                positive_only = bool((z >= 0).all()) if self._positive_only is None else self._positive_only
-                self.accumulators[name] = Characteristics(positive_only, self._characteristics)
-            repeated = None if classes is None else np.repeat(classes, len(z) // max(len(classes), 1))
-            self.accumulators[name].update(z, repeated)
-        return matrices
+    def receive(self, name: str, layer: keras.layers.Layer, output: Any, mask: Any = None) -> NDArray[Any] | None:
+        """Add an output of a layer, and return its rows; None if it was passed over."""
+        axis = channel_axis(layer)
+        try:
+            z = rows_of(output, self._units, axis)
+            kept = kept_rows(mask, tuple(output.shape), self._units, axis)
+        except ValueError as error:
+            if self._all_layers and name not in self.accumulators:
+                return None
+            raise ValueError(f"Layer '{name}': {error}") from error
+        classes = None if self._classes is None else np.repeat(self._classes, len(z) // max(len(self._classes), 1))
+        if kept is not None:
+            self._masked = True
+            z, classes = z[kept], None if classes is None else classes[kept]
+        if name not in self.accumulators:
+            positive_only = bool((z >= 0).all()) if self._positive_only is None else self._positive_only
+            self.accumulators[name] = Characteristics(positive_only, self._characteristics)
+        self.accumulators[name].update(z, classes)
+        return z
 
     def table(self) -> CharacteristicsTable:
         """What was measured so far."""
@@ -267,11 +300,3 @@ class Collection:
             {name: accumulator.result() for name, accumulator in self.accumulators.items()},
             {name: accumulator.samples for name, accumulator in self.accumulators.items()},
         )
-
-    def _matrix(self, outputs: dict[str, Any], layer: keras.layers.Layer) -> NDArray[Any]:
-        if layer.name not in outputs:
-            raise ValueError(f"Expected the model to call layer '{layer.name}' when it is called. Received: no call")
-        try:
-            return rows_of(outputs[layer.name], self._units, channel_axis(layer))
-        except ValueError as error:
-            raise ValueError(f"Layer '{layer.name}': {error}") from error

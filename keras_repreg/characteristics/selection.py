@@ -1,43 +1,40 @@
 """Which layers of a model are measured."""
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
 import keras
 
 from keras_repreg import graph
+from keras_repreg.activations import Source
+from keras_repreg.layers.base import RepresentationRegularization
 
 
-def with_names_of_their_own(layers: list[keras.layers.Layer]) -> list[keras.layers.Layer]:
-    """The layers, which results are told apart by the names of.
+def select_layers(model: keras.Model, layers: Any = None) -> list[Source]:
+    """Return where the activations of the layers meant by `layers` come from.
 
-    Raises:
-        ValueError: if two have the same name, as layers of different models within the model can.
-    """
-    names = [layer.name for layer in layers]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise ValueError(f"Expected layers of different names, chosen by `layers=` perhaps. Received: several {twice}")
-    return layers
+    Args:
+        model: A Keras model.
+        layers: A layer, a name, a path, or a list of these; by default all hidden layers: those that compute something
+            of their own, rather than hold, reshape or pass on their input, and are no output. A path names a layer
+            within others, "backbone/dense", or one part of an output that has several, "backbone/pooled_output".
 
-
-def select_layers(model: keras.Model, layers: Any = None) -> list[keras.layers.Layer]:
-    """The layers meant by a layer, a name or a list of these; all hidden layers for None.
-
-    Hidden is what computes something of its own, rather than holds, reshapes or passes on its input, and is no output.
+    Returns:
+        One `Source` per layer, with a name that no other has.
 
     Raises:
         TypeError: if `model` is not a Keras model, or `layers` is an array.
-        ValueError: if there is no such layer, there are no hidden layers, or two have the same name.
+        ValueError: if there is no such layer, or there are no hidden layers.
     """
     if hasattr(layers, "shape"):
         raise TypeError(
-            "Expected `layers` to be a layer, a name or a list of these; targets go with the inputs, as `(x, y)`. "
-            f"Received: an array of shape {tuple(layers.shape)}"
+            "Expected `layers` to be a layer, a name or a list of these; targets are passed with the inputs, as "
+            f"`(x, y)`. Received: an array of shape {tuple(layers.shape)}"
         )
     if layers is not None:
         wanted: Sequence[Any] = layers if isinstance(layers, (list, tuple)) else [layers]
-        return with_names_of_their_own(list(dict.fromkeys(graph.find_layer(model, layer) for layer in wanted)))
+        return require_unique_names(model, [_source(model, layer) for layer in wanted])
     if not isinstance(model, keras.Model):
         raise TypeError(f"Expected `model` to be a `keras.Model`. Received: {model!r}")
     links = graph.of(model)
@@ -46,4 +43,71 @@ def select_layers(model: keras.Model, layers: Any = None) -> list[keras.layers.L
     hidden = [layer for layer in model.layers if graph.is_hidden(layer) and layer not in outputs]
     if not hidden:
         raise ValueError(f"Expected a model with hidden layers. Received: '{model.name}' with none")
-    return hidden
+    return require_unique_names(model, [Source(layer.name, layer) for layer in hidden])
+
+
+def regularized_layers(model: keras.Model) -> list[Source]:
+    """Return where the activations come from that are penalized, in the model and in models within it."""
+    found: list[keras.layers.Layer] = []
+
+    def search(inner: keras.Model) -> None:
+        links = graph.of(inner)
+        for layer in inner.layers:
+            if isinstance(layer, RepresentationRegularization):
+                found.append(links.source(layer) if links else layer)
+            elif isinstance(layer, keras.Model):
+                search(layer)
+
+    search(model)
+    return require_unique_names(model, [Source(layer.name, layer) for layer in found])
+
+
+def require_unique_names(model: keras.Model, sources: list[Source]) -> list[Source]:
+    """Drop repetitions, and name layers of different models that share a name by their paths.
+
+    Raises:
+        ValueError: if two have the same path.
+    """
+    sources = list(dict.fromkeys(sources))
+    names = [source.name for source in sources]
+    shared = {name for name in names if names.count(name) > 1}
+    sources = [
+        dataclasses.replace(source, name=graph.layer_path(model, source.layer)) if source.name in shared else source
+        for source in sources
+    ]
+    names = [source.name for source in sources]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"Expected layers of different names or paths. Received: several {twice}")
+    return sources
+
+
+def _source(model: keras.Model, layer: Any) -> Source:
+    if isinstance(layer, Source):
+        return layer
+    try:
+        found = graph.find_layer(model, layer)
+    except ValueError:
+        if not isinstance(layer, str) or "/" not in layer:
+            raise
+        # The last name can be a part of the output of what the others name.
+        holder, _, part = layer.rpartition("/")
+        try:
+            found = graph.find_layer(model, holder)
+        except ValueError:
+            found = None
+        if found is None or not _has_part(found, part):
+            raise
+        return Source(layer, found, int(part) if part.isdecimal() else part)
+    return Source(layer if isinstance(layer, str) else found.name, found)
+
+
+def _has_part(layer: keras.layers.Layer, part: str) -> bool:
+    """Whether a layer's output has, or may have, such a part."""
+    try:
+        output = layer.output
+    except (AttributeError, ValueError):  # never called symbolically: told when it is called
+        return True
+    if isinstance(output, dict):
+        return part in output
+    return isinstance(output, (list, tuple)) and part.isdecimal() and int(part) < len(output)

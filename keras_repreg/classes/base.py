@@ -21,7 +21,7 @@ class Classes(abc.ABC):
     """
 
     @abc.abstractmethod
-    def counted(self, z: Tensor) -> Tensor:
+    def zero_masked_rows(self, z: Tensor) -> Tensor:
         """z with zeros for the samples that count in no class, whatever they held: a NaN times 0 would be a NaN."""
 
     @abc.abstractmethod
@@ -33,7 +33,7 @@ class Classes(abc.ABC):
         """Sum over classes k and units i of v_i^(k)."""
 
     @abc.abstractmethod
-    def off_diagonal_energy(self, z: Tensor) -> Tensor:
+    def squared_off_diagonal_sum(self, z: Tensor) -> Tensor:
         """Sum over classes k and units i != j of (c_ij^(k))^2."""
 
     @abc.abstractmethod

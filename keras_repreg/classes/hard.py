@@ -30,6 +30,7 @@ class HardClasses(Classes):
 
     Attributes:
         order: (N,), the samples sorted by class.
+        position: (N,), the position of each sample in this order.
         slot: (N,), the slot of each sample's class.
         share: (N,), what each sample contributes to a mean over its class; they sum to 1 over each class present.
         present: (slots,), 1 for a slot whose class is present and 0 for the others.
@@ -43,17 +44,28 @@ class HardClasses(Classes):
         in_order = ops.take(ids, self.order, axis=0)
         changes = ops.cast(ops.not_equal(in_order[1:], in_order[:-1]), "int32")
         self.sorted_slot = ops.cumsum(ops.concatenate([ops.zeros_like(in_order[:1], dtype="int32"), changes]))
-        self.rank = ops.argsort(self.order)
+        self.position = ops.argsort(self.order)
         if isinstance(samples, int) and 0 < samples <= FEW_SAMPLES:
             # Without a wait for the sort, which few samples need for nothing else.
             self.slot = ops.argmax(ops.cast(ops.equal(ids[:, None], ids[None, :]), "int32"), axis=1)
         else:
-            self.slot = ops.take(self.sorted_slot, self.rank, axis=0)
+            self.slot = ops.take(self.sorted_slot, self.position, axis=0)
         self.sample_weight = None if sample_weight is None else ops.cast(sample_weight, dtype)
         counts = ops.ones_like(ids, dtype=dtype) if self.sample_weight is None else self.sample_weight
         size = self.sums(counts)
         self.present = ops.cast(size > 0, dtype)
         self.share = safe_ratio(counts, self.at_samples(size))
+
+    def _constants(self) -> tuple[Tensor, ...]:
+        """The tensors that a function with a gradient of its own needs of the classes; see `_of`."""
+        return self.share, self.slot, self.order, self.sorted_slot, self.position
+
+    @classmethod
+    def _of(cls, slots: Any, constants: tuple[Tensor, ...]) -> "HardClasses":
+        classes = cls.__new__(cls)
+        classes.slots = slots
+        classes.share, classes.slot, classes.order, classes.sorted_slot, classes.position = constants
+        return classes
 
     def sums(self, per_sample: Tensor) -> Tensor:
         """Sum over the samples of each class: (N,) to (slots,), or (N, M) to (slots, M)."""
@@ -63,8 +75,8 @@ class HardClasses(Classes):
         """The value of each sample's class: (slots,) to (N,), or (slots, M) to (N, M)."""
         return ops.take(per_class, self.slot, axis=0)
 
-    def counted(self, z: Tensor) -> Tensor:
-        return z if self.sample_weight is None else statistics.counted(z, self.sample_weight)
+    def zero_masked_rows(self, z: Tensor) -> Tensor:
+        return z if self.sample_weight is None else statistics.zero_masked_rows(z, self.sample_weight)
 
     def number(self) -> Tensor:
         return ops.maximum(ops.sum(self.present), 1)
@@ -74,15 +86,18 @@ class HardClasses(Classes):
         return z - self.at_samples(self.sums(self.share[:, None] * z))
 
     def variance_sum(self, z: Tensor) -> Tensor:
-        def variance(z: Tensor) -> tuple[Tensor, Tensor]:
-            centered = self.center(z)
-            weighted = self.share[:, None] * centered
+        slots = self.slots
+
+        def variance(z: Tensor, *constants: Tensor) -> tuple[Tensor, Tensor]:
+            classes = HardClasses._of(slots, constants)
+            centered = classes.center(z)
+            weighted = classes.share[:, None] * centered
             # Weighted, they sum to zero over each class, so that centring has nothing to add to the gradient.
             return ops.sum(weighted * centered), 2 * weighted
 
-        return with_gradient(variance, z)
+        return with_gradient(variance, z, self._constants())
 
-    def off_diagonal_energy(self, z: Tensor) -> Tensor:
+    def squared_off_diagonal_sum(self, z: Tensor) -> Tensor:
         """See `Classes`.
 
         With rows y_n scaled by the root of their share, C^(k) is the sum of y y^T over class k, and ||C^(k)||_F^2 the
@@ -91,20 +106,24 @@ class HardClasses(Classes):
         units = z.shape[1]
         if units == 1:
             return 0 * ops.sum(z)  # no pair of units, and still a function of z
-        root = ops.sqrt(self.share)[:, None]
         if units <= statistics.FEW_UNITS:
-            rows = statistics.within(root * self.center(z))
+            root = ops.sqrt(self.share)[:, None]
+            rows = statistics.clip_to_range(root * self.center(z))
             products = [rows * ops.roll(rows, shift, axis=1) for shift in range(1, units)]
             return ops.sum(ops.square(self.sums(ops.concatenate(products, axis=1))))
 
-        def energy(z: Tensor) -> tuple[Tensor, Tensor]:
-            rows = statistics.within(root * self.center(z))
-            variances = self.at_samples(self.sums(ops.square(rows)))
+        slots = self.slots
+
+        def energy(z: Tensor, *constants: Tensor) -> tuple[Tensor, Tensor]:
+            classes = HardClasses._of(slots, constants)
+            root = ops.sqrt(classes.share)[:, None]
+            rows = statistics.clip_to_range(root * classes.center(z))
+            variances = classes.at_samples(classes.sums(ops.square(rows)))
             # Each row times the covariance of its class, without the diagonal.
-            product = within_class_product(rows, self) - variances * rows
+            product = within_class_product(rows, classes) - variances * rows
             return statistics.infinite_if_nan(ops.maximum(ops.sum(product * rows), 0)), 4 * root * product
 
-        return with_gradient(energy, z)
+        return with_gradient(energy, z, self._constants())
 
     def stable_rank_sum(self, z: Tensor, method: str) -> Tensor:
         z = self._unit_scale(z if self.sample_weight is None else ops.sqrt(self.sample_weight)[:, None] * z)

@@ -56,7 +56,7 @@ def within_class_product(rows: Tensor, classes: "HardClasses") -> Tensor:
     in_order = ops.take(rows, classes.order, axis=0)
     many = samples is None or samples > units + tile
     product = _Tiles(in_order, classes.sorted_slot, tile).product(by_covariance=many)
-    return ops.take(product, classes.rank, axis=0)
+    return ops.take(product, classes.position, axis=0)
 
 
 def _products_by_gram(rows: Tensor, slot: Tensor, others: Tensor, other_slot: Tensor) -> Tensor:

@@ -40,8 +40,8 @@ class SoftClasses(Classes):
         self.share = safe_ratio(r, size + ops.zeros_like(r))
         self.membership = safe_ratio(r, ops.sum(r, axis=1, keepdims=True) + ops.zeros_like(r))
 
-    def counted(self, z: Tensor) -> Tensor:
-        return statistics.counted(z, ops.sum(self.responsibilities, axis=1))
+    def zero_masked_rows(self, z: Tensor) -> Tensor:
+        return statistics.zero_masked_rows(z, ops.sum(self.responsibilities, axis=1))
 
     def number(self) -> Tensor:
         return ops.maximum(ops.sum(self.present), 1)
@@ -58,7 +58,7 @@ class SoftClasses(Classes):
     def variance_sum(self, z: Tensor) -> Tensor:
         return statistics.infinite_if_nan(ops.sum(self.variances(z)))
 
-    def off_diagonal_energy(self, z: Tensor) -> Tensor:
+    def squared_off_diagonal_sum(self, z: Tensor) -> Tensor:
         """See `Classes`.
 
         ||C^(k)||_F^2 is the sum of s_nk s_mk (G_nm^(k))^2 over pairs of samples, with the shares s and the Gram matrix
@@ -70,7 +70,7 @@ class SoftClasses(Classes):
         units = z.shape[1]
         if units == 1:
             return 0 * ops.sum(z)
-        z = statistics.within(self._center(z), LARGEST)
+        z = statistics.clip_to_range(self._center(z), LARGEST)
         means = self.means(z)
         if units <= statistics.FEW_UNITS:
             shifts = range(1, units)

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from keras_repreg.characteristics.targets import sample_classes
 from keras_repreg.commands.idx import read_idx
 from keras_repreg.commands.refusal import Refusal
+from keras_repreg.labels import sample_classes
 
 # As `keras.datasets.mnist` has it, which would unpickle what the file held.
 _MNIST_ORIGIN = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz"

@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from keras_repreg.activations import forward_pass
 from keras_repreg.characteristics import Characteristics, CharacteristicsTable, accumulate, select_layers
-from keras_repreg.characteristics.capture import as_tensors, channel_axis, recorded_outputs, rows_of
 from keras_repreg.characteristics.definitions import select
 from keras_repreg.commands.data import Data
 from keras_repreg.commands.refusal import Refusal
+from keras_repreg.rows import channel_axis, rows_of
 
 
 @dataclass(frozen=True)
@@ -67,12 +68,16 @@ def measure(model: Any, data: Data, arguments: argparse.Namespace) -> Measuremen
 
 def _activations(model: Any, x: NDArray[Any], layers: list[Any], batch_size: int) -> dict[str, NDArray[Any]]:
     """The outputs of the layers, (samples, ..., channels)."""
-    parts: dict[str, list[NDArray[Any]]] = {layer.name: [] for layer in layers}
-    with recorded_outputs(layers) as outputs:
-        for start in range(0, len(x), batch_size):
-            batch = x[start : start + batch_size]
-            model(as_tensors(batch), training=False)
-            for layer in layers:
-                rows = rows_of(outputs[layer.name], "channels", channel_axis(layer))
-                parts[layer.name].append(rows.reshape(len(batch), -1, rows.shape[1]))
+    parts: dict[str, list[NDArray[Any]]] = {}
+    size = 0
+
+    def begin(y: Any, samples: int, inputs: Any) -> None:
+        nonlocal size
+        size = samples
+
+    def receive(name: str, layer: Any, output: Any, mask: Any) -> None:
+        rows = rows_of(output, "channels", channel_axis(layer))
+        parts.setdefault(name, []).append(rows.reshape(size, -1, rows.shape[1]))
+
+    forward_pass(model, x, layers, begin, receive, batch_size=batch_size)
     return {name: np.concatenate(found) for name, found in parts.items()}

@@ -9,7 +9,7 @@ from keras import ops
 from numpy.typing import NDArray
 
 from keras_repreg.arrays import to_float64, to_numpy
-from keras_repreg.characteristics.targets import sample_classes
+from keras_repreg.labels import sample_classes
 
 # One nat in each unit.
 UNITS = {"nats": 1.0, "bits": 1 / math.log(2)}

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keras_repreg.arrays import to_float64
+from keras_repreg.batches import peek
 from keras_repreg.characteristics import accumulate
-from keras_repreg.characteristics.capture import peek
-from keras_repreg.characteristics.remembered import recall
+from keras_repreg.characteristics.moments import Moments
 from keras_repreg.ion.site import Site, find_site
 from keras_repreg.ion.surgery import PROBES, rewrite
 from keras_repreg.ion.theorems import as_array, check_shift
@@ -24,7 +24,13 @@ NULL_SPACE = 1e-8
 
 
 def whiten(
-    model: keras.Model, layer: Any, data: Any = None, *, null_space: float = NULL_SPACE, copy: bool = False
+    model: keras.Model,
+    layer: Any,
+    data: Any = None,
+    *,
+    moments: Moments | None = None,
+    null_space: float = NULL_SPACE,
+    copy: bool = False,
 ) -> keras.Model:
     """Make the covariance of a linear layer's output the identity, leaving the model's output as it is.
 
@@ -35,9 +41,10 @@ def whiten(
     Args:
         model: A built Sequential or functional model.
         layer: A Dense or convolutional layer without activation, or its name.
-        data: What the covariance is measured on: see `keras_repreg.measure`. By default what a
-            `CharacteristicsLogger` measured last, if the model's weights are still the same; or else, with a
-            warning, the covariance of inputs of the layer that are uncorrelated with mean 0 and variance 1.
+        data: What the covariance is measured on: see `keras_repreg.measure`. Without data and moments it is, with a
+            warning, that of inputs of the layer that are uncorrelated with mean 0 and variance 1.
+        moments: Mean and covariance as measured before, with the weights that the model still has, such as
+            `logger.moments["z"]` of a `CharacteristicsLogger`.
         null_space: Directions with less than this share of the largest variance count as without variance.
         copy: Leave the model as it is and rewrite a copy of it.
 
@@ -67,11 +74,13 @@ def whiten(
     site = _linear_site(model, layer)
     check_shift(site)
     _check_null_space(null_space)
-    mean, covariance, probe = _moments(model, site, data)
+    mean, covariance, probe = _moments(model, site, data, moments)
     return rewrite(model, site, whitening_matrix(covariance, null_space), mean, probe=probe, copy=copy)
 
 
-def decorrelate(model: keras.Model, layer: Any, data: Any = None, *, copy: bool = False) -> keras.Model:
+def decorrelate(
+    model: keras.Model, layer: Any, data: Any = None, *, moments: Moments | None = None, copy: bool = False
+) -> keras.Model:
     """Make the units of a linear layer uncorrelated by a rotation to the principal axes; the output stays.
 
     The variances of the new units are the eigenvalues of the covariance, the largest first.
@@ -80,6 +89,7 @@ def decorrelate(model: keras.Model, layer: Any, data: Any = None, *, copy: bool 
         model: A built Sequential or functional model.
         layer: A Dense or convolutional layer without activation, or its name.
         data: What the covariance is measured on: see `whiten`.
+        moments: See `whiten`.
         copy: Leave the model as it is and rewrite a copy of it.
 
     Returns:
@@ -97,7 +107,7 @@ def decorrelate(model: keras.Model, layer: Any, data: Any = None, *, copy: bool 
         0.0
     """
     site = _linear_site(model, layer)
-    mean, covariance, probe = _moments(model, site, data)
+    mean, covariance, probe = _moments(model, site, data, moments)
     directions = np.linalg.eigh(covariance)[1][:, ::-1]
     return rewrite(model, site, directions.T, np.zeros_like(mean), probe=probe, copy=copy)
 
@@ -108,6 +118,7 @@ def with_covariance(
     target: Any,
     data: Any = None,
     *,
+    moments: Moments | None = None,
     null_space: float = NULL_SPACE,
     copy: bool = False,
 ) -> keras.Model:
@@ -118,6 +129,7 @@ def with_covariance(
         layer: A Dense or convolutional layer without activation, or its name.
         target: The covariance, shape (M, M), symmetric and positive semi-definite.
         data: What the present covariance is measured on: see `whiten`.
+        moments: See `whiten`.
         null_space: Directions with less than this share of the largest variance count as without variance.
         copy: Leave the model as it is and rewrite a copy of it.
 
@@ -145,7 +157,7 @@ def with_covariance(
     wanted, wanted_directions = np.linalg.eigh(target)
     if wanted[0] < -1e-9 * max(wanted[-1], 0) or wanted[-1] <= 0:
         raise ValueError(f"Expected `target` to be positive semi-definite. Received: eigenvalues {wanted}")
-    mean, covariance, probe = _moments(model, site, data)
+    mean, covariance, probe = _moments(model, site, data, moments)
     present, directions = _eigenvalues(covariance)
     ranks = [int((values > null_space * values[-1]).sum()) for values in (present, wanted)]
     if ranks[0] != ranks[1]:
@@ -247,7 +259,7 @@ def _check_null_space(null_space: float) -> None:
         raise ValueError(f"Expected `null_space` to be between 0 and 1. Received: null_space={null_space!r}")
 
 
-def _moments(model: keras.Model, site: Site, data: Any) -> tuple[Array, Array, Any]:
+def _moments(model: keras.Model, site: Site, data: Any, moments: Moments | None = None) -> tuple[Array, Array, Any]:
     """Mean and covariance of the layer's output, and the first inputs of the data, if there is data."""
     layer = site.layer
     if data is not None:
@@ -256,12 +268,16 @@ def _moments(model: keras.Model, site: Site, data: Any) -> tuple[Array, Array, A
         if not measured.finite:
             raise ValueError(f"Expected finite activations. Received: NaN or infinite values of layer '{layer.name}'")
         return measured.moments.mean, measured.moments.covariance, probe
-    remembered = recall(model, layer)
-    if remembered is not None:
-        return remembered.mean, remembered.covariance, None
+    if moments is not None:
+        if not isinstance(moments, Moments):
+            raise TypeError(f"Expected `moments` to be a `Moments`, as loggers have them. Received: {moments!r}")
+        units = layer.kernel.shape[-1]
+        if moments.mean.shape != (units,):
+            raise ValueError(f"Expected moments of {units} units. Received: a mean of shape {moments.mean.shape}")
+        return moments.mean, moments.covariance, None
     warnings.warn(
         f"No data for layer '{layer.name}', so its inputs are assumed to be uncorrelated with mean 0 and variance 1; "
-        "pass `data` for a covariance that is measured.",
+        "pass `data` or `moments` for a covariance that is measured.",
         stacklevel=3,
     )
     kernel = to_float64(layer.kernel)

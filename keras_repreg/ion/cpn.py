@@ -13,7 +13,7 @@ from keras_repreg.characteristics import measure
 from keras_repreg.ion.site import find_site
 from keras_repreg.ion.surgery import rewrite
 from keras_repreg.ion.theorems import as_affine_map, check_shift
-from keras_repreg.labels import label_aware
+from keras_repreg.models import label_aware
 
 Array = NDArray[np.float64]
 

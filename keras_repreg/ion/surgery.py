@@ -20,7 +20,7 @@ from keras import ops
 from numpy.typing import NDArray
 
 from keras_repreg.arrays import to_float64
-from keras_repreg.characteristics.capture import as_tensors
+from keras_repreg.batches import as_tensors
 from keras_repreg.ion.site import Site, find_site
 
 Array = NDArray[np.float64]

@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_repreg.characteristics.capture import peek
+from keras_repreg.batches import peek
 from keras_repreg.ion.site import Site, find_site
 from keras_repreg.ion.surgery import PROBES, Array, rewrite
 

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 
 from keras_repreg.arrays import to_float64
-from keras_repreg.characteristics.capture import as_tensors, batches
+from keras_repreg.batches import as_tensors, batches
 from keras_repreg.ion.surgery import largest_change
 
 

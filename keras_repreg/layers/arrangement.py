@@ -62,23 +62,28 @@ class Arrangement:
             raise ValueError(f"{owner} expects a known number of units. Received: inputs.shape={shape}")
         return z if len(shape) == 2 else ops.reshape(z, (-1, math.prod(units)))
 
-    def labels(self, labels: Tensor, z: Tensor, owner: str) -> Tensor:
+    def labels(self, labels: Tensor, z: Tensor, owner: str, num_classes: int | None = None) -> Tensor:
         """Labels of the rows: of each position those of its sample, or its own where `labels` has positions too.
+
+        Integers of shape (N, T) for T positions are ids of the positions, unless there are T classes.
 
         Raises:
             ValueError: if `labels` has positions other than those of `z`, or it cannot be told whether it has.
         """
+        labels = ops.convert_to_tensor(labels)
         if len(z.shape) == 2 or self.units != "channels":
             return labels
         z = self._channels_last(z)
-        labels = ops.convert_to_tensor(labels)
         given, positions = tuple(labels.shape), tuple(z.shape[1:-1])
         if len(given) > 2 and _agree(given[: len(positions) + 1], tuple(z.shape[:-1])):
             return ops.reshape(labels, (-1, *given[len(positions) + 1 :]))
         if len(given) == 2 and len(positions) == 1 and given[1] == positions[0] != 1:
+            integers = keras.backend.standardize_dtype(labels.dtype).startswith(("int", "uint"))
+            if integers and num_classes != given[1]:
+                return ops.reshape(labels, (-1,))
             raise ValueError(
                 f"{owner} cannot tell whether `labels` are one-hot labels of the samples or ids of the positions. "
-                "Give ids of shape (N,), or ids of the positions of shape (N, positions, 1). "
+                "Pass ids of shape (N,), or ids of the positions of shape (N, positions, 1). "
                 f"Received: labels.shape={given}, inputs.shape={tuple(z.shape)} with the channels last"
             )
         if len(given) not in (1, 2) or not _agree(given[:1], z.shape[:1]) or None in given[1:]:

@@ -1,24 +1,24 @@
 """The base of the penalties of Table 5: an identity layer that adds `weight * Omega` to the loss."""
 
-import inspect
+import weakref
 from collections.abc import Callable
 from typing import Any
 
 import keras
 from keras import ops
 
-from keras_repreg import replicas
+from keras_repreg import replicas, seam
 from keras_repreg.layers.arrangement import Arrangement
-from keras_repreg.layers.penalty_metric import PenaltyMetric
-from keras_repreg.layers.role import check_role
+from keras_repreg.layers.penalty_mean import PenaltyMean
+from keras_repreg.layers.place import check_place
 from keras_repreg.layers.weight_factor import WeightFactor, checked_factor
-from keras_repreg.recording import outliving, record
-from keras_repreg.statistics import counted, number_of_samples, upcast
+from keras_repreg.statistics import number_of_samples, upcast, zero_masked_rows
+from keras_repreg.steps import current_step
 
 Tensor = Any
 
 
-class RepresentationRegularization(keras.layers.Layer):
+class RepresentationRegularization(seam.ExactLosses):
     """Base class: passes activations on unchanged and adds `weight * Omega(Z)` to the model's loss.
 
     Args:
@@ -30,7 +30,7 @@ class RepresentationRegularization(keras.layers.Layer):
             out. `"flatten"`: all entries of a sample.
         data_format: For `units="channels"`, `"channels_last"` or `"channels_first"`; by default that of
             `keras.config.image_data_format()`.
-        synchronized: Take the statistics over the global batch of all replicas of a `tf.distribute` strategy,
+        synchronized: Compute the statistics over the global batch of all replicas of a `tf.distribute` strategy,
             rather than over each replica's own part. (On JAX they always are.)
         penalize_evaluation: Whether the penalty is a part of the loss outside of training too, and so of
             `val_loss`. With False it is there only if the layer is called with `training=True`, as `fit` does.
@@ -46,11 +46,13 @@ class RepresentationRegularization(keras.layers.Layer):
         That of the input.
 
     Raises:
-        TypeError: if `weight` is not a number or one of the flags not a bool.
-        ValueError: if an argument is out of range, or the input has another rank or no known number of units.
+        TypeError: if `weight` is not a number or one of the flags not a bool, or the layer is used as an
+            `activity_regularizer` or `kernel_regularizer` of another.
+        ValueError: if an argument is out of range, the input has another rank or no known number of units, or the
+            layer is called in the loop of an RNN with `unroll=False`.
 
     Examples:
-        A penalty of your own needs one method:
+        A penalty of your own needs one method, which also takes `sample_weight` if it is used with masks:
 
         >>> import keras, keras_repreg
         >>> @keras.saving.register_keras_serializable(package="example")
@@ -88,82 +90,103 @@ class RepresentationRegularization(keras.layers.Layer):
         self.synchronized = synchronized
         self.penalize_evaluation = penalize_evaluation
         self.weight_factor = WeightFactor()
-        self.penalty_metric = PenaltyMetric()
-        self._shared_losses = replicas.SharedLosses()
+        self.penalty_mean = PenaltyMean()
+        self.has_effect: bool | None = None
         self.supports_masking = True
+        self._shared_losses = replicas.SharedLosses()
         self._arrangement = arrangement
+        self._outermost: Callable[[], Any] = weakref.ref(self)
 
-    def omega(self, z: Tensor) -> Tensor:
-        """Omega of Table 5 for activations of shape (N, M) in float32 or float64; a scalar.
+    def omega(self, z: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        """Return Omega for activations of shape (N, M) in float32 or float64, a scalar.
 
-        Where it has an argument `sample_weight`, it gets one weight a row, (N,), if some rows do not count: 0 for the
+        Defined by each penalty as `omega(z)` or `omega(z, sample_weight=None)`, or, class by class, as
+        `omega(z, classes)`. If some rows do not count, `sample_weight` has one number per row, shape (N,): 0 for the
         positions that a mask excludes.
         """
         raise NotImplementedError(f"{type(self).__name__} must define `omega(self, z)`.")
 
-    def normalizer(self, z: Tensor) -> Tensor | float:
-        """What Omega is divided by under `normalize=True`; `sample_weight` as in `omega`."""
+    def normalizer(self, z: Tensor, sample_weight: Tensor | None = None) -> Tensor | float:
+        """Return what Omega is divided by under `normalize=True`; `sample_weight` as in `omega`."""
         return float(z.shape[1])
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        check_role(self, args[0] if args else kwargs.get("inputs"))
+        inputs = args[0] if args else kwargs.get("inputs")
+        if isinstance(inputs, keras.Variable):
+            raise TypeError(
+                f"Expected {self._who()} as a layer of its own, after the layer whose activations it penalizes. "
+                f"Received: it as a regularizer of the weights '{inputs.path}'"
+            )
         return super().__call__(*args, **kwargs)
 
-    def call(self, inputs: Tensor, training: bool | None = None, mask: Tensor | None = None) -> Tensor:
+    def call(self, inputs: Tensor, *, training: bool | None = None, mask: Tensor | None = None) -> Tensor:
         if isinstance(inputs, (list, tuple)):
             raise self._several(len(inputs))
         if self._is_active(training):
             z, sample_weight = self._samples(inputs, mask)
-            if sample_weight is not None:
-                z = counted(z, sample_weight)
-            omega = self._weighted(self.omega, z, sample_weight)
-            if self.normalize:
-                omega = omega / self._weighted(self.normalizer, z, sample_weight)
-            self._penalize(omega)
+            with seam.full_precision(z):
+                omega = self._weighted(self.omega, z, sample_weight)
+                if self.normalize:
+                    omega = omega / self._weighted(self.normalizer, z, sample_weight)
+            self._penalize(omega, training)
         return inputs
 
     def _is_active(self, training: bool | None) -> bool:
+        """Whether this call penalizes; also the check of where the layer is called, before anything is computed."""
+        outermost = seam.outermost_layer(self)
+        if self._outermost() is not outermost:
+            check_place(self, outermost)
+            self._outermost = weakref.ref(outermost)
         return self.penalize_evaluation or bool(training)
 
     def _samples(self, inputs: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """Z, and how much each row counts unless all do alike; of all replicas if synchronized."""
-        z = upcast(self._arrangement.rows(inputs, self._who()))
+        """Z, and how much each row counts unless all count alike; of all replicas if synchronized."""
+        # Sparse activations count as dense ones.
+        dense = ops.convert_to_tensor(inputs, sparse=False)
+        z = upcast(self._arrangement.rows(dense, self._who()))
         sample_weight = self._arrangement.sample_weight(mask, inputs, self._who())
         if sample_weight is not None:
             sample_weight = self._global(ops.cast(sample_weight, z.dtype))
-        return self._global(z), sample_weight
+        z = self._global(z)
+        return (z if sample_weight is None else zero_masked_rows(z, sample_weight)), sample_weight
 
     def _weighted(self, statistic: Callable[..., Tensor], z: Tensor, sample_weight: Tensor | None) -> Tensor:
         """`omega` or `normalizer` of rows of which some may not count."""
         if sample_weight is None:
             return statistic(z)
-        if "sample_weight" in inspect.signature(statistic).parameters:
+        try:
             return statistic(z, sample_weight=sample_weight)
-        if statistic == self.normalizer:
-            return statistic(z)  # a number of units
-        raise self._unweighted(sample_weight)
-
-    def _unweighted(self, sample_weight: Tensor) -> ValueError:
-        return ValueError(
-            f"{self._who()} cannot leave out what a mask excludes: its statistics take no `sample_weight`. Received: "
-            f"a mask of {sample_weight.shape[0]} rows"
-        )
+        except TypeError as error:
+            if "sample_weight" not in str(error):
+                raise
+            if statistic == self.normalizer:
+                return statistic(z)  # a number of units
+            raise ValueError(
+                f"Expected `omega` of {self._who()} to take `sample_weight`, without which it cannot leave out what a "
+                f"mask excludes. Received: a mask of {sample_weight.shape[0]} rows"
+            ) from error
 
     def _global(self, rows: Tensor) -> Tensor:
         return replicas.gather(rows) if self.synchronized else rows
 
-    def _penalize(self, omega: Tensor) -> None:
-        penalty = outliving(self, self.weight_factor.times(self.weight, omega))
-        loss = self._shared_losses.share(penalty, self) if self.synchronized else penalty
-        self.add_loss(loss)
-        # Keras drops the losses of calls that only find out shapes, as a step makes them to build a model first.
-        if any(added is loss for added in self.losses):
-            record(self, penalty)
+    def _penalize(self, omega: Tensor, training: bool | None) -> None:
+        penalty = self.weight_factor.times(self.weight, omega)
+        step = current_step()
+        if step is not None and training:
+            penalty = step.watch(self, penalty)
+        self.add_loss(self._shared_losses.share(penalty, self) if self.synchronized else penalty)
+
+    def on_losses_read(self, losses: list[Tensor]) -> None:
+        # What the model sums up is the loss; what was computed for it may be more.
+        step = current_step()
+        if step is not None and losses:
+            step.read(self)
+            self.penalty_mean.update(step, self, sum(losses[1:], losses[0]))
 
     def _several(self, number: int) -> ValueError:
         return ValueError(
-            f"{self._who()} expects the activations alone; only class-wise layers take labels beside. Received: a list "
-            f"of {number} inputs"
+            f"{self._who()} expects the activations alone; only class-wise layers take labels as well. Received: a "
+            f"list of {number} inputs"
         )
 
     def _who(self) -> str:
@@ -171,11 +194,20 @@ class RepresentationRegularization(keras.layers.Layer):
 
     @property
     def variables(self) -> list[keras.Variable]:
-        return [*super().variables, *self.weight_factor.variables]
+        return [*super().variables, *self.weight_factor.variables, *self.penalty_mean.variables]
 
-    @property
-    def metrics(self) -> list[keras.metrics.Metric]:
-        return [*super().metrics, *self.penalty_metric.metrics]
+    def save_own_variables(self, store: Any) -> None:
+        super().save_own_variables(store)
+        if self.weight_factor.value != 1:
+            store["weight_factor"] = self.weight_factor.value
+
+    def load_own_variables(self, store: Any) -> None:
+        # In files of models that were saved while a schedule was at work.
+        others = {name: store[name] for name in store.keys() if name != "weight_factor"}  # noqa: SIM118, no dict
+        super().load_own_variables(others)
+        if "weight_factor" in store.keys():  # noqa: SIM118
+            self.weight_factor.make_variable()
+            self.weight_factor.assign(float(store["weight_factor"][()]))
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         if input_shape and isinstance(input_shape[0], (list, tuple)):
@@ -196,10 +228,10 @@ class RepresentationRegularization(keras.layers.Layer):
 
 
 def pairs_of_units(z: Tensor) -> float:
-    """M (M - 1), the number of off-diagonal entries of a covariance; 1 for a single unit, which has none."""
+    """Return M (M - 1), the number of off-diagonal entries of a covariance; 1 for a single unit, which has none."""
     return float(max(z.shape[1] * (z.shape[1] - 1), 1))
 
 
 def entries(z: Tensor, sample_weight: Tensor | None = None) -> Tensor:
-    """N M, the number of activations of a batch."""
+    """Return N M, the number of activations of a batch."""
     return number_of_samples(z, sample_weight) * ops.cast(z.shape[1], z.dtype)

@@ -1,13 +1,23 @@
 """The base class of the penalties that are computed class by class, from labels as a side input."""
 
+import warnings
 from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
+from keras_repreg import seam
+from keras_repreg.arrays import to_numpy
 from keras_repreg.classes import Classes, HardClasses, SoftClasses
-from keras_repreg.labels import THREE_DOORS, class_ids, current_labels, responsibilities
+from keras_repreg.labels import (
+    LABEL_OPTIONS,
+    check_label_values,
+    class_ids,
+    current_labels,
+    responsibilities,
+    select_target,
+)
 from keras_repreg.layers.base import RepresentationRegularization
 
 Tensor = Any
@@ -18,7 +28,8 @@ class ClasswiseRegularization(RepresentationRegularization):
 
     A penalty of your own defines `omega(self, z, classes)`, with `classes` a `keras_repreg.classes.Classes`.
 
-    Without labels, inference and evaluation pass activations on and add nothing; training is an error.
+    Without labels, prediction passes activations on, an evaluation leaves the penalty out with a warning, and training
+    is an error.
 
     Args:
         weight: Loss weight, a finite number >= 0.
@@ -28,8 +39,9 @@ class ClasswiseRegularization(RepresentationRegularization):
             number of classes present in the batch.
         label_key: Which entry of dict, list or tuple targets holds the labels.
         soft_labels: Whether labels are soft: rows of numbers >= 0, how much the sample belongs to each class, as
-            after mixup or label smoothing. Class-wise statistics are then weighted by them. By default labels are
-            hard, and the largest entry of a row is the class.
+            after mixup or label smoothing. Class-wise statistics are then weighted by them. Binary labels of shape
+            (N,) or (N, 1) that are smoothed (0.05 and 0.95, say) are the probability of the second of two classes. By
+            default labels are hard, and the largest entry of a row is the class.
         ignore_class: The id of samples to leave out, such as -1 or 255; for hard labels. What a mask excludes is left
             out as well.
         **kwargs: `units`, `data_format`, `synchronized` and `penalize_evaluation` as in
@@ -84,15 +96,25 @@ class ClasswiseRegularization(RepresentationRegularization):
         self.label_key = label_key
         self.soft_labels = soft_labels
         self.ignore_class = None if ignore_class is None else int(ignore_class)
+        self.labels_from_scope = True
+        self._left_out = False
+        self._warned = False
 
-    def omega(self, z: Tensor, classes: Classes) -> Tensor:  # type: ignore[override]
-        """Omega of Table 5 for activations of shape (N, M) and their classes; a scalar."""
+    def omega(self, z: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        """Return Omega for activations of shape (N, M) and their `Classes`, a scalar: `omega(self, z, classes)`."""
         raise NotImplementedError(f"{type(self).__name__} must define `omega(self, z, classes)`.")
 
-    def call(  # type: ignore[override]
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        inputs = args[0] if args else kwargs.get("inputs")
+        passed = isinstance(inputs, (list, tuple)) or len(args) > 1 or kwargs.get("labels") is not None
+        self.labels_from_scope = not passed
+        return super().__call__(*args, **kwargs)
+
+    def call(
         self,
         inputs: Any,
         labels: Tensor | None = None,
+        *,
         training: bool | None = None,
         mask: Any = None,
         inputs_mask: Tensor | None = None,  # where Keras puts it if the labels are an argument of their own
@@ -110,21 +132,25 @@ class ClasswiseRegularization(RepresentationRegularization):
             return z
         if labels is None:
             labels = current_labels(self.label_key)
-        if labels is None:
-            if training:
-                raise ValueError(f"{self._who()} got no labels while training. {THREE_DOORS} Received: labels=None")
-            return z
-        self._penalize(self._classwise_omega(z, labels, mask))
+        self._left_out = labels is None
+        if labels is not None:
+            self._penalize(self._classwise_omega(z, labels, mask), training)
+        elif training:
+            raise ValueError(f"{self._who()} got no labels while training. {LABEL_OPTIONS} Received: labels=None")
+        else:
+            # Read back by a model that evaluates, and by none that predicts: see `on_losses_read`.
+            self.add_loss(ops.zeros((), "float64" if "float64" in str(z.dtype) else "float32"))
         return z
 
     def _classwise_omega(self, inputs: Tensor, labels: Tensor, mask: Tensor | None) -> Tensor:
         z, sample_weight = self._samples(inputs, mask)
-        labels = self._arrangement.labels(labels, inputs, self._who())
-        classes = self._classes(self._global(ops.convert_to_tensor(labels)), z, sample_weight)
-        omega = self.omega(classes.counted(z), classes)
-        if self.normalize:
-            number = classes.number() if self.num_classes is None else float(self.num_classes)
-            omega = omega / (self._weighted(self.normalizer, z, sample_weight) * number)
+        labels = self._arrangement.labels(labels, inputs, self._who(), self.num_classes)
+        with seam.full_precision(z):
+            classes = self._classes(self._global(labels), z, sample_weight)
+            omega = self.omega(classes.zero_masked_rows(z), classes)
+            if self.normalize:
+                number = classes.number() if self.num_classes is None else float(self.num_classes)
+                omega = omega / (self._weighted(self.normalizer, z, sample_weight) * number)
         return omega
 
     def _classes(self, labels: Tensor, z: Tensor, sample_weight: Tensor | None = None) -> Classes:
@@ -137,6 +163,36 @@ class ClasswiseRegularization(RepresentationRegularization):
             kept = ops.cast(ops.not_equal(ids, self.ignore_class), dtype)
             sample_weight = kept if sample_weight is None else kept * sample_weight
         return HardClasses(ids, dtype, sample_weight)
+
+    def check_targets(self, y: Any) -> None:
+        """Check the values of targets from which this layer takes its labels.
+
+        Raises:
+            ValueError: if they hold no class labels: see `keras_repreg.labels.check_label_values`.
+        """
+        labels = select_target(y, self.label_key, "label_key")
+        integers = str(getattr(labels, "dtype", "")).startswith(("int", "uint"))
+        by_position = self.units == "channels" and integers  # ids of positions look like rows
+        if not self.labels_from_scope or by_position or getattr(labels, "ndim", 0) == 0:
+            return
+        values = to_numpy(labels)
+        if values.ndim > 2:
+            values = values.reshape(-1, values.shape[-1])
+        if values.dtype.kind in "biuf":
+            try:
+                check_label_values(values, soft=self.soft_labels)
+            except ValueError as error:
+                raise ValueError(f"{self._who()}: {error}") from error
+
+    def on_losses_read(self, losses: list[Tensor]) -> None:
+        if self._left_out and losses and not self._warned:
+            self._warned = True
+            warnings.warn(
+                f"The penalty of {self._who()} is left out of this evaluation, since the layer got no labels. "
+                f"{LABEL_OPTIONS}",
+                stacklevel=2,
+            )
+        super().on_losses_read(losses)
 
     def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
         return previous_mask[0] if isinstance(previous_mask, (list, tuple)) else previous_mask

@@ -46,9 +46,9 @@ class CovarianceRegularization(RepresentationRegularization):
     """
 
     def omega(self, z: Tensor, sample_weight: Tensor | None = None) -> Tensor:
-        return statistics.off_diagonal_energy(z, sample_weight)
+        return statistics.squared_off_diagonal_sum(z, sample_weight)
 
-    def normalizer(self, z: Tensor) -> float:
+    def normalizer(self, z: Tensor, sample_weight: Tensor | None = None) -> float:
         return pairs_of_units(z)
 
 
@@ -91,8 +91,8 @@ class ClasswiseCovarianceRegularization(ClasswiseRegularization):
         Choi and Rhee (2018), "Utilizing class information for DNN representation shaping".
     """
 
-    def omega(self, z: Tensor, classes: Classes) -> Tensor:  # type: ignore[override]
-        return classes.off_diagonal_energy(z)
+    def omega(self, z: Tensor, classes: Classes) -> Tensor:
+        return classes.squared_off_diagonal_sum(z)
 
-    def normalizer(self, z: Tensor) -> float:
+    def normalizer(self, z: Tensor, sample_weight: Tensor | None = None) -> float:
         return pairs_of_units(z)

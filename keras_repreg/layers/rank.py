@@ -117,7 +117,7 @@ class ClasswiseRankRegularization(ClasswiseRegularization):
         super().__init__(weight, normalize=normalize, **kwargs)
         self.method = method
 
-    def omega(self, z: Tensor, classes: Classes) -> Tensor:  # type: ignore[override]
+    def omega(self, z: Tensor, classes: Classes) -> Tensor:
         return classes.stable_rank_sum(z, self.method)
 
     def get_config(self) -> dict[str, Any]:

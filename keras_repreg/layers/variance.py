@@ -88,5 +88,5 @@ class ClasswiseVarianceRegularization(ClasswiseRegularization):
         Choi and Rhee (2018), "Utilizing class information for DNN representation shaping".
     """
 
-    def omega(self, z: Tensor, classes: Classes) -> Tensor:  # type: ignore[override]
+    def omega(self, z: Tensor, classes: Classes) -> Tensor:
         return classes.variance_sum(z)

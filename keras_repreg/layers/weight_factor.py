@@ -16,9 +16,9 @@ Tensor = Any
 class WeightFactor:
     """The factor of a layer's loss weight: 1 and no part of the model, until `make_variable` is called.
 
-    Compiled functions keep a Python number as it was when they were traced; a variable they read anew. The variable
-    is a state of the layer as the seed of a Dropout is: among `layer.variables`, but none of its weights, in no file
-    and in no count of parameters.
+    A compiled function keeps a Python number as it was when the function was traced; a variable it reads in every
+    step. The variable is a state of the layer as the seed of a Dropout is: among `layer.variables`, but none of its
+    weights and in no count of parameters. A factor other than 1 is saved, so that a copy has the same loss.
 
     `WeightSchedule` does all this. In a loop of your own, call `layer.weight_factor.make_variable()` before the first
     step, and `layer.weight_factor.assign(0.5)` between two steps.
@@ -29,10 +29,16 @@ class WeightFactor:
 
     @property
     def variables(self) -> list[keras.Variable]:
+        """The variable, once it is made."""
         return [] if self._variable is None else [self._variable]
 
+    @property
+    def value(self) -> float:
+        """The factor."""
+        return 1.0 if self._variable is None else float(ops.convert_to_numpy(self._variable))
+
     def make_variable(self, strategy: Any = None) -> bool:
-        """Makes the variable unless it is there; whether it was made.
+        """Make the variable unless it exists, and return whether it was made.
 
         Args:
             strategy: The `tf.distribute` strategy of the model, if it has one.
@@ -52,7 +58,7 @@ class WeightFactor:
         return True
 
     def assign(self, value: float) -> None:
-        """Sets the factor.
+        """Set the factor.
 
         Raises:
             TypeError: if `value` is not a number.
@@ -62,19 +68,19 @@ class WeightFactor:
         if self._variable is None:
             raise ValueError(
                 "Expected `make_variable()` to be called first, and functions that were compiled before it to be "
-                f"compiled anew. Received: value={value!r}"
+                f"compiled again. Received: value={value!r}"
             )
         self._variable.assign(value)
 
     def times(self, weight: float, omega: Tensor) -> Tensor:
-        """weight * factor * omega, in the dtype of omega."""
+        """Return weight * factor * omega, in the dtype of omega."""
         if self._variable is None:
             return weight * omega
         return weight * ops.cast(self._variable, omega.dtype) * omega
 
 
 def checked_factor(value: Any, name: str) -> float:
-    """`value` as a float.
+    """Return `value` as a float.
 
     Raises:
         TypeError: if it is not a number.

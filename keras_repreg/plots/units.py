@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from keras_repreg.arguments import positive_integer
 from keras_repreg.arrays import to_numpy
-from keras_repreg.characteristics.capture import as_matrix
 from keras_repreg.information.samples import as_classes
 from keras_repreg.plots import canvas
+from keras_repreg.rows import as_matrix
 
 BINS = 50
 UNITS_SHOWN = 6

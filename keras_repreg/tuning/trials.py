@@ -13,7 +13,7 @@ from typing import Any
 import keras
 import keras_tuner
 
-from keras_repreg.labels import label_aware
+from keras_repreg.models import label_aware
 from keras_repreg.regularizer_set import REGULARIZERS
 
 TUNERS = {

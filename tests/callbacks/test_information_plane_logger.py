@@ -147,10 +147,10 @@ def test_several_targets():
     classes = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile("sgd", {"a": classes, "b": "mse"})
     targets = {"a": y, "b": x[:, :1]}
-    logger = keras_repreg.InformationPlaneLogger("second", label_key="a")
+    logger = keras_repreg.InformationPlaneLogger("second", labels="a")
     history = model.fit(x, targets, validation_data=(x, targets), callbacks=[logger], verbose=0).history
     assert_logged(history, logger, model, "second", x, y)
-    with pytest.raises(ValueError, match="Received: label_key=None"):
+    with pytest.raises(ValueError, match="Received: labels=None"):
         keras_repreg.InformationPlaneLogger("second", data=(x, targets)).measure((x, targets), 8, None)
 
 
@@ -215,7 +215,7 @@ def test_nothing_to_measure_on_is_a_warning():
 def test_what_cannot_be_measured_is_refused():
     model, (x, y) = build(run_eagerly=True), data()
     logger = keras_repreg.InformationPlaneLogger()
-    with pytest.raises(ValueError, match="without targets"):
+    with pytest.raises(ValueError, match="no targets"):
         model.fit(x, y, callbacks=[keras_repreg.InformationPlaneLogger(data=x)], verbose=0)
 
     def batches():

@@ -183,8 +183,8 @@ def test_labels_from_an_array_from_targets_and_from_one_of_several():
     ("data", "labels", "message"),
     [
         (inputs(), None, "no targets"),
-        ((inputs(), {"a": np.ones(50), "b": np.ones(50)}), None, "Received: None"),
-        ((inputs(), {"a": np.ones(50), "b": np.ones(50)}), "c", "Received: 'c'"),
+        ((inputs(), {"a": np.ones(50), "b": np.ones(50)}), None, "Received: labels=None"),
+        ((inputs(), {"a": np.ones(50), "b": np.ones(50)}), "c", "Received: labels='c'"),
         (inputs(), np.ones(49), "49 labels"),
         (inputs(), np.ones(51), "51 labels"),
         (inputs(), 2.5, "Received: 2.5"),
@@ -215,7 +215,7 @@ def test_pooled_and_flattened_relus_count_positive_values():
         assert_close(found[name], keras_repreg.characterize(activations(model, name, x), positive_only=True))
 
 
-def test_of_several_outputs_the_first_counts_and_others_are_an_error_with_the_layers_name():
+def test_outputs_that_are_no_single_array_are_measured_by_their_parts():
     class Named(layers.Layer):
         def call(self, x):
             return {"a": x, "b": x}
@@ -228,8 +228,13 @@ def test_of_several_outputs_the_first_counts_and_others_are_an_error_with_the_la
     assert_close(
         keras_repreg.measure(model, x, "lstm")["lstm"], keras_repreg.characterize(expected, positive_only=False)
     )
-    with pytest.raises(ValueError, match="Layer 'named'"):
-        keras_repreg.measure(model, x, "named")
+    table = keras_repreg.measure(model, x, ["named", "lstm/1", "lstm/2"])
+    assert list(table) == ["lstm/1", "lstm/2", "named/a", "named/b"]
+    assert table["named/a"] == table["named/b"] == keras_repreg.measure(model, x, "named/a")["named/a"]
+    states = ops.convert_to_numpy(model.get_layer("lstm")(x)[1])
+    assert_close(table["lstm/1"], keras_repreg.characterize(states, positive_only=False))
+    with pytest.raises(ValueError, match="Received: 'named/c'"):
+        keras_repreg.measure(model, x, "named/c")
 
 
 def test_a_layer_without_configuration_is_no_obstacle():
@@ -281,7 +286,11 @@ def test_measuring_changes_nothing():
         ((None, inputs(), "nowhere"), ValueError, "'rectified'.*Received: 'nowhere'"),
         ((None, inputs(), 3), TypeError, "Received: 3"),
         ((None, inputs(), [np.arange(3)]), TypeError, r"Received: an array of shape \(3,\)"),
-        ((None, inputs(), np.arange(3)), TypeError, r"targets go with the inputs.*Received: an array of shape \(3,\)"),
+        (
+            (None, inputs(), np.arange(3)),
+            TypeError,
+            r"targets are passed with the inputs.*Received: an array of shape \(3,\)",
+        ),
         ((None, None), ValueError, "Received: None"),
         ((None, 5), ValueError, "Received: 5"),
         ((None, "abc"), ValueError, "Received: 'abc'"),

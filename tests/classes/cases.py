@@ -9,7 +9,7 @@ from tests import reference
 # Name, how to ask a `Classes` for it, and the paper's formula for one class with weights of the samples.
 STATISTICS = [
     ("variance", lambda classes, z: classes.variance_sum(z), reference.weighted_vr),
-    ("covariance", lambda classes, z: classes.off_diagonal_energy(z), reference.weighted_cr),
+    ("covariance", lambda classes, z: classes.squared_off_diagonal_sum(z), reference.weighted_cr),
     ("holder", lambda classes, z: classes.stable_rank_sum(z, "holder"), reference.weighted_holder_rank),
     ("power", lambda classes, z: classes.stable_rank_sum(z, "power"), reference.weighted_stable_rank),
     ("svd", lambda classes, z: classes.stable_rank_sum(z, "svd"), reference.weighted_stable_rank),

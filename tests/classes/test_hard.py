@@ -99,7 +99,7 @@ def test_tiles(samples, units, classes, tiling, monkeypatch):
     assert product.ON_CPU.one < samples <= product.ON_ACCELERATOR.one
     monkeypatch.setattr(product, "tiling", lambda rows: tiling)
     z, ids, _ = batch(samples, units, classes)
-    value, gradient = value_and_gradient(lambda t: of(ids).off_diagonal_energy(t), z)
+    value, gradient = value_and_gradient(lambda t: of(ids).squared_off_diagonal_sum(t), z)
     expected, expected_gradient = covariances(z, ids)
     assert value == pytest.approx(expected, rel=1e-4, abs=1e-5)
     np.testing.assert_allclose(gradient, expected_gradient, rtol=1e-3, atol=1e-4 * np.abs(expected_gradient).max())
@@ -109,7 +109,7 @@ def test_several_large_tiles(monkeypatch):
     monkeypatch.setattr(product, "tiling", lambda rows: product.Tiling(product.ON_ACCELERATOR.rows, 128))
     for units in (9, 2000):  # by covariances, and by inner products
         z, ids, _ = batch(1100, units, 3)
-        value, gradient = value_and_gradient(lambda t, ids=ids: of(ids).off_diagonal_energy(t), z)
+        value, gradient = value_and_gradient(lambda t, ids=ids: of(ids).squared_off_diagonal_sum(t), z)
         expected, expected_gradient = covariances(z, ids)
         assert value == pytest.approx(expected, rel=1e-4)
         largest = np.abs(expected_gradient).max()
@@ -144,7 +144,7 @@ def test_tiles_of_unbalanced_classes(sizes, units, seed):
     rng = np.random.default_rng(seed)
     ids = rng.permutation(np.repeat(np.arange(len(sizes)), sizes)).astype("int32")
     z = rng.normal(size=(len(ids), units)).astype("float32")
-    value, gradient = value_and_gradient(lambda t: of(ids).off_diagonal_energy(t), z)
+    value, gradient = value_and_gradient(lambda t: of(ids).squared_off_diagonal_sum(t), z)
     expected, expected_gradient = covariances(z, ids)
     assert value == pytest.approx(expected, rel=1e-3, abs=1e-5)
     scale = np.abs(expected_gradient).max()

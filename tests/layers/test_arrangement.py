@@ -93,9 +93,20 @@ def test_labels_of_pixels():
     assert penalty(layer, first, labels) == pytest.approx(expected, rel=1e-4)
 
 
+def test_integers_of_the_shape_of_the_positions_are_their_ids():
+    z, _ = arrays((6, 5, 9))
+    labels = np.random.default_rng(1).integers(0, 3, (6, 5)).astype("int32")
+    expected = ONE.oracle(z.reshape(-1, 9), labels.reshape(-1))
+    assert penalty(ONE.make(units="channels"), z, labels) == pytest.approx(expected, rel=1e-4)
+    # They could be one-hot labels of the samples as well.
+    for ambiguous, arguments in ((labels, {"num_classes": 5}), (labels.astype("float32"), {})):
+        with pytest.raises(ValueError, match=r"cannot tell whether.*Received: labels.shape=\(6, 5\)"):
+            penalty(ONE.make(units="channels", **arguments), z, ambiguous)
+
+
 @pytest.mark.parametrize(
     ("shape", "message"),
-    [((6, 5), "cannot tell whether"), ((3,), "one dimension more"), ((6, 4, 1), "one dimension more")],
+    [((3,), "one dimension more"), ((6, 4, 1), "one dimension more")],
     ids=str,
 )
 def test_labels_that_do_not_fit_the_positions(shape, message):
@@ -247,7 +258,7 @@ def test_masks_that_cannot_be_kept():
         def omega(self, z):
             return ops.sum(z)
 
-    with pytest.raises(ValueError, match=r"take no `sample_weight`. Received: a mask of 12 rows"):
+    with pytest.raises(ValueError, match=r"to take `sample_weight`.*Received: a mask of 12 rows"):
         Plain(units="channels")(z, mask=mask)
     with pytest.raises(ValueError, match=r"no single units.*Received: mask.shape=\(3, 4\)"):
         WeightedEnergy(units="flatten")(z, mask=mask)

@@ -1,7 +1,8 @@
-"""What one validation has seen of the layers."""
+"""What one validation has measured of the layers."""
 
 from typing import Any
 
+import keras
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,18 +12,19 @@ from keras_repreg.characteristics.measuring import Collection
 from keras_repreg.characteristics.table import CharacteristicsTable
 
 
-class Seen(Collection):
+class ValidationCollection(Collection):
     """The accumulators of several layers, with histograms of their activations where they are wanted."""
 
-    def __init__(self, layers: Any, *, histograms: bool, **arguments: Any):
-        super().__init__(layers, **arguments)
-        self._histograms = {layer.name: Histogram() for layer in layers} if histograms else {}
+    def __init__(self, sources: Any, *, histograms: bool, **arguments: Any):
+        super().__init__(sources, **arguments)
+        self._wanted = histograms
+        self._histograms: dict[str, Histogram] = {}
 
-    def update(self, outputs: dict[str, Any], y: Any, samples: int | None = None) -> dict[str, NDArray[Any]]:
-        matrices = super().update(outputs, y, samples)
-        for name, histogram in self._histograms.items():
-            histogram.update(matrices[name])
-        return matrices
+    def receive(self, name: str, layer: keras.layers.Layer, output: Any, mask: Any = None) -> NDArray[Any] | None:
+        z = super().receive(name, layer, output, mask)
+        if self._wanted and z is not None:
+            self._histograms.setdefault(name, Histogram()).update(z)
+        return z
 
     def write(self, events: EventFile, table: CharacteristicsTable, step: int) -> None:
         """Write everything to an event file."""

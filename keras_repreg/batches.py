@@ -1,52 +1,13 @@
-"""The activations of chosen layers, batch by batch, from one forward pass of any kind of model."""
+"""Data of any form that `model.evaluate` takes, batch by batch."""
 
-import contextlib
-import inspect
 import itertools
-import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import keras
-import numpy as np
 from keras import ops
-from numpy.typing import NDArray
 
-from keras_repreg.arguments import one_of, positive_integer
-from keras_repreg.arrays import to_numpy
-
-
-@contextlib.contextmanager
-def recorded_outputs(layers: Sequence[keras.layers.Layer]) -> Iterator[dict[str, Any]]:
-    """Within the context, each eager call of a layer leaves its output under the layer's name.
-
-    Works for nested and subclassed models, whose inner tensors have no symbolic name. Of a layer that is called
-    more than once per batch, the last output is kept.
-    """
-    outputs: dict[str, Any] = {}
-    before = {layer: vars(layer).get("call") for layer in layers}
-
-    def recording(layer: Any) -> Callable[..., Any]:
-        original = layer.call
-
-        def call(*args: Any, **kwargs: Any) -> Any:
-            outputs[layer.name] = original(*args, **kwargs)
-            return outputs[layer.name]
-
-        # Keras injects `training` and masks according to the signature.
-        call.__signature__ = inspect.signature(original)  # type: ignore[attr-defined]
-        return call
-
-    for layer in layers:
-        # Not by setattr, which a built layer guards.
-        vars(layer)["call"] = recording(layer)
-    try:
-        yield outputs
-    finally:
-        for layer, call in before.items():
-            vars(layer).pop("call")
-            if call is not None:
-                vars(layer)["call"] = call
+from keras_repreg.arguments import positive_integer
 
 
 def batches(data: Any, batch_size: int, steps: int | None = None) -> Iterator[tuple[Any, Any]]:
@@ -127,51 +88,6 @@ def as_tensors(x: Any) -> Any:
     return keras.tree.map_structure(lambda array: None if array is None else ops.convert_to_tensor(array), x)
 
 
-UNITS = ("channels", "flatten")
-
-
-def rows_of(z: Any, units: str = "channels", channel_axis: int = -1) -> NDArray[Any]:
-    """(N, M) activations of a layer, an array in their own dtype (float32 for bfloat16).
-
-    Of a layer with several outputs, such as a recurrent one with its states, the first counts.
-
-    Args:
-        z: Activations of shape (samples, units), or (samples, ..., units).
-        units: "channels": the channels are the units, and each position of each sample counts as a sample;
-            "flatten": each position of each channel is a unit.
-        channel_axis: Where the channels are.
-
-    Raises:
-        ValueError: if the activations are not real numbers of rank 2 or more, or `units` is neither.
-    """
-    one_of(units, UNITS, "units")
-    if isinstance(z, (list, tuple)) and z and ops.is_tensor(z[0]):
-        z = z[0]
-    if not ops.is_tensor(z):
-        z = to_numpy(z)
-    if len(z.shape) < 2 or not _is_real(z):
-        raise ValueError(
-            "Expected activations of shape (samples, units), or (samples, ..., units), in a real numeric dtype. "
-            f"Received: shape {tuple(z.shape)}, dtype {z.dtype}"
-        )
-    array = to_numpy(z)
-    if units == "flatten":
-        return array.reshape(len(array), math.prod(array.shape[1:]))
-    array = np.moveaxis(array, channel_axis, -1)
-    return array.reshape(math.prod(array.shape[:-1]), array.shape[-1])
-
-
-def as_matrix(z: Any) -> NDArray[np.float64]:
-    """`rows_of` in float64, channels as units."""
-    return rows_of(z).astype(np.float64, copy=False)
-
-
-def channel_axis(layer: keras.layers.Layer) -> int:
-    """The axis of the channels in a layer's output: the last one, unless the layer says `channels_first`."""
-    return 1 if getattr(layer, "data_format", None) == "channels_first" else -1
-
-
-def _is_real(z: Any) -> bool:
-    if ops.is_tensor(z):
-        return not keras.backend.standardize_dtype(z.dtype).startswith(("complex", "string"))
-    return z.dtype.kind in "biuf"
+def samples_in(x: Any) -> int:
+    """The number of samples in a batch of inputs."""
+    return len(next(array for array in keras.tree.flatten(x) if array is not None))

@@ -1,0 +1,144 @@
+"""Activations out of the forward pass that `model.evaluate` makes in any case.
+
+For the time of one `evaluate` the model's `test_step` also returns the outputs of chosen layers, and its compiled
+`test_function` hands them on and hides them from Keras. So no output is computed twice, and statistics are computed in
+NumPy, in float64, whatever the backend and its compiler.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import keras
+
+from keras_repreg import graph, seam
+from keras_repreg.activations import Source
+from keras_repreg.characteristics.measuring import Collection
+from keras_repreg.labels import targets_of
+from keras_repreg.steps import batch_of
+
+KEY = "keras_repreg_activations"
+
+
+class ActivationTap:
+    """Takes the outputs of layers, and the targets, from each batch that `model.evaluate` sees.
+
+    Args:
+        model: A compiled model.
+        sources: Where the activations come from.
+        targets: Whether the targets are wanted.
+    """
+
+    def __init__(self, model: keras.Model, sources: Sequence[Source], *, targets: bool):
+        self._model = model
+        self._sources = sources
+        self._targets = targets
+        self._compiled: Any = None
+        self._undo: Callable[[], None] | None = None
+        self._filling = False
+
+    def possible(self) -> bool:
+        """Return whether the outputs can leave the test step.
+
+        They can where each layer is called by the model's graph itself, not within a loop or function of a `call`
+        that only its author knows, in a test step that is Keras's or this package's; on one device, batch by batch.
+        """
+        model = self._model
+        strategy = getattr(model, "distribute_strategy", None)
+        return (
+            graph.of(model) is not None
+            and not seam.is_own_method(model, "test_step")
+            and all(_in_graphs(model, source.layer) for source in self._sources)
+            and getattr(strategy, "num_replicas_in_sync", 1) == 1
+            and keras.distribution.distribution() is None
+            and getattr(model, "steps_per_execution", 1) == 1
+            and not (keras.backend.backend() == "torch" and getattr(model, "jit_compile", False))
+            and hasattr(model, "test_function")
+            and not isinstance(model.test_function, _Hiding)
+        )
+
+    @contextlib.contextmanager
+    def filling(self, collection: Collection) -> Iterator[None]:
+        """Within the context, the collection gets the activations of each batch."""
+        model, function = self._model, self._model.test_function
+        if self._undo is None:
+            self._undo = seam.replace_method(model, "test_step", self._returning_outputs)
+        self._filling = True
+        try:
+            if self._compiled is None:
+                model.test_function = None
+                model.make_test_function()
+                self._compiled = model.test_function
+            model.test_function = _Hiding(self._compiled, lambda taken: self._receive(taken, collection))
+            yield
+        finally:
+            model.test_function = function
+            self._filling = False
+
+    def close(self) -> None:
+        """Leave the model as it was."""
+        if self._undo is not None:
+            self._undo()
+            self._undo = None
+
+    def _returning_outputs(self, step: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """`test_step` whose logs also hold the outputs of each call of a layer, by name."""
+        if not self._filling:
+            return step(*args, **kwargs)
+        outputs: dict[str, dict[str, Any]] = {}
+
+        def receive(layer: keras.layers.Layer, output: Any, mask: Any) -> None:
+            for source in self._sources:
+                if source.layer is layer:
+                    masks = source.arrays_of_mask(output, mask)
+                    for name, array in source.arrays(output).items():
+                        calls = outputs.setdefault(name, {})
+                        taken = {"output": array}
+                        if masks.get(name) is not None:
+                            taken["mask"] = masks[name]
+                        calls[str(len(calls))] = taken
+
+        with seam.tapped([source.layer for source in self._sources], receive):
+            result = step(*args, **kwargs)
+        taken = {"outputs": outputs}
+        y = targets_of(batch_of(args, kwargs))
+        if self._targets and y is not None:
+            taken["y"] = y
+        logs, *state = result if isinstance(result, tuple) else (result,)
+        if not isinstance(logs, dict):
+            return result
+        logs = {**logs, KEY: taken}
+        return (logs, *state) if state else logs
+
+    def _receive(self, taken: dict[str, Any], collection: Collection) -> None:
+        collection.begin(taken.get("y"))
+        layers = {source.name: source.layer for source in self._sources}
+        for name, calls in taken["outputs"].items():
+            layer = layers.get(name) or layers[name.rpartition("/")[0]]
+            for call in calls.values():
+                collection.receive(name, layer, call["output"], call.get("mask"))
+
+
+class _Hiding:
+    """A test function whose logs are those without the activations, which go to `receive`."""
+
+    def __init__(self, function: Callable[..., Any], receive: Callable[[dict[str, Any]], None]):
+        self._function = function
+        self._receive = receive
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        result = self._function(*args, **kwargs)
+        logs, *state = result if isinstance(result, tuple) else (result,)
+        if not isinstance(logs, dict) or KEY not in logs:
+            return result
+        self._receive(logs[KEY])
+        logs = {name: value for name, value in logs.items() if name != KEY}
+        return (logs, *state) if state else logs
+
+
+def _in_graphs(model: keras.Model, layer: keras.layers.Layer) -> bool:
+    """Whether the layer belongs to the model, or to models within it that are graphs too."""
+    if any(candidate is layer for candidate in model.layers):
+        return True
+    inner = (candidate for candidate in model.layers if isinstance(candidate, keras.Model))
+    return any(graph.of(candidate) is not None and _in_graphs(candidate, layer) for candidate in inner)

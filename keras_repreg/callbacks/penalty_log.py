@@ -1,0 +1,70 @@
+"""The penalties among the logs of the runs of one model: what `fit` and `evaluate` hand to every callback."""
+
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+import keras
+
+from keras_repreg import seam
+from keras_repreg.layers.base import RepresentationRegularization
+from keras_repreg.steps import open_step_scopes
+
+Layers = dict[str, RepresentationRegularization]
+
+
+class PenaltyLog:
+    """Adds the mean penalties that callbacks have asked for to the logs of the run that these callbacks belong to.
+
+    It is put around methods of the model once and stays there, so that no function is compiled again. A run begins with
+    `make_train_function` or `make_test_function`, before callbacks hear of it: whatever a run before has asked for, one
+    that an exception ended perhaps, is forgotten then.
+    """
+
+    def __init__(self, model: keras.Model):
+        self._model = weakref.ref(model)
+        self._train: Layers = {}
+        self._test: Layers = {}
+        self._testing = False
+        open_step_scopes(model)
+        seam.replace_method(model, "make_train_function", self._begin_training)
+        seam.replace_method(model, "make_test_function", self._begin_testing)
+        seam.replace_method(model, "_get_metrics_result_or_logs", self._with_penalties)
+
+    @classmethod
+    def of(cls, model: keras.Model) -> "PenaltyLog":
+        """Return the model's log, which is made at the first call."""
+        owners = (getattr(function, "__self__", None) for function in seam.around(model, "make_train_function"))
+        return next((owner for owner in owners if isinstance(owner, cls)), None) or cls(model)
+
+    def log_training(self, layers: Layers) -> None:
+        """Add the penalties of layers, by name, to the logs of the `fit` that has just begun."""
+        self._train |= layers
+
+    def log_testing(self, layers: Layers) -> None:
+        """Add the penalties of layers, by name, to the logs of the evaluation that has just begun."""
+        self._test |= layers
+
+    def _begin_training(self, make: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        self._train, self._testing = {}, False
+        return make(*args, **kwargs)
+
+    def _begin_testing(self, make: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        self._test, self._testing = {}, True
+        return make(*args, **kwargs)
+
+    def _with_penalties(self, result: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        logs = result(*args, **kwargs)
+        layers = self._test if self._testing else self._train
+        self._testing = False
+        values = {name: layer.penalty_mean.result() for name, layer in layers.items() if layer.has_effect is not False}
+        return {**logs, **{name: value for name, value in values.items() if value is not None}}
+
+
+def reset_means(model: keras.Model, layers: Layers) -> None:
+    """Begin an epoch or an evaluation."""
+    # JAX keeps the variables' values outside of them between two batches.
+    if hasattr(model, "jax_state_sync"):
+        model.jax_state_sync()
+    for layer in layers.values():
+        layer.penalty_mean.reset()

@@ -1,0 +1,136 @@
+"""A penalty put into an existing model."""
+
+import warnings
+from typing import Any
+
+import keras
+
+from keras_repreg import graph
+from keras_repreg.layers.base import RepresentationRegularization
+from keras_repreg.layers.classwise import ClasswiseRegularization
+from keras_repreg.models import is_label_aware, label_aware
+
+
+def insert(model: keras.Model, layer: Any, penalty: RepresentationRegularization) -> keras.Model:
+    """Return a model with a penalty after a layer, which shares all layers and weights with the given one.
+
+    The given model stays as it is, but for its weights, which training the new model changes. The new model is label
+    aware if the penalty is class-wise or the given model was, and compiled as the given one was, with a new optimizer
+    of the same configuration.
+
+    Args:
+        model: A built Sequential or functional model, such as a pretrained one.
+        layer: A layer of it, its name, or the path of a layer of a model within it ("backbone/dense"); a path can end
+            with a part of an output that is a dict ("backbone/pooled_output").
+        penalty: A representation regularizer that is in no model yet.
+
+    Returns:
+        The new model; models within it that hold the layer are new as well.
+
+    Raises:
+        TypeError: if `model` is not a Keras model, `layer` neither a layer nor a name, or `penalty` no representation
+            regularizer.
+        ValueError: if there is no such layer, a model that holds it is neither Sequential nor functional, or it has a
+            layer of the penalty's name.
+
+    Examples:
+        >>> import keras, keras_repreg
+        >>> model = keras.Sequential([
+        ...     keras.Input((4,)), keras.layers.Dense(8, activation="relu", name="hidden"), keras.layers.Dense(3)
+        ... ])
+        >>> penalty = keras_repreg.ClasswiseVarianceRegularization(0.01, name="cw_vr")
+        >>> model = keras_repreg.insert(model, "hidden", penalty)
+        >>> [layer.name for layer in model.layers][:2]
+        ['hidden', 'cw_vr']
+    """
+    if not isinstance(penalty, RepresentationRegularization):
+        raise TypeError(f"Expected `penalty` to be a representation regularizer. Received: {penalty!r}")
+    holders, part = _find(model, layer)
+    for holder in holders[:-1]:
+        if not (isinstance(holder, keras.Sequential) or graph.of(holder) is not None):
+            raise ValueError(
+                "Expected the layer in Sequential or functional models, whose graphs can be built again. Received: "
+                f"layer '{holders[-1].name}' of {type(holder).__name__} '{holder.name}'"
+            )
+    names = [other.name for other in holders[-2].layers]
+    if penalty.name in names:
+        raise ValueError(f"Expected a penalty of a name that is not among {names}. Received: name={penalty.name!r}")
+    target = holders.pop()
+    new: Any = None
+    while holders:
+        holder = holders.pop()
+        new = _rebuilt(holder, target, penalty if new is None else new, part if new is None else None, new is None)
+        target = holder
+    if model.compiled:
+        _compile_as(new, model)
+    if isinstance(penalty, ClasswiseRegularization) or is_label_aware(model):
+        label_aware(new)
+    return new
+
+
+def _find(model: keras.Model, layer: Any) -> tuple[list[Any], str | None]:
+    """The models from the outermost to the one that holds a layer, then the layer; and the part of its output."""
+    part = None
+    try:
+        found = graph.find_layer(model, layer)
+    except ValueError:
+        holder, _, part = layer.rpartition("/") if isinstance(layer, str) else ("", "", None)
+        if not holder:
+            raise
+        found = graph.find_layer(model, holder)
+        if not isinstance(getattr(found, "output", None), dict) or part not in found.output:
+            raise
+    holders = _path(model, found)
+    if holders is None:
+        raise ValueError(
+            "Expected a layer of the model or of a model within it, not one that another layer calls. "
+            f"Received: layer '{graph.layer_path(model, found)}'"
+        )
+    return holders, part
+
+
+def _path(model: keras.Model, layer: keras.layers.Layer) -> list[Any] | None:
+    for candidate in model.layers:
+        if candidate is layer:
+            return [model, layer]
+        below = _path(candidate, layer) if isinstance(candidate, keras.Model) else None
+        if below is not None:
+            return [model, *below]
+    return None
+
+
+def _rebuilt(model: Any, target: Any, new: Any, part: str | None, after: bool) -> keras.Model:
+    """The model with `new` after the layer `target`, or in its place."""
+    if isinstance(model, keras.Sequential):
+        layers = [entry for other in model.layers for entry in _entries(other, target, new, after)]
+        inputs = model.inputs[0]
+        start = keras.Input(batch_shape=inputs.shape, dtype=inputs.dtype, name=inputs.name)
+        return keras.Sequential([start, *layers], name=model.name)
+
+    def call(layer: Any, *args: Any, **kwargs: Any) -> Any:
+        if layer is not target:
+            return layer(*args, **kwargs)
+        if not after:
+            return new(*args, **kwargs)
+        output = layer(*args, **kwargs)
+        return new(output) if part is None else {**output, part: new(output[part])}
+
+    # A plain model on the same tensors: a subclass may take other arguments, and a compiled one would be compiled here.
+    plain = keras.Model(model.input, model.output, name=model.name)
+    return keras.models.clone_model(plain, clone_function=lambda layer: layer, call_function=call)
+
+
+def _entries(layer: Any, target: Any, new: Any, after: bool) -> list[Any]:
+    if layer is not target:
+        return [layer]
+    return [layer, new] if after else [new]
+
+
+def _compile_as(new: keras.Model, model: keras.Model) -> None:
+    """Compile a model as another one was."""
+    try:
+        new.compile_from_config(model.get_compile_config())
+    except (TypeError, ValueError) as error:  # a loss or metric without a configuration
+        warnings.warn(
+            f"The new model is not compiled, since how '{model.name}' was cannot be read: {error}", stacklevel=3
+        )

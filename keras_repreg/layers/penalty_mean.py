@@ -1,0 +1,62 @@
+"""The mean of a layer's penalty over the batches of an epoch, for `PenaltyLogger`."""
+
+import contextlib
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_repreg.steps import Step
+
+Tensor = Any
+
+
+class PenaltyMean:
+    """What a layer adds to the loss, averaged over the steps since `reset`; a batch counts by its samples.
+
+    No metric, which a `train_step` that loops over `self.metrics` would feed with targets, but two variables of the
+    layer, as the seed of a Dropout is one. They exist once a `PenaltyLogger` has asked for them.
+    """
+
+    def __init__(self) -> None:
+        self.variables: list[keras.Variable] = []
+
+    def make_variables(self, strategy: Any = None) -> bool:
+        """Make the variables unless they exist, and return whether they were made.
+
+        Args:
+            strategy: The `tf.distribute` strategy of the model, if it has one.
+        """
+        if self.variables:
+            return False
+        arguments = {"trainable": False, "dtype": "float32", "autocast": False}
+        with strategy.scope() if strategy is not None else contextlib.nullcontext():
+            self.variables = [
+                keras.Variable(0.0, aggregation="sum", synchronization="on_read", name=name, **arguments)
+                for name in ("penalty_total", "penalty_samples")
+            ]
+        return True
+
+    def update(self, step: Step, layer: keras.layers.Layer, penalty: Tensor) -> None:
+        """Take the layer's penalty in this step, in place of what was taken of this step before."""
+        if not self.variables:
+            return
+        total, samples = self.variables
+        count = ops.cast(step.samples, "float32")
+        penalty = ops.cast(ops.stop_gradient(penalty), "float32") * count
+        before = step.totals.get(id(layer))
+        step.totals[id(layer)] = penalty
+        total.assign(total + (penalty if before is None else penalty - before))
+        if before is None:
+            samples.assign(samples + count)
+
+    def reset(self) -> None:
+        """Begin again."""
+        for variable in self.variables:
+            variable.assign(0.0)
+
+    def result(self) -> float | None:
+        """Return the mean, or None if there was no step."""
+        total, samples = (float(np.asarray(ops.convert_to_numpy(variable))) for variable in self.variables)
+        return total / samples if samples else None

@@ -1,0 +1,241 @@
+"""Label-aware models, whose class-wise layers see the labels given to `fit` and `evaluate`."""
+
+import itertools
+import weakref
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import keras
+
+from keras_repreg import seam
+from keras_repreg.arrays import to_numpy
+from keras_repreg.labels import label_scope, targets_of
+from keras_repreg.layers.classwise import ClasswiseRegularization
+from keras_repreg.steps import batch_of, step_scope
+
+
+def _in_scopes(model: keras.Model, training: bool, step: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+    """Run `train_step` or `test_step` so that layers see the labels of its batch."""
+    batch = batch_of(args, kwargs)
+    y = targets_of(batch)
+    with step_scope(model, batch, training=training):
+        if y is None:  # a batch of a form of its own, whose step opens a scope itself
+            return step(*args, **kwargs)
+        with label_scope(y):
+            return step(*args, **kwargs)
+
+
+class LabelAware:
+    """Mixin: training and evaluation steps that run inside a label scope, those of a subclass included."""
+
+    def __init_subclass__(cls, **kwargs: Any):
+        super().__init_subclass__(**kwargs)
+        for name, training in (("train_step", True), ("test_step", False)):
+            if name in vars(cls):
+                setattr(cls, name, _scoped(vars(cls)[name], training))
+
+    def train_step(self, *args: Any, **kwargs: Any) -> Any:
+        return _in_scopes(self, True, super().train_step, args, kwargs)  # type: ignore[misc]
+
+    def test_step(self, *args: Any, **kwargs: Any) -> Any:
+        return _in_scopes(self, False, super().test_step, args, kwargs)  # type: ignore[misc]
+
+    def fit(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
+        return super().fit(check_labels(self, x, y), y, *args, **kwargs)  # type: ignore[misc]
+
+    def evaluate(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
+        return super().evaluate(check_labels(self, x, y), y, *args, **kwargs)  # type: ignore[misc]
+
+
+def _scoped(step: Callable[..., Any], training: bool) -> Callable[..., Any]:
+    def scoped(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return _in_scopes(self, training, step.__get__(self), args, kwargs)
+
+    scoped.__name__, scoped.__doc__, scoped.__module__ = step.__name__, step.__doc__, step.__module__
+    return scoped
+
+
+@keras.saving.register_keras_serializable(package="keras_repreg")
+class Sequential(LabelAware, keras.Sequential):
+    """`keras.Sequential` whose class-wise layers see the labels given to `fit` and `evaluate`.
+
+    It stays one when it is saved and loaded, pickled or copied; `keras.models.clone_model` returns a plain one, to be
+    passed to `label_aware`.
+
+    Examples:
+        >>> import keras, keras_repreg, numpy as np
+        >>> model = keras_repreg.Sequential([
+        ...     keras.Input((4,)),
+        ...     keras.layers.Dense(8, activation="relu"),
+        ...     keras_repreg.ClasswiseVarianceRegularization(0.01),
+        ...     keras.layers.Dense(3, activation="softmax"),
+        ... ])
+        >>> model.compile("adam", "sparse_categorical_crossentropy")
+        >>> history = model.fit(np.ones((6, 4)), np.array([0, 1, 2, 0, 1, 2]), verbose=0)
+    """
+
+
+_KerasFunctional: Any = seam.functional_class()
+
+
+@keras.saving.register_keras_serializable(package="keras_repreg")
+class Functional(LabelAware, _KerasFunctional):
+    """What `keras_repreg.Model(inputs, outputs)` returns."""
+
+
+class _Model:
+    """`keras.Model` whose class-wise layers see the labels given to `fit` and `evaluate`.
+
+    Use it as `keras.Model`: with `inputs` and `outputs`, or as the base of a class with its own `call`.
+
+    Args:
+        inputs: The input, or a list, tuple or dict of inputs.
+        outputs: The output, or a structure of outputs.
+        name: Name of the model.
+        trainable: Whether its weights are trained.
+
+    Returns:
+        A label-aware functional model.
+
+    Examples:
+        >>> import keras, keras_repreg
+        >>> x = keras.Input((4,))
+        >>> z = keras.layers.Dense(8, activation="relu")(x)
+        >>> z = keras_repreg.ClasswiseVarianceRegularization(0.01)(z)
+        >>> model = keras_repreg.Model(x, keras.layers.Dense(3)(z))
+    """
+
+    # Keras rewrites the bases of a class whose instance is built from inputs and outputs. As a base, `Model` therefore
+    # stands for `LabelAware` and `keras.Model` themselves, so that only the user's class is rewritten.
+    def __mro_entries__(self, bases: tuple[Any, ...]) -> tuple[type, ...]:
+        return LabelAware, keras.Model
+
+    def __call__(self, inputs: Any, outputs: Any, name: str | None = None, *, trainable: bool = True) -> Functional:
+        return Functional(inputs, outputs, name=name, trainable=trainable)
+
+    def __instancecheck__(self, instance: Any) -> bool:
+        return isinstance(instance, LabelAware)
+
+    def __subclasscheck__(self, subclass: type) -> bool:
+        return issubclass(subclass, LabelAware)
+
+
+Model = _Model()
+Model.__doc__ = _Model.__doc__
+
+
+class _AroundStep:
+    """Goes around the `train_step` or `test_step` of a model whose class is not label aware."""
+
+    def __init__(self, model: keras.Model, training: bool):
+        self._model, self._training = weakref.ref(model), training
+
+    def __call__(self, step: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        return _in_scopes(self._model(), self._training, step, args, kwargs)
+
+
+class _AroundLoop:
+    """Goes around the `fit` or `evaluate` of a model whose class is not label aware."""
+
+    def __init__(self, model: keras.Model):
+        self._model = weakref.ref(model)
+
+    def __call__(self, loop: Callable[..., Any], x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
+        return loop(check_labels(self._model(), x, y), y, *args, **kwargs)
+
+
+def is_label_aware(model: keras.Model) -> bool:
+    """Return whether the class-wise layers of a model see the labels given to `fit` and `evaluate`."""
+    around = seam.around(model, "train_step")
+    return isinstance(model, LabelAware) or any(isinstance(function, _AroundStep) for function in around)
+
+
+def label_aware(model: keras.Model) -> keras.Model:
+    """Let the class-wise layers of an existing model see the labels given to `fit` and `evaluate`.
+
+    Weights and outputs stay as they are. A Sequential or functional model becomes a `keras_repreg` one, and stays label
+    aware when it is saved and loaded, pickled or copied. Of a model of a class of your own only this instance is
+    changed: after loading, call this function again, or derive the class from `keras_repreg.Model`.
+
+    Args:
+        model: Any Keras model, compiled or not.
+
+    Returns:
+        The same model.
+
+    Raises:
+        TypeError: if `model` is not a `keras.Model`.
+
+    Examples:
+        >>> import keras, keras_repreg
+        >>> model = keras.Sequential([
+        ...     keras.layers.Dense(8, activation="relu"),
+        ...     keras_repreg.ClasswiseVarianceRegularization(0.01),
+        ...     keras.layers.Dense(3, activation="softmax"),
+        ... ])
+        >>> model = keras_repreg.label_aware(model)
+    """
+    if not isinstance(model, keras.Model):
+        raise TypeError(f"Expected a `keras.Model`. Received: {model!r} of type {type(model).__name__}")
+    if is_label_aware(model):
+        return model
+    kind = {keras.Sequential: Sequential, _KerasFunctional: Functional}.get(type(model))
+    if kind is not None:
+        seam.become(model, kind)
+    else:
+        for name, training in (("train_step", True), ("test_step", False)):
+            seam.replace_method(model, name, _AroundStep(model, training))
+        for name in ("fit", "evaluate"):
+            seam.replace_method(model, name, _AroundLoop(model))
+    seam.forget_compiled(model)
+    return model
+
+
+def check_labels(model: Any, x: Any, y: Any) -> Any:
+    """Check the labels given to `fit` or `evaluate` as far as they can be seen: arrays, or a data set's first batch.
+
+    Args:
+        model: A model.
+        x: As for `fit`: inputs, or a data set.
+        y: As for `fit`: targets, or None.
+
+    Returns:
+        `x`, or for an iterator one that still has the first batch.
+
+    Raises:
+        ValueError: if class-wise layers would take their labels from targets that are no class labels.
+    """
+    layers = [layer for layer in seam.all_sublayers(model) if isinstance(layer, ClasswiseRegularization)]
+    if not layers or x is None:
+        return x
+    if y is None:
+        y, x = _first_targets(x)
+    if y is not None:
+        for layer in layers:
+            layer.check_targets(y)
+    return x
+
+
+def _first_targets(data: Any) -> tuple[Any, Any]:
+    """The targets of a data set's first batch, or None where they cannot be seen, and the data set as it was."""
+    if isinstance(data, keras.utils.PyDataset):
+        return targets_of(data[0]), data
+    if hasattr(data, "element_spec") and hasattr(data, "take"):
+        y = targets_of(data.element_spec)
+        # Reading a `tf.data.Dataset` can be expensive; whole numbers, one per sample, need no look at their values.
+        if all(spec.dtype.is_integer and spec.shape.rank == 1 for spec in keras.tree.flatten(y) if spec is not None):
+            return None, data
+        return next((targets_of(batch) for batch in data.take(1)), None), data
+    if hasattr(data, "__next__"):
+        first = list(itertools.islice(data, 1))
+        return (targets_of(first[0]) if first else None), _joined(first, data)
+    samples: Any = getattr(data, "dataset", None)  # of a PyTorch DataLoader
+    if hasattr(samples, "__getitem__") and hasattr(samples, "__len__") and len(samples):
+        y = targets_of(samples[0])
+        return (None if y is None else keras.tree.map_structure(lambda part: to_numpy(part)[None], y)), data
+    return None, data
+
+
+def _joined(first: list[Any], rest: Iterator[Any]) -> Iterator[Any]:
+    yield from first
+    yield from rest

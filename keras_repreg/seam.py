@@ -1,0 +1,277 @@
+"""Everything the package relies on beyond Keras's documented interface.
+
+Each assumption has a contract test in `tests/test_seam.py`, which runs on the oldest and the newest supported Keras.
+Nothing outside this module replaces a method of an instance or touches a private attribute of Keras.
+"""
+
+import contextlib
+import inspect
+import threading
+import weakref
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import keras
+from keras import ops
+
+Tensor = Any
+
+_lock = threading.RLock()
+
+
+class _Replaced:
+    """A method of one instance with functions around it, the last one added outermost."""
+
+    def __init__(self, owner: Any, name: str):
+        own = vars(owner).get(name)
+        self._owner = weakref.ref(owner)
+        self._name = name
+        self._own = own
+        self.around: list[Callable[..., Any]] = []
+
+    @property
+    def __wrapped__(self) -> Callable[..., Any]:
+        """The method without what was put around it; `inspect.signature` follows it, as Keras does."""
+        return self._own if self._own is not None else getattr(type(self._owner()), self._name).__get__(self._owner())
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self._call(len(self.around), args, kwargs)
+
+    def _call(self, depth: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if not depth:
+            return self.__wrapped__(*args, **kwargs)
+        return self.around[depth - 1](lambda *a, **k: self._call(depth - 1, a, k), *args, **kwargs)
+
+    def restore(self) -> None:
+        owner = self._owner()
+        if owner is not None and vars(owner).get(self._name) is self:
+            vars(owner).pop(self._name)
+            if self._own is not None:
+                vars(owner)[self._name] = self._own
+
+
+def replace_method(owner: Any, name: str, around: Callable[..., Any]) -> Callable[[], None]:
+    """Let `owner.name(...)` call `around(original, ...)`, on this instance only.
+
+    Any number of functions can be put around one method and taken off in any order. With the last one gone, the
+    instance is as it was.
+
+    Args:
+        owner: A layer or model.
+        name: A method of it.
+        around: Called with the method and then its arguments.
+
+    Returns:
+        A function that takes `around` off again; calling it twice does nothing.
+    """
+    with _lock:
+        replaced = vars(owner).get(name)
+        if not isinstance(replaced, _Replaced):
+            replaced = _Replaced(owner, name)
+            # Not by setattr, which a built layer guards.
+            vars(owner)[name] = replaced
+        replaced.around = [*replaced.around, around]
+
+    def undo() -> None:
+        with _lock:
+            replaced.around = [function for function in replaced.around if function is not around]
+            if not replaced.around:
+                replaced.restore()
+
+    return undo
+
+
+def around(owner: Any, name: str) -> list[Callable[..., Any]]:
+    """Return what `replace_method` has put around a method, the outermost last."""
+    replaced = vars(owner).get(name)
+    return replaced.around if isinstance(replaced, _Replaced) else []
+
+
+def is_own_method(model: keras.Model, name: str) -> bool:
+    """Whether a method is neither Keras's nor this package's, whatever was put around it."""
+    method = inspect.unwrap(getattr(model, name))
+    return str(getattr(method, "__module__", "")).split(".")[0] not in ("keras", "keras_repreg")
+
+
+def become(model: keras.Model, kind: type) -> None:
+    """Make a model an instance of a subclass of its class, under which it is then saved."""
+    object.__setattr__(model, "__class__", kind)
+
+
+def forget_compiled(model: keras.Model) -> None:
+    """Let the next `fit` and `evaluate` compile their steps again, from the methods as they are now."""
+    model.train_function = None
+    model.test_function = None
+
+
+def sublayers(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
+    """The layers that a layer or model holds itself: those of a model, a wrapper or a layer with layers of its own."""
+    return layer._flatten_layers(include_self=False, recursive=False)
+
+
+def all_sublayers(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
+    """The layers within a layer or model at any depth, each once."""
+    return layer._flatten_layers(include_self=False, recursive=True)
+
+
+def outermost_layer(layer: keras.layers.Layer) -> keras.layers.Layer:
+    """The layer or model whose call the running call of `layer` is a part of."""
+    outermost = layer._get_call_context().entry_layer
+    if outermost is layer:
+        # If `call` was called directly, this has begun a context, which nothing else would end.
+        layer._maybe_reset_call_context()
+    return outermost
+
+
+def functional_class() -> type:
+    """The class of what `keras.Model(inputs, outputs)` returns."""
+    start = keras.Input((1,), name="functional_class")
+    return type(keras.Model(start, start))
+
+
+@contextlib.contextmanager
+def tapped(layers: list[keras.layers.Layer], receive: Callable[[keras.layers.Layer, Any, Any], None]) -> Iterator[None]:
+    """Within the context, call `receive(layer, output, mask)` after each call of a layer in this thread.
+
+    Calls in other threads are not seen, nor is a call that a layer makes of itself. `mask` has the structure of the
+    output where Keras has a mask for it, and is None where it has none.
+    """
+    thread = threading.get_ident()
+    running: set[int] = set()
+    masks = _MaskReader()
+
+    def recording(layer: keras.layers.Layer) -> Callable[..., Any]:
+        def call(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+            if threading.get_ident() != thread or id(layer) in running:
+                return original(*args, **kwargs)
+            running.add(id(layer))
+            try:
+                output = original(*args, **kwargs)
+            finally:
+                running.discard(id(layer))
+            receive(layer, output, masks.of_output(layer, output, args, kwargs))
+            return output
+
+        return call
+
+    with contextlib.ExitStack() as undo:
+        for layer in {id(layer): layer for layer in layers}.values():
+            wrapper = recording(layer)
+            # A quantized layer is called by the second name.
+            for name in ("call", "quantized_call"):
+                undo.callback(replace_method(layer, name, wrapper))
+        yield
+
+
+class _MaskReader(keras.layers.Layer):
+    """Reads the mask that Keras has attached to a tensor, which it hands to a layer whose `call` takes one."""
+
+    def __init__(self) -> None:
+        super().__init__(name="mask_reader", autocast=False)
+        self.supports_masking = True
+        self._found: Any = None
+
+    def call(self, inputs: Any, mask: Any = None) -> Any:
+        self._found = mask
+        return inputs
+
+    def of(self, tensors: Any) -> Any:
+        """The masks of a structure of tensors, or None if no tensor has one."""
+        if not all(ops.is_tensor(part) for part in keras.tree.flatten(tensors)):
+            return None
+        self(tensors)
+        found, self._found = self._found, None
+        return found if any(part is not None for part in keras.tree.flatten(found)) else None
+
+    def of_output(self, layer: keras.layers.Layer, output: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """What Keras attaches to the output of `layer` once its call is over."""
+        mask = self.of(output)
+        if mask is None and layer.supports_masking:
+            inputs = args[0] if args else next(iter(kwargs.values()), None)
+            before = kwargs.get("mask")
+            before = self.of(inputs) if before is None else before
+            mask = layer.compute_mask(inputs, before)
+        return mask
+
+
+def without_gradients() -> contextlib.AbstractContextManager[Any]:
+    """A context in which PyTorch keeps no activations for a backward pass."""
+    if keras.backend.backend() != "torch":
+        return contextlib.nullcontext()
+    import torch
+
+    return torch.no_grad()
+
+
+def full_precision(tensor: Tensor) -> contextlib.AbstractContextManager[Any]:
+    """A context in which `torch.autocast` does not round the factors of matrix products to half precision."""
+    if keras.backend.backend() != "torch":
+        return contextlib.nullcontext()
+    import torch
+
+    return torch.autocast(tensor.device.type, enabled=False)
+
+
+def with_hooks(tensor: Tensor, forward: Callable[[], Any], backward: Callable[[], Any]) -> Tensor:
+    """On JAX, a tensor for which `forward` is called if it is differentiated, and `backward` if a gradient comes back.
+
+    A `keras.ops.custom_gradient` there cannot tell: it is traced whether a gradient comes back or not.
+    """
+    import jax
+
+    @jax.custom_vjp
+    def identity(x: Tensor) -> Tensor:
+        return x
+
+    def pull_back(residuals: Any, upstream: Tensor) -> tuple[Tensor]:
+        backward()
+        return (upstream,)
+
+    identity.defvjp(lambda x: (x, forward() and None), pull_back)
+    return identity(tensor)
+
+
+def value_of(tensor: Tensor) -> Any:
+    """A tensor's value as an array, or None while a function is traced, when it has none."""
+    if isinstance(tensor, keras.KerasTensor):
+        return None
+    if keras.backend.backend() == "torch" and ops.is_tensor(tensor):
+        import torch
+
+        if torch.compiler.is_compiling() or tensor.device.type == "meta":
+            return None
+    try:
+        return ops.convert_to_numpy(tensor)
+    except Exception:  # each backend has its own for a tensor without a value
+        return None
+
+
+class ExactLosses(keras.layers.Layer):
+    """Mixin of a layer whose losses are all in `model.losses`, whatever the backend.
+
+    On JAX Keras knows a layer's losses in a step by `id()`. It forgets all but those of the last call of a layer that
+    is called twice, and keeps the ids of tensors that are gone: another layer's loss that comes by such an id is lost.
+    Here ids are dropped with their tensors, and a step keeps the losses of every call.
+    """
+
+    def add_loss(self, loss: Tensor) -> None:
+        super().add_loss(loss)
+        if id(loss) in self._loss_ids:
+            weakref.finalize(loss, self._loss_ids.discard, id(loss)).atexit = False
+
+    def _clear_losses(self) -> None:
+        # In a step of JAX, which is one forward pass, losses are in Keras's scope and none in this list.
+        if self._losses or not self._loss_ids:
+            super()._clear_losses()
+
+    def _get_own_losses(self) -> list[Tensor]:
+        losses = super()._get_own_losses()
+        self.on_losses_read(losses)
+        return losses
+
+    def has_added(self, loss: Tensor) -> bool:
+        """Whether Keras has kept the loss; it keeps none of a call that only finds out shapes."""
+        return any(added is loss for added in super()._get_own_losses())
+
+    def on_losses_read(self, losses: list[Tensor]) -> None:
+        """Called when a model sums up its losses after a forward pass: by `fit` and `evaluate`, not by `predict`."""
