@@ -30,8 +30,8 @@ def insert(model: keras.Model, layer: Any, penalty: RepresentationRegularization
     Raises:
         TypeError: if `model` is not a Keras model, `layer` neither a layer nor a name, or `penalty` no representation
             regularizer.
-        ValueError: if there is no such layer, a model that holds it is neither Sequential nor functional, or it has a
-            layer of the penalty's name.
+        ValueError: if there is no such layer, it is an input, a model that holds it is neither Sequential nor
+            functional, or it has a layer of the penalty's name.
 
     Examples:
         >>> import keras, keras_repreg
@@ -52,6 +52,8 @@ def insert(model: keras.Model, layer: Any, penalty: RepresentationRegularization
                 "Expected the layer in Sequential or functional models, whose graphs can be built again. Received: "
                 f"layer '{holders[-1].name}' of {type(holder).__name__} '{holder.name}'"
             )
+    if isinstance(holders[-1], keras.layers.InputLayer):
+        raise ValueError(f"Expected a layer that computes something. Received: the input '{holders[-1].name}'")
     names = [other.name for other in holders[-2].layers]
     if penalty.name in names:
         raise ValueError(f"Expected a penalty of a name that is not among {names}. Received: name={penalty.name!r}")
@@ -73,11 +75,12 @@ def _find(model: keras.Model, layer: Any) -> tuple[list[Any], str | None]:
     part = None
     try:
         found = graph.find_layer(model, layer)
-    except ValueError:
+    except ValueError as error:
         holder, _, part = layer.rpartition("/") if isinstance(layer, str) else ("", "", None)
-        if not holder:
-            raise
-        found = graph.find_layer(model, holder)
+        try:
+            found = graph.find_layer(model, holder)
+        except ValueError:
+            raise error from None
         if not isinstance(getattr(found, "output", None), dict) or part not in found.output:
             raise
     holders = _path(model, found)

@@ -37,24 +37,30 @@ def run(code, **environment):
     )
 
 
-def test_importing_the_package_imports_no_backend():
-    done = run(
-        "import keras_repreg, sys\n"
-        "assert not {'keras', 'tensorflow', 'jax', 'torch', 'numpy'} & set(sys.modules), sorted(sys.modules)"
-    )
-    assert done.returncode == 0, done.stderr
-
-
-def test_saved_layers_load_after_a_plain_import(tmp_path):
+@pytest.mark.parametrize("imports", ["import keras, keras_repreg", "import keras_repreg, keras"])
+def test_what_was_saved_loads_whatever_the_order_of_the_imports(imports, tmp_path):
     path = tmp_path / "model.keras"
     made = run(
-        "import sys, keras, keras_repreg\n"
-        "model = keras.Sequential([keras.Input((3,)), keras_repreg.RankRegularization(0.1)])\n"
+        "import keras, keras_repreg\n"
+        "model = keras_repreg.Sequential([keras.Input((3,)), keras_repreg.RankRegularization(0.1)])\n"
         f"model.save({str(path)!r})"
     )
     assert path.exists(), made.stderr
-    loaded = run(f"import keras, keras_repreg\nprint(keras.saving.load_model({str(path)!r}).layers[-1].weight)")
+    loaded = run(f"{imports}\nprint(keras.saving.load_model({str(path)!r}).layers[-1].weight)")
     assert loaded.stdout.strip().endswith("0.1"), loaded.stderr
+
+
+def test_the_command_line_imports_keras_only_when_it_needs_it():
+    code = "import sys; sys.argv = ['keras-repreg', '--help']; sys.orig_argv = sys.argv; import keras_repreg.commands"
+    done = run(f"{code}\nassert not {{'keras', 'tensorflow', 'jax', 'torch'}} & set(sys.modules), sorted(sys.modules)")
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_backend_is_the_one_that_keras_has_chosen():
+    done = run(
+        "import keras_repreg, sys; print(*{'tensorflow', 'jax', 'torch'} & set(sys.modules))", KERAS_BACKEND="jax"
+    )
+    assert done.stdout.split() in (["jax"], ["jax", "torch"], []) or "tensorflow" not in done.stdout, done
 
 
 @pytest.mark.parametrize("name", keras_repreg.__all__)
@@ -78,8 +84,10 @@ def test_the_package_keeps_to_keras_public_interface():
                     text = source.read()
                 assert "keras.src" not in text, file
                 backends = [name for name in ("tensorflow", "jax", "torch") if f"import {name}" in text]
-                # `keras.ops` cannot gather from replicas.
-                assert not backends or file == "replicas.py", file
+                # `keras.ops` cannot gather from replicas, nor tell PyTorch to keep precision and memory.
+                assert not backends or file in ("replicas.py", "seam.py"), file
+                deep = ("_getframe", "currentframe", "f_locals", "__bases__", "inspect.stack")
+                assert not any(word in text for word in deep), file
 
 
 @pytest.mark.parametrize("name", ["characterize", "RankRegularization", "ion"])

@@ -1,5 +1,7 @@
 """Loss weights that change in a compiled training step, and nothing compiled anew for it."""
 
+import pickle
+
 import keras
 import numpy as np
 import pytest
@@ -165,3 +167,76 @@ def test_wrong_arguments():
     for factor, error in ((-1.0, ValueError), (float("nan"), ValueError), ("1", TypeError)):
         with pytest.raises(error, match=r"Received: schedule\(0\)="):
             fit(network(), keras_repreg.WeightSchedule(lambda epoch, factor=factor: factor))
+
+
+def test_a_resumed_training_goes_on_with_the_schedule():
+    seen = []
+
+    def schedule(index):
+        seen.append(index)
+        return 1.0
+
+    model = keras.Sequential([keras.Input((5,)), keras.layers.Dense(5), keras_repreg.L1Regularization(0.1)])
+    model.compile("sgd", "mse")
+    x = np.ones((6, 5), "float32")
+    fit = {
+        "batch_size": 2,
+        "epochs": 3,
+        "verbose": 0,
+        "callbacks": [keras_repreg.WeightSchedule(schedule, per="batch")],
+    }
+    model.fit(x, x, **fit)
+    assert seen == list(range(9))
+    seen.clear()
+    model.fit(x, x, initial_epoch=1, **fit)
+    assert seen == list(range(3, 9))
+    seen.clear()
+
+    def forever():
+        while True:
+            yield x[:2], x[:2]
+
+    model.fit(forever(), initial_epoch=2, steps_per_epoch=2, epochs=3, verbose=0, callbacks=fit["callbacks"])
+    assert seen == [4, 5]
+
+
+def test_backup_and_restore_go_on_with_the_schedule(tmp_path):
+    seen = []
+
+    def schedule(index):
+        seen.append(index)
+        return 1.0
+
+    class Stop(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 2:
+                raise KeyboardInterrupt
+
+    model = keras.Sequential([keras.Input((5,)), keras.layers.Dense(5), keras_repreg.L1Regularization(0.1)])
+    model.compile("sgd", "mse")
+    x = np.ones((6, 5), "float32")
+
+    def callbacks():
+        backup = keras.callbacks.BackupAndRestore(str(tmp_path / "backup"))
+        return [backup, keras_repreg.WeightSchedule(schedule, per="batch")]
+
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(x, x, batch_size=2, epochs=4, verbose=0, callbacks=[*callbacks(), Stop()])
+    seen.clear()
+    model.fit(x, x, batch_size=2, epochs=4, verbose=0, callbacks=callbacks())
+    assert seen == list(range(6, 12))
+
+
+def test_schedules_can_be_pickled():
+    schedule = keras_repreg.WeightSchedule(keras_repreg.linear_warm_up(4, 0.5))
+    copied = pickle.loads(pickle.dumps(schedule))
+    assert [copied._schedule(epoch) for epoch in range(5)] == [0.5, 0.625, 0.75, 0.875, 1.0]
+
+
+def test_a_list_of_callbacks_can_be_shared_with_a_model_without_penalties():
+    model = keras.Sequential([keras.Input((5,)), keras.layers.Dense(5)])
+    model.compile("sgd", "mse")
+    x = np.ones((4, 5), "float32")
+    for per in ("epoch", "batch"):
+        schedule = keras_repreg.WeightSchedule(lambda index: 0.5, per=per)
+        assert list(model.fit(x, x, verbose=0, callbacks=[schedule]).history) == ["loss"]
