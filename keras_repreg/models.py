@@ -121,7 +121,10 @@ class _Model:
 
 
 Model = _Model()
-Model.__doc__ = _Model.__doc__
+"""`keras.Model` whose class-wise layers see the labels given to `fit` and `evaluate`.
+
+Use it as `keras.Model`: call it with `inputs` and `outputs`, or derive a class with its own `call` from it.
+"""
 
 
 class _AroundStep:
