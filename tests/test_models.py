@@ -195,8 +195,9 @@ def test_copies_stay_label_aware_or_say_that_they_are_not(kind, way, tmp_path):
             found = [copied.evaluate(X, Y, batch_size=24, verbose=0) for _ in range(2)]
         assert sum("left out" in str(warning.message) for warning in warned) == 1
         assert max(found) < 0.9 * expected
-        with pytest.raises(ValueError, match="got no labels while training"):
-            copied.fit(X, Y, verbose=0)
+        if BACKEND != "jax":  # where Keras loses the weights with an exception in the first step
+            with pytest.raises(ValueError, match="got no labels while training"):
+                copied.fit(X, Y, verbose=0)
         copied = keras_repreg.label_aware(copied)
     assert copied.evaluate(inputs(kind), Y, batch_size=24, verbose=0) == pytest.approx(expected, rel=1e-4)
     copied.fit(inputs(kind), Y, batch_size=24, verbose=0)
