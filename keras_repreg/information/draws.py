@@ -113,7 +113,7 @@ def _tile_sums(distances: Array, along: Array, blocks: list[tuple[slice, slice]]
     for k, variance in enumerate(variances):
         if nearest < -REACH * variance:
             continue
-        kernel = np.exp(np.clip(distances / (2 * variance), SMALLEST, 0))
+        kernel = np.exp(np.maximum(distances / (2 * variance), SMALLEST))
         tilt = along / np.sqrt(variance)
         np.clip(tilt, -ALONG, ALONG, out=tilt)
         np.exp(tilt, out=tilt)

@@ -143,8 +143,8 @@ def noise_sweep(
     return results
 
 
-# The arrays of `log_kernel_sums` have the lower bound first. h(z) - h(noise) = log n - mean log S_i, for all samples and
-# for those of a class.
+# The arrays of `log_kernel_sums` have the lower bound first. h(z) - h(noise) = log n - mean log S_i, for all samples
+# and for those of a class.
 def _of_samples(sample_entropy: float, logs: NDArray[np.float64], loss: Losses) -> dict[str, float]:
     (low, _), (up, _) = logs.tolist()
     upper = max(sample_entropy - up, 0.0)

@@ -107,19 +107,24 @@ def test_chunks_of_draws_and_tiles_change_nothing(monkeypatch):
         assert getattr(tiled, f"{name}_error") == pytest.approx(getattr(whole, f"{name}_error"), rel=0.2)
 
 
-def test_sums_of_tiles_are_those_of_the_formula():
-    z, labels = clusters(samples=50, units=3, classes=3)
+@pytest.mark.parametrize("columns", [1, 4, 7, 512])
+@pytest.mark.parametrize("rows", [slice(0, 20), slice(10, 30), slice(45, 50)], ids=str)
+def test_sums_of_tiles_are_those_of_the_formula(rows, columns, monkeypatch):
+    monkeypatch.setattr(draws, "COLUMNS", columns)
+    monkeypatch.setattr(draws, "STRIP", 2)
+    z, labels = clusters(samples=50, units=3, classes=6)
     labels = np.sort(labels)
     with ThreadPoolExecutor(2) as threads:
         sampler = draws.Draws(z, labels, [0.2, 1.5], threads)
-        found = sampler.draw(np.random.default_rng(5), slice(10, 30), 3, [1])[0]
-    noise = np.random.default_rng(5).standard_normal((3, 20, 3))
-    differences = (z[10:30, None] - z) / math.sqrt(1.5)
+        found = sampler.draw(np.random.default_rng(5), rows, 3, [1])[0]
+    samples = rows.stop - rows.start
+    noise = np.random.default_rng(5).standard_normal((3, samples, 3))
+    differences = (z[rows, None] - z) / math.sqrt(1.5)
     for r in range(3):
-        for i in range(20):
+        for i in range(samples):
             both = [-0.5 * (differences[i] ** 2).sum(axis=1) + sign * differences[i] @ noise[r, i] for sign in (-1, 1)]
             of_all = np.mean([np.log(np.exp(e).sum()) for e in both])
-            of_class = np.mean([np.log(np.exp(e[labels == labels[10 + i]]).sum()) for e in both])
+            of_class = np.mean([np.log(np.exp(e[labels == labels[rows.start + i]]).sum()) for e in both])
             assert found[r, i, 0] == pytest.approx(of_all, rel=1e-12)
             assert found[r, i, 1] == pytest.approx(of_all - of_class, rel=1e-10, abs=1e-12)
 
@@ -191,6 +196,8 @@ def test_draws_until_the_error_is_a_share_of_the_value():
     result = mutual_information(z, labels, 0.1)
     assert result.zx_error <= 0.005 * result.zx
     assert result.zy_error <= 0.005 * result.label_entropy
+    one = mutual_information(z, np.arange(40) == 0, 0.1)  # a class of one sample, of which little can be told
+    assert one.zy_error <= 0.005 * one.label_entropy < 0.002 * one.zx
     more = mutual_information(z, labels, 0.1, samples=100 * result.n_draws)
     assert more.n_draws >= 100 * result.n_draws
     assert more.zx_error == pytest.approx(result.zx_error / 10, rel=0.2)
@@ -233,14 +240,14 @@ def test_rare_losses_are_in_the_error():
     assert all(abs(result.zx - truth) < 2 * result.zx_error < 0.002 for result in results)
 
 
-def test_near_samples_far_out_keep_their_digits():
+@pytest.mark.parametrize(("far_out", "scale"), [(1e3, 1e-6), (2.0**20, 2.0**-32)])
+def test_near_samples_far_out_keep_their_digits(far_out, scale):
     # One sample at the centre: the largest norm decides, not the least one, nor the first.
     points, labels = CONSTELLATIONS["4-PAM"]
-    scale = 1e-6
     near = scale * points[:, 0]
     far = np.zeros((9, 2))
-    far[1:5, 0], far[1:5, 1] = 1e3, near
-    far[5:, 0], far[5:, 1] = -1e3, near
+    far[1:5, 0], far[1:5, 1] = far_out, near
+    far[5:, 0], far[5:, 1] = -far_out, near
     of_four = quadrature(points, labels, 1.0)
     # Nine samples: eight of them in two groups that noise does not mix.
     expected = math.log(9) - 8 / 9 * math.log(4) + 8 / 9 * of_four[0]
