@@ -122,15 +122,13 @@ def bounds(found: list[dict[str, Any]], noise: float, *, relative: bool = False)
 
 def correlations(found: list[dict[str, Any]]) -> Table:
     """A row for each noise variance: Pearson's correlation of each bound with the error, over regularizers."""
-    import numpy as np
-
     rows = []
     for noise_variance in NOISE_VARIANCES:
         means = [row for row in bounds(found, noise_variance).rows if row["trials"]]
         row: dict[str, Any] = {"noise_variance": f"{noise_variance:g}", "trials": len(means)}
         for column in ("zx", *BOUNDS):
             pairs = [[one[f"{column}_mean"], one["error_mean"]] for one in means]
-            row[f"{column}_mean"] = _pearson(np.array(pairs, dtype=float))
+            row[f"{column}_mean"] = float(_pearson(_array(pairs)))
             row[f"{column}_std"] = 0.0
         rows.append(row)
     printed = {"zx_lower": paper.figure4()["lower_bound"], "zx_upper": paper.figure4()["upper_bound"]}
@@ -159,10 +157,10 @@ def intervals(found: list[dict[str, Any]]) -> Table:
             name = f"{noise:g} of each unit's deviation" if relative else f"variance {noise:g}"
             row: dict[str, Any] = {"noise": name, "trials": len(means)}
             for kind, statistic in values.items():
-                row[f"{kind}_mean"], row[f"{kind}_std"] = statistic(_array(pairs)), 0.0
+                row[f"{kind}_mean"], row[f"{kind}_std"] = float(statistic(_array(pairs))), 0.0
                 row[f"{kind}_low_mean"], row[f"{kind}_high_mean"] = _bootstrap(_array(pairs), statistic)
                 row[f"{kind}_low_std"] = row[f"{kind}_high_std"] = 0.0
-            row["same_regularizer_mean"], row["same_regularizer_std"] = _pearson(_array(within)), 0.0
+            row["same_regularizer_mean"], row["same_regularizer_std"] = float(_pearson(_array(within))), 0.0
             rows.append(row)
     of_kinds = [f"{kind}{end}" for kind in ("pearson", "spearman") for end in ("", "_low", "_high")]
     return Table(rows, (*of_kinds, "same_regularizer"), label="noise")
@@ -175,29 +173,33 @@ def _array(pairs: Any) -> Any:
 
 
 def _bootstrap(pairs: Any, statistic: Any) -> tuple[float, float]:
-    """The 2.5% and 97.5% quantiles of a statistic over resamples of the pairs."""
+    """The 2.5% and 97.5% quantiles of a statistic over resamples of the pairs; those without one are left out."""
     import numpy as np
 
-    rng = np.random.default_rng(0)
     if len(pairs) < 3:
         return math.nan, math.nan
-    found = [statistic(pairs[rng.integers(0, len(pairs), len(pairs))]) for _ in range(RESAMPLES)]
-    low, high = np.nanquantile(found, [0.025, 0.975]) if np.isfinite(found).any() else (math.nan, math.nan)
+    found = statistic(pairs[np.random.default_rng(0).integers(0, len(pairs), (RESAMPLES, len(pairs)))])
+    found = found[np.isfinite(found)]
+    low, high = np.quantile(found, [0.025, 0.975]) if len(found) else (math.nan, math.nan)
     return float(low), float(high)
 
 
-def _spearman(pairs: Any) -> float:
-    from scipy.stats import rankdata
-
-    return _pearson(rankdata(pairs, axis=0)) if len(pairs) else math.nan
-
-
-def _pearson(pairs: Any) -> float:
+def _pearson(pairs: Any) -> Any:
+    """The correlation of pairs, shape (..., n, 2); NaN for less than three or where one of the two is constant."""
     import numpy as np
 
-    if len(pairs) < 3 or not (pairs.std(axis=0) > 0).all():
-        return math.nan
-    return float(np.corrcoef(pairs.T)[0, 1])
+    if pairs.shape[-2] < 3:
+        return np.full(pairs.shape[:-2], math.nan)[()]
+    deviations = pairs - pairs.mean(axis=-2, keepdims=True)
+    norms = np.sqrt((deviations**2).sum(axis=-2))
+    norms = np.where(np.ptp(pairs, axis=-2) > 0, norms, math.nan).prod(axis=-1)
+    return ((deviations[..., 0] * deviations[..., 1]).sum(axis=-1) / norms)[()]
+
+
+def _spearman(pairs: Any) -> Any:
+    from scipy.stats import rankdata
+
+    return _pearson(rankdata(pairs, axis=-2))
 
 
 def _at(results: list[dict[str, Any]], noise: float, relative: bool = False) -> list[dict[str, Any]]:

@@ -106,6 +106,6 @@ def _batches(samples: int, draws: int | None) -> Iterator[int]:
 
 def _pieces(samples: int, rounds: int) -> Iterator[tuple[slice, int]]:
     """Samples, and how many pairs of draws of each: a batch in pieces of a strip of tiles."""
-    for rows in parts(0, samples, ROWS):
-        step = max(ROWS * COLUMNS // ((rows.stop - rows.start) * min(samples, COLUMNS)), 1)
+    for rows in parts(0, samples, ROWS // 2):
+        step = ROWS * COLUMNS // ((rows.stop - rows.start) * min(samples, COLUMNS))  # two, of many samples
         yield from ((rows, min(step, rounds - begun)) for begun in range(0, rounds, step))
