@@ -77,6 +77,7 @@ def information_plane(points: Any, *, estimate: str = "value", ax: Any = None) -
         ax.set_ylabel(f"I(z; y), {kind_y} ({unit})")
     else:
         ax.set_xlabel("epoch")
+        ax.locator_params(axis="x", integer=True)
         ax.set_ylabel(f"I(z; x), {kind_x} ({unit})")
     ax.set_title(_measured_how(trajectories, noise_variance), fontsize="medium")
     canvas.tidy(ax)
