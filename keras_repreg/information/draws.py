@@ -55,7 +55,7 @@ class Draws:
         z, classes = z[order], classes[order]
         if z.shape[1] > len(z):  # noise outside of the span of the samples changes nothing
             z = np.asarray(np.linalg.qr((z - z.mean(axis=0)).T, mode="r")).T
-        self._distances = Distances(z, min(noise_variances))
+        self._distances = Distances(z, noise_variances, REACH)
         self._samples, self._units = z.shape
         self._threads = threads
         width = min(STRIP * COLUMNS, self._samples)
@@ -87,13 +87,12 @@ class Draws:
     def _sums(self, noise: Array, rows: slice, variances: Array) -> Array:
         """Sums of exponentials: (variances, u and -u, all samples and those of the class, rounds, rows)."""
         rounds, samples = noise.shape[:2]
-        reach = REACH * float(variances.max())
         sums = np.zeros((len(variances), 2, 2, rounds, samples))
         for strip in parts(0, self._samples, STRIP * COLUMNS):
-            distances = self._distances.negative(rows, strip, reach, self._buffers[0])
-            if distances.max() < -reach:
+            distances = self._distances.negative(rows, strip, self._buffers[0])
+            if distances.max() < -REACH * variances.max():
                 continue
-            along = self._distances.along(noise, distances, rows, strip, reach, self._buffers[1])
+            along = self._distances.along(noise, distances, rows, strip, self._buffers[1])
             tiles = parts(strip.start, strip.stop, COLUMNS)
             places = [slice(tile.start - strip.start, tile.stop - strip.start) for tile in tiles]
             for of_tile in self._threads.map(

@@ -49,14 +49,13 @@ def log_kernel_sums(z: Array, classes: NDArray[np.intp], noise_variances: list[f
         ValueError: if the squares of the activations, or they over s^2, leave the range of float64.
     """
     order = np.argsort(classes, kind="stable")  # classes become blocks
-    pairs = Distances(z[order], min(noise_variances))
+    pairs = Distances(z[order], noise_variances, -8 * NEGLIGIBLE)
     buffer = np.empty(min(TILE, len(z)) * min(STRIP * TILE, len(z)))
     borders = np.flatnonzero(np.diff(classes[order], prepend=-1, append=-1))
     sums = np.zeros((len(noise_variances), 2, 2, len(z)))
-    reach = -8 * NEGLIGIBLE * max(noise_variances)
     with ThreadPoolExecutor(min(os.cpu_count() or 1, STRIP)) as threads:
         for rows, strip in _strips(len(z)):
-            distances = pairs.negative(rows, strip, reach, buffer)
+            distances = pairs.negative(rows, strip, buffer)
             tiles = [
                 (
                     columns,

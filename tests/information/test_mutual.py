@@ -146,6 +146,15 @@ def test_a_sweep_is_what_its_variances_give():
         assert (result.noise_variance, result.unit) == (variance, "bits")
 
 
+def test_digits_are_kept_for_the_least_noise_of_a_wide_sweep():
+    z, labels = clusters(samples=40, spread=1e-5)
+    z = 1e-5 * z + np.array([[0.0, 1e4, 0.0, 0.0], [3e4, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, -5e4]])[labels]
+    variances = [1e-11, 1e-2, 1e10]
+    for result, variance in zip(noise_sweep(z, labels, variances), variances, strict=True):
+        for name, value in information(z, labels, variance).items():
+            assert getattr(result, name) == pytest.approx(value, rel=1e-6, abs=1e-8), name
+
+
 def test_far_tiles_that_are_passed_over_lose_nothing(monkeypatch):
     z, labels = clusters(samples=90)
     z = z + 3.0 * labels[:, None]
