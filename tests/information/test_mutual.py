@@ -146,10 +146,10 @@ def test_a_sweep_is_what_its_variances_give():
         assert (result.noise_variance, result.unit) == (variance, "bits")
 
 
-def test_digits_are_kept_for_the_least_noise_of_a_wide_sweep():
-    z, labels = clusters(samples=40, spread=1e-5)
-    z = 1e-5 * z + np.array([[0.0, 1e4, 0.0, 0.0], [3e4, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, -5e4]])[labels]
-    variances = [1e-11, 1e-2, 1e10]
+@pytest.mark.parametrize(("scale", "variances"), [(1e-10, [1e-11, 1e-2, 1e10]), (1e-2, [1e-11, 1e-4])])
+def test_digits_are_kept_for_all_noise_of_a_wide_sweep(scale, variances):
+    z, labels = clusters(samples=40, spread=1.0)
+    z = scale * z + np.array([[0.0, 1e4, 0.0, 0.0], [3e4, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, -5e4]])[labels]
     for result, variance in zip(noise_sweep(z, labels, variances), variances, strict=True):
         for name, value in information(z, labels, variance).items():
             assert getattr(result, name) == pytest.approx(value, rel=1e-6, abs=1e-8), name
