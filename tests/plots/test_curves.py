@@ -83,6 +83,15 @@ def test_epochs_a_panel_a_characteristic_and_a_line_a_layer(wrap):
     figure.canvas.draw()
 
 
+def test_epochs_draw_standard_errors_with_their_values():
+    history = {"val_z_zx": [1.0, 2.0], "val_z_zx_error": [0.1, 0.2], "val_z_zx_upper": [3.0, 4.0]}
+    figure = plots.characteristics_over_epochs(history)
+    assert [ax.get_title() for ax in figure.axes] == ["I(z; x)", "I(z; x), upper bound"]
+    (bars,) = figure.axes[0].collections
+    assert [segment[:, 1].tolist() for segment in bars.get_segments()] == [[0.8, 1.2], [1.6, 2.4]]
+    assert not figure.axes[1].collections
+
+
 def test_epochs_of_chosen_layers():
     figure = plots.characteristics_over_epochs(HISTORY, "dense_1")
     assert [ax.get_title() for ax in figure.axes] == ["sparsity", "something new"]
