@@ -30,6 +30,8 @@ RELATIVE_NOISE = (0.1, 0.3, 1.0, 3.0, 10.0)
 SHOWN = 1.0
 BOUNDS = ("zx_lower", "zx_upper", "zy_lower", "zy_upper")
 VALUES = ("zx", "zy")
+# What is correlated with the error; I(z;y) and its bounds may be the same for all.
+OF_INPUT = ("zx", "zx_lower", "zx_upper")
 # Resamples of the regularizers for an interval.
 RESAMPLES = 10_000
 # Differences of bounds, as in the authors' own figure, which bound nothing.
@@ -121,19 +123,19 @@ def bounds(found: list[dict[str, Any]], noise: float, *, relative: bool = False)
 
 
 def correlations(found: list[dict[str, Any]]) -> Table:
-    """A row for each noise variance: Pearson's correlation of each bound with the error, over regularizers."""
+    """A row for each noise variance: Pearson's correlation of I(z;x) and its bounds with the error."""
     rows = []
     for noise_variance in NOISE_VARIANCES:
         means = [row for row in bounds(found, noise_variance).rows if row["trials"]]
         row: dict[str, Any] = {"noise_variance": f"{noise_variance:g}", "trials": len(means)}
-        for column in ("zx", *BOUNDS):
+        for column in OF_INPUT:
             pairs = [[one[f"{column}_mean"], one["error_mean"]] for one in means]
             row[f"{column}_mean"] = float(_pearson(_array(pairs)))
             row[f"{column}_std"] = 0.0
         rows.append(row)
     printed = {"zx_lower": paper.figure4()["lower_bound"], "zx_upper": paper.figure4()["upper_bound"]}
     paper_rows = {f"{variance:g}": printed for variance in NOISE_VARIANCES}
-    return Table(rows, ("zx", *BOUNDS), paper_rows, label="noise_variance")
+    return Table(rows, OF_INPUT, paper_rows, label="noise_variance")
 
 
 def intervals(found: list[dict[str, Any]]) -> Table:
