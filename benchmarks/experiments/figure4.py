@@ -1,8 +1,9 @@
-"""Figure 4: bounds of I(z;x) and I(z;y) of the twelve regularizers, beside the generalization error.
+"""Figure 4: I(z;x) and I(z;y) of the twelve regularizers, values and bounds, beside the generalization error.
 
-The networks are those of Table 6. The paper does not say which noise variance its bounds are for, so that they are
-computed for several. The figure shows that of 1: below it, many of the networks are saturated, with every sample told
-from every other. The correlations with the error are given for each.
+The networks are those of Table 6. The paper does not say which noise variance its bounds are for, so they are computed
+for several. The figure shows that of 1: below it, many of the networks are saturated, with every sample told from every
+other. The correlations with the error are given for each, and also for noise relative to the deviation of each unit,
+which leaves out the scale that an identical output network can change at will (Theorem 2).
 """
 
 import argparse
@@ -24,11 +25,18 @@ CLAIM = (
 )
 EPOCHS = 50
 NOISE_VARIANCES = (0.001, 0.01, 0.1, 1.0, 10.0)
+# Standard deviations of the noise, in those of each unit.
+RELATIVE_NOISE = (0.1, 0.3, 1.0, 3.0, 10.0)
 SHOWN = 1.0
 BOUNDS = ("zx_lower", "zx_upper", "zy_lower", "zy_upper")
+VALUES = ("zx", "zy")
+# What is correlated with the error; I(z;y) and its bounds may be the same for all.
+OF_INPUT = ("zx", "zx_lower", "zx_upper")
+# Resamples of the regularizers for an interval.
+RESAMPLES = 10_000
 # Differences of bounds, as in the authors' own figure, which bound nothing.
 CONVENTIONAL = ("zy_lower_conventional", "zy_upper_conventional")
-COLUMNS = ("error", *BOUNDS, *CONVENTIONAL)
+COLUMNS = ("error", *VALUES, *BOUNDS, *CONVENTIONAL)
 
 
 @dataclass(frozen=True)
@@ -36,13 +44,13 @@ class InformationRun(MnistRun):
     """A network of Table 6 of which the mutual information is measured, in nats, on the test images."""
 
     noise_variances: tuple[float, ...] = NOISE_VARIANCES
+    relative_noise: tuple[float, ...] = RELATIVE_NOISE
     experiment: str = "figure4"
 
 
 def train(run: InformationRun) -> dict[str, Any]:
-    """Train, and measure the bounds at each noise variance."""
+    """Train, and measure the information at each noise."""
     from benchmarks.data import load
-    from keras_repreg.information import noise_sweep
 
     model, result = trained(run)
     if model is None:
@@ -50,8 +58,25 @@ def train(run: InformationRun) -> dict[str, Any]:
     test = load(run.dataset).test
     if run.samples is not None:  # the cost grows with the square of their number
         test = test.first(run.samples)
-    found = noise_sweep(representation(model, test.x), test.y, run.noise_variances)
-    return {**result, "information": [dataclasses.asdict(one) for one in found]}
+    return {**result, **information(run, representation(model, test.x), test.y)}
+
+
+def information(run: InformationRun, z: Any, y: Any) -> dict[str, Any]:
+    """Of a representation, with noise of the same variance for all units, and with noise relative to each unit's."""
+    from keras_repreg.information import noise_sweep
+
+    # Information does not change if the noise and a unit are divided by the same number. Dead units have none.
+    relative = z[:, z.std(axis=0) > 0]
+    relative = relative / relative.std(axis=0) if relative.size else z
+    return {
+        "information": [dataclasses.asdict(one) for one in noise_sweep(z, y, run.noise_variances)],
+        "relative_information": [
+            {**dataclasses.asdict(one), "relative_noise": noise}
+            for noise, one in zip(
+                run.relative_noise, noise_sweep(relative, y, [noise**2 for noise in run.relative_noise]), strict=True
+            )
+        ],
+    }
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -83,54 +108,109 @@ def run(arguments: argparse.Namespace) -> int:
     )
     of_bounds = "Correlation of I(z;x) with the error, over networks"
     command.add(arguments, "figure4_correlations", found, correlations(found), of_bounds)
+    of_values = "Correlation of the value of I(z;x) with the error, and 95% intervals over the regularizers"
+    command.add(arguments, "figure4_intervals", found, intervals(found), of_values)
     return status
 
 
-def bounds(found: list[dict[str, Any]], noise_variance: float) -> Table:
-    """A row for each regularizer."""
+def bounds(found: list[dict[str, Any]], noise: float, *, relative: bool = False) -> Table:
+    """A row for each regularizer, at a noise variance or a relative noise."""
     rows = [
-        {"regularizer": name, **summary(_at(finished_of(found, regularizer=name), noise_variance), COLUMNS)}
+        {"regularizer": name, **summary(_at(finished_of(found, regularizer=name), noise, relative), COLUMNS)}
         for name in REGULARIZERS
     ]
     return Table(rows, COLUMNS)
 
 
 def correlations(found: list[dict[str, Any]]) -> Table:
-    """A row for each noise variance: Pearson's correlation of each bound with the error, over regularizers."""
-    import numpy as np
-
+    """A row for each noise variance: Pearson's correlation of I(z;x) and its bounds with the error."""
     rows = []
     for noise_variance in NOISE_VARIANCES:
         means = [row for row in bounds(found, noise_variance).rows if row["trials"]]
         row: dict[str, Any] = {"noise_variance": f"{noise_variance:g}", "trials": len(means)}
-        for bound in BOUNDS:
-            pairs = [[one[f"{bound}_mean"], one["error_mean"]] for one in means]
-            row[f"{bound}_mean"] = _pearson(np.array(pairs, dtype=float))
-            row[f"{bound}_std"] = 0.0
+        for column in OF_INPUT:
+            pairs = [[one[f"{column}_mean"], one["error_mean"]] for one in means]
+            row[f"{column}_mean"] = float(_pearson(_array(pairs)))
+            row[f"{column}_std"] = 0.0
         rows.append(row)
     printed = {"zx_lower": paper.figure4()["lower_bound"], "zx_upper": paper.figure4()["upper_bound"]}
-    return Table(rows, BOUNDS, {f"{variance:g}": printed for variance in NOISE_VARIANCES}, label="noise_variance")
+    paper_rows = {f"{variance:g}": printed for variance in NOISE_VARIANCES}
+    return Table(rows, OF_INPUT, paper_rows, label="noise_variance")
 
 
-def _pearson(pairs: Any) -> float:
+def intervals(found: list[dict[str, Any]]) -> Table:
+    """A row for each noise, absolute and relative: the correlation of I(z;x) with the error, and how far to trust it.
+
+    Pearson's and Spearman's correlation over regularizers with means over networks; 95% intervals of both by the
+    percentile bootstrap over regularizers; and Pearson's over single networks, of the same regularizer only: of each
+    network's differences from the mean of its regularizer.
+    """
+    rows = []
+    for relative, levels in ((False, NOISE_VARIANCES), (True, RELATIVE_NOISE)):
+        for noise in levels:
+            means = [row for row in bounds(found, noise, relative=relative).rows if row["trials"]]
+            pairs = [(row["zx_mean"], row["error_mean"]) for row in means]
+            within = [
+                (one["zx"] - row["zx_mean"], one["error"] - row["error_mean"])
+                for row in means
+                for one in _at(finished_of(found, regularizer=row["regularizer"]), noise, relative)
+            ]
+            values = {"pearson": _pearson, "spearman": _spearman}
+            name = f"{noise:g} of each unit's deviation" if relative else f"variance {noise:g}"
+            row: dict[str, Any] = {"noise": name, "trials": len(means)}
+            for kind, statistic in values.items():
+                row[f"{kind}_mean"], row[f"{kind}_std"] = float(statistic(_array(pairs))), 0.0
+                row[f"{kind}_low_mean"], row[f"{kind}_high_mean"] = _bootstrap(_array(pairs), statistic)
+                row[f"{kind}_low_std"] = row[f"{kind}_high_std"] = 0.0
+            row["same_regularizer_mean"], row["same_regularizer_std"] = float(_pearson(_array(within))), 0.0
+            rows.append(row)
+    of_kinds = [f"{kind}{end}" for kind in ("pearson", "spearman") for end in ("", "_low", "_high")]
+    return Table(rows, (*of_kinds, "same_regularizer"), label="noise")
+
+
+def _array(pairs: Any) -> Any:
     import numpy as np
 
-    if len(pairs) < 3 or not (pairs.std(axis=0) > 0).all():
-        return math.nan
-    return float(np.corrcoef(pairs.T)[0, 1])
+    return np.array(pairs, dtype=float).reshape(-1, 2)
 
 
-def _at(results: list[dict[str, Any]], noise_variance: float) -> list[dict[str, Any]]:
-    return [
-        {**one, "error": result["error"]}
-        for result in results
-        for one in result["information"]
-        if one["noise_variance"] == noise_variance
-    ]
+def _bootstrap(pairs: Any, statistic: Any) -> tuple[float, float]:
+    """The 2.5% and 97.5% quantiles of a statistic over resamples of the pairs; those without one are left out."""
+    import numpy as np
+
+    if len(pairs) < 3:
+        return math.nan, math.nan
+    found = statistic(pairs[np.random.default_rng(0).integers(0, len(pairs), (RESAMPLES, len(pairs)))])
+    found = found[np.isfinite(found)]
+    low, high = np.quantile(found, [0.025, 0.975]) if len(found) else (math.nan, math.nan)
+    return float(low), float(high)
+
+
+def _pearson(pairs: Any) -> Any:
+    """The correlation of pairs, shape (..., n, 2); NaN for less than three or where one of the two is constant."""
+    import numpy as np
+
+    if pairs.shape[-2] < 3:
+        return np.full(pairs.shape[:-2], math.nan)[()]
+    deviations = pairs - pairs.mean(axis=-2, keepdims=True)
+    norms = np.sqrt((deviations**2).sum(axis=-2))
+    norms = np.where(np.ptp(pairs, axis=-2) > 0, norms, math.nan).prod(axis=-1)
+    return ((deviations[..., 0] * deviations[..., 1]).sum(axis=-1) / norms)[()]
+
+
+def _spearman(pairs: Any) -> Any:
+    from scipy.stats import rankdata
+
+    return _pearson(rankdata(pairs, axis=-2))
+
+
+def _at(results: list[dict[str, Any]], noise: float, relative: bool = False) -> list[dict[str, Any]]:
+    key, name = ("relative_information", "relative_noise") if relative else ("information", "noise_variance")
+    return [{**one, "error": result["error"]} for result in results for one in result[key] if one[name] == noise]
 
 
 def picture(table: Table) -> bytes:
-    """Bounds of I(z;x), bounds of I(z;y), and the error, a place a regularizer."""
+    """I(z;x) with bounds, I(z;y) with bounds, and the error, one place per regularizer."""
     return pictures.drawn(lambda plt: _draw(plt, table))
 
 
@@ -140,7 +220,9 @@ def _draw(plt: Any, table: Table) -> Any:
     places = range(len(names))
     for axis, information in zip(axes, ("zx", "zy"), strict=False):
         lower, upper = ([row[f"{information}_{side}_mean"] for row in table.rows] for side in ("lower", "upper"))
-        axis.vlines(places, lower, upper, color="0.6", linewidth=6, zorder=0)
+        axis.vlines(places, lower, upper, color="0.8", linewidth=6, zorder=0)
+        values, deviations = ([row[f"{information}_{end}"] for row in table.rows] for end in ("mean", "std"))
+        axis.errorbar(places, values, yerr=deviations, fmt="ok", capsize=2, label="value")
         for side, values, marker in (("upper bound", upper, "v"), ("lower bound", lower, "^")):
             deviations = [row[f"{information}_{side[:5]}_std"] for row in table.rows]
             axis.errorbar(places, values, yerr=deviations, fmt=marker, capsize=2, label=side)

@@ -1,5 +1,6 @@
 """The information plane in the logs of `fit`."""
 
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,31 +17,36 @@ from keras_repreg.characteristics.selection import select_layers
 from keras_repreg.characteristics.targets import LabelSource
 from keras_repreg.information import MutualInformation, mutual_information
 from keras_repreg.information.samples import nats_in
+from keras_repreg.labels import select_target
 from keras_repreg.rows import kept_rows, rows_of
 
-# What is logged of each layer; `trajectory` has the rest.
-LOGGED = ("zx_lower", "zx_upper", "zy_lower", "zy_upper")
+# What is logged of each layer, of input and class; `trajectory` has the rest.
+OF_INPUT = ("zx", "zx_error", "zx_lower", "zx_upper")
+OF_CLASS = ("zy", "zy_error", "zy_lower", "zy_upper")
 
 
 class InformationPlaneLogger(MeasuringCallback):
-    """Logs bounds of the mutual information of layers with input and class on the validation data of `fit`.
+    """Logs the mutual information of layers with input and class on the validation data of `fit`.
 
-    After a validation they are in the epoch's `logs` as `val_<layer>_zx_lower`, `val_<layer>_zx_upper`,
-    `val_<layer>_zy_lower` and `val_<layer>_zy_upper`, see `keras_repreg.information.mutual_information`. With
-    validation data the order of the callbacks does not matter. With `data=` alone the values are added at the end of
-    the epoch: list this callback before those that shall see them. If an activation of a layer is NaN or infinite, so
-    that training has diverged, its values are NaN.
+    After a validation the epoch's `logs` have I(z; x) as `val_<layer>_zx`, its standard error as `val_<layer>_zx_error`
+    and its bounds as `val_<layer>_zx_lower` and `val_<layer>_zx_upper`, and the same of I(z; y) with `zy`; see
+    `keras_repreg.information.mutual_information`. Data without class labels, such as a regression's, has I(z; x) alone.
+    With validation data the order of the callbacks does not matter. With `data=` alone the values are added at the end
+    of the epoch: list this callback before those that should see them. If an activation of a layer is NaN or infinite,
+    so that training has diverged, its values are NaN.
 
     Args:
         layers: A layer, a name, or a list of these; by default all hidden layers.
         data: Measure on this instead: (inputs, targets), or an iterable of such batches.
-        labels: Of several targets the key or index of those that are class labels. By default the targets are.
+        labels: Of several targets the key or index of those that are class labels. By default the targets are, if
+            there are any; where they turn out not to be class labels, a warning says that I(z; x) is logged alone.
+            False for I(z; x) alone.
         noise_variance: s^2, the variance of the noise with which the information is defined.
         unit: "nats" or "bits".
         frequency: Measure every `frequency` epochs, if there is a validation in it.
-        max_samples: Measure on at most so many samples, since the cost grows with their square: 2,000 take about a
-            twenty-fifth of the time of 10,000. Of arrays a random choice that stays the same, of batches the
-            first. I(z; x) cannot exceed the logarithm of it. None measures on all.
+        max_samples: Measure on at most so many samples, since the cost grows with their square: 2,000 take a few tenths
+            of a second per layer, 10,000 twenty-five times as long. Of arrays a random choice that stays the same, of
+            batches the first. I(z; x) cannot exceed the logarithm of it. None measures on all.
         batch_size: Samples per forward pass, where the data is not batched already.
 
     Attributes:
@@ -49,7 +55,8 @@ class InformationPlaneLogger(MeasuringCallback):
 
     Raises:
         ValueError: if an argument is none of these; at the start of training, if there is no such layer; at the
-            first validation, if its data has no class labels or can be read only once (a generator).
+            first validation, if `labels` names targets that are missing or not class labels, if there are several
+            targets and it names none, or if the data can be read only once (a generator).
 
     Examples:
         >>> import keras, keras_repreg, numpy as np
@@ -62,7 +69,7 @@ class InformationPlaneLogger(MeasuringCallback):
         >>> x, y = np.random.default_rng(0).normal(size=(60, 4)), np.arange(60) % 3
         >>> logger = keras_repreg.InformationPlaneLogger()
         >>> history = model.fit(x, y, epochs=2, validation_data=(x, y), callbacks=[logger], verbose=0)
-        >>> list(logger.trajectory["hidden"]), "val_hidden_zx_upper" in history.history
+        >>> list(logger.trajectory["hidden"]), "val_hidden_zx" in history.history
         ([1, 2], True)
     """
 
@@ -71,7 +78,7 @@ class InformationPlaneLogger(MeasuringCallback):
         layers: Any = None,
         data: Any = None,
         *,
-        labels: str | int | None = None,
+        labels: str | int | bool | None = None,
         noise_variance: float = 0.1,
         unit: str = "nats",
         frequency: int = 1,
@@ -81,7 +88,9 @@ class InformationPlaneLogger(MeasuringCallback):
         super().__init__(data, frequency, batch_size)
         nats_in(unit)
         self._layers = layers
-        self._labels = True if labels is None else labels
+        self._named = labels is not None and labels is not False
+        self._labels = labels if self._named else None if labels is False else True
+        self._warned = False
         LabelSource(self._labels)
         self._noise_variance = positive_number(noise_variance, "noise_variance")
         self._unit = unit
@@ -90,6 +99,7 @@ class InformationPlaneLogger(MeasuringCallback):
         self.trajectory: dict[str, dict[int, MutualInformation]] = {}
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        self._warned = False
         self._sources = select_layers(self.model, self._layers)
         self.trajectory = {source.name: {} for source in self._sources}
         super().on_train_begin(logs)
@@ -97,18 +107,19 @@ class InformationPlaneLogger(MeasuringCallback):
     def measure(self, data: Any, batch_size: int, steps: int | None) -> dict[str, float]:
         logged: dict[str, float] = {}
         for name, (z, labels) in self._forward(data, batch_size, steps).items():
+            values = OF_INPUT if labels is None else (*OF_INPUT, *OF_CLASS)
             if np.isfinite(z).all():
                 point = mutual_information(z, labels, self._noise_variance, self._unit)
                 self.trajectory.setdefault(name, {})[self._epoch] = point
-                logged |= {f"{name}_{value}": float(getattr(point, value)) for value in LOGGED}
+                logged |= {f"{name}_{value}": float(getattr(point, value)) for value in values}
             else:
-                logged |= {f"{name}_{value}": float("nan") for value in LOGGED}
+                logged |= {f"{name}_{value}": float("nan") for value in values}
         return logged
 
     def _forward(
         self, data: Any, batch_size: int, steps: int | None
-    ) -> dict[str, tuple[NDArray[np.float64], NDArray[Any]]]:
-        """Activations of each layer, (samples, units), and their labels, each sample's outputs in one row."""
+    ) -> dict[str, tuple[NDArray[np.float64], NDArray[Any] | None]]:
+        """Activations of each layer, (samples, units), and their labels, if any; each sample's outputs in one row."""
         limit = self._max_samples
         if is_arrays(data) and steps is None and limit is not None:
             data = _random_choice(data, limit)
@@ -116,10 +127,13 @@ class InformationPlaneLogger(MeasuringCallback):
         rows: dict[str, list[NDArray[np.float64]]] = {}
         labels: dict[str, list[NDArray[Any]]] = {}
         current: Any = None
+        labelled = source.given
 
         def begin(y: Any, samples: int, x: Any) -> None:
-            nonlocal current
-            current = source.of_batch(y, samples)
+            nonlocal current, labelled
+            found = self._classes(source, y, samples) if labelled else None
+            labelled = found is not None
+            current = np.zeros(samples) if found is None else found
 
         def receive(name: str, layer: keras.layers.Layer, output: Any, mask: Any) -> None:
             if self._layers is None and len(output.shape) < 2:
@@ -133,7 +147,28 @@ class InformationPlaneLogger(MeasuringCallback):
         forward_pass(
             self.model, _limited(data, batch_size, steps, limit), self._sources, begin, receive, batch_size=batch_size
         )
-        return {name: (np.concatenate(z), np.concatenate(labels[name])) for name, z in rows.items()}
+        return {
+            name: (np.concatenate(z), np.concatenate(labels[name]) if labelled else None) for name, z in rows.items()
+        }
+
+    def _classes(self, source: LabelSource, y: Any, samples: int) -> NDArray[Any] | None:
+        """The classes of a batch; None where the targets are none, which is an error if the caller named them."""
+        if self._named:
+            return source.of_batch(y, samples)
+        if y is None:
+            return None
+        select_target(y, None)  # which of several it is, the caller must say
+        try:
+            return source.of_batch(y, samples)
+        except ValueError as error:
+            if not self._warned:
+                warnings.warn(
+                    "InformationPlaneLogger logs I(z; x) alone, since the targets are not class labels; with "
+                    f"`labels=False` it does so without this warning. {error}",
+                    stacklevel=2,
+                )
+                self._warned = True
+            return None
 
 
 def _without_padding(output: Any, mask: Any) -> Any:

@@ -2,7 +2,9 @@
 
 from keras_repreg.information.binning import BinnedMutualInformation, binned_mutual_information
 from keras_repreg.information.entropy import EntropyBounds, entropy_bounds
-from keras_repreg.information.mutual import MutualInformation, mutual_information, noise_sweep
+from keras_repreg.information.mutual import mutual_information, noise_sweep
+from keras_repreg.information.noise import relative_noise_variance
+from keras_repreg.information.result import MutualInformation
 
 __all__ = [
     "BinnedMutualInformation",
@@ -12,4 +14,5 @@ __all__ = [
     "entropy_bounds",
     "mutual_information",
     "noise_sweep",
+    "relative_noise_variance",
 ]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keras_repreg.arguments import positive_integer, positive_number
-from keras_repreg.information.mutual import SATURATION
+from keras_repreg.information.result import SATURATION
 from keras_repreg.information.samples import as_classes, as_samples, nats_in
 
 

@@ -20,6 +20,8 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from keras_repreg.information.distances import Distances
+
 Array = NDArray[np.float64]
 
 # Samples per side of a tile: it fits the second-level cache.
@@ -30,10 +32,6 @@ STRIP = 8
 NEGLIGIBLE = -60.0
 # exp(4 * -170) is still a normal number: slow subnormal ones do not arise.
 SMALLEST = -170.0
-# Errors of an exponent by which the distances may be off.
-TOLERATED = 1e-8
-# Values per array where differences are formed pair by pair.
-CHUNK = 2**18
 
 
 def log_kernel_sums(z: Array, classes: NDArray[np.intp], noise_variances: list[float]) -> Array:
@@ -51,13 +49,13 @@ def log_kernel_sums(z: Array, classes: NDArray[np.intp], noise_variances: list[f
         ValueError: if the squares of the activations, or they over s^2, leave the range of float64.
     """
     order = np.argsort(classes, kind="stable")  # classes become blocks
-    pairs = _Pairs(z[order], min(noise_variances))
+    pairs = Distances(z[order], noise_variances, -8 * NEGLIGIBLE)
+    buffer = np.empty(min(TILE, len(z)) * min(STRIP * TILE, len(z)))
     borders = np.flatnonzero(np.diff(classes[order], prepend=-1, append=-1))
     sums = np.zeros((len(noise_variances), 2, 2, len(z)))
-    reach = -8 * NEGLIGIBLE * max(noise_variances)
     with ThreadPoolExecutor(min(os.cpu_count() or 1, STRIP)) as threads:
         for rows, strip in _strips(len(z)):
-            distances = pairs.negative_distances(rows, strip, reach)
+            distances = pairs.negative(rows, strip, buffer)
             tiles = [
                 (
                     columns,
@@ -70,7 +68,7 @@ def log_kernel_sums(z: Array, classes: NDArray[np.intp], noise_variances: list[f
                         noise_variances,
                     ),
                 )
-                for columns in _parts(strip.start, strip.stop)
+                for columns in parts(strip.start, strip.stop)
             ]
             for columns, tile in tiles:
                 of_rows, of_columns = tile.result()
@@ -87,7 +85,7 @@ def _sums(
     of_rows = np.zeros((len(noise_variances), 2, 2, distances.shape[0]))
     of_columns = np.zeros((len(noise_variances), 2, 2, distances.shape[1]))
     nearest = distances.max()
-    blocks = _shared_classes(borders, rows, columns)
+    blocks = shared_classes(borders, rows, columns)
     for k, noise_variance in enumerate(noise_variances):
         if nearest / (8 * noise_variance) < NEGLIGIBLE:
             continue
@@ -101,50 +99,7 @@ def _sums(
     return of_rows, of_columns
 
 
-class _Pairs:
-    """Squared distances between samples, tile by tile."""
-
-    def __init__(self, z: Array, noise_variance: float):
-        self._z = z - z.mean(axis=0)  # a common offset costs digits
-        with np.errstate(over="ignore"):
-            squares = np.einsum("ij,ij->i", self._z, self._z)
-        largest = float(squares.max())
-        if not largest < 1e300 * min(noise_variance, 1):
-            raise ValueError(
-                "Expected activations whose squares, and these over the noise variance, fit in float64. "
-                f"Received: squared norms up to {largest:.3g}, noise_variance={noise_variance}"
-            )
-        # -||a - b||^2 = (2a, -||a||^2, -1) . (b, 1, ||b||^2): one product, nothing to add afterwards.
-        ones = np.ones((len(z), 1))
-        self._left = np.concatenate([2 * self._z, -squares[:, None], -ones], axis=1)
-        self._right = np.concatenate([self._z, ones, squares[:, None]], axis=1)
-        # Of near pairs far from the centre the product keeps few digits: where too few, they are subtracted.
-        error = 8 * np.finfo(np.float64).eps * largest
-        self._exact = error / (2 * noise_variance) > TOLERATED
-        self._error = error
-        self._buffer = np.empty(min(TILE, len(z)) * min(STRIP * TILE, len(z)))
-
-    def negative_distances(self, rows: slice, columns: slice, reach: float) -> Array:
-        """-||z_i - z_j||^2 for a strip, valid until the next call; exact up to `reach` where that is needed."""
-        shape = (rows.stop - rows.start, columns.stop - columns.start)
-        distances = self._buffer[: shape[0] * shape[1]].reshape(shape)
-        np.matmul(self._left[rows], self._right[columns].T, out=distances)
-        if rows.start == columns.start:
-            np.fill_diagonal(distances, 0)
-        if self._exact:
-            self._subtract(distances, rows, columns, reach)
-        return distances
-
-    def _subtract(self, distances: Array, rows: slice, columns: slice, reach: float) -> None:
-        near = np.argwhere(distances > -(reach + self._error))
-        step = max(CHUNK // self._z.shape[1], 1)
-        for start in range(0, len(near), step):
-            i, j = near[start : start + step].T
-            difference = self._z[rows][i] - self._z[columns][j]
-            distances[i, j] = -np.einsum("ij,ij->i", difference, difference)
-
-
-def _parts(start: int, stop: int, size: int = 0) -> list[slice]:
+def parts(start: int, stop: int, size: int = 0) -> list[slice]:
     """Slices of `size`, by default that of a tile, the last one perhaps shorter."""
     size = size or TILE
     return [slice(first, min(first + size, stop)) for first in range(start, stop, size)]
@@ -152,15 +107,15 @@ def _parts(start: int, stop: int, size: int = 0) -> list[slice]:
 
 def _strips(samples: int) -> Iterator[tuple[slice, slice]]:
     """Rows and columns of the strips that make up the upper triangle, the diagonal at the head of a row's first."""
-    for rows in _parts(0, samples):
-        for columns in _parts(rows.start, samples, STRIP * TILE):
+    for rows in parts(0, samples):
+        for columns in parts(rows.start, samples, STRIP * TILE):
             yield rows, columns
 
 
-def _shared_classes(borders: NDArray[np.intp], rows: slice, columns: slice) -> list[tuple[slice, slice]]:
+def shared_classes(borders: NDArray[np.intp], rows: slice, columns: slice) -> list[tuple[slice, slice]]:
     """The blocks of a tile whose rows and columns have the same class; `borders` begin each class."""
-    first = int(np.searchsorted(borders, columns.start, side="right")) - 1
-    last = int(np.searchsorted(borders, rows.stop, side="left"))
+    first = int(np.searchsorted(borders, max(rows.start, columns.start), side="right")) - 1
+    last = int(np.searchsorted(borders, min(rows.stop, columns.stop), side="left"))
     return [
         (
             slice(max(start - rows.start, 0), min(stop, rows.stop) - rows.start),

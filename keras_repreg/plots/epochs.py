@@ -11,11 +11,17 @@ from keras_repreg.plots import canvas
 PREFIX = "val_"
 # What InformationPlaneLogger logs, by the names that it has in the paper.
 TITLES = {
+    "zx": "I(z; x)",
+    "zy": "I(z; y)",
+    "zx_error": "I(z; x), standard error",
+    "zy_error": "I(z; y), standard error",
     "zx_lower": "I(z; x), lower bound",
     "zx_upper": "I(z; x), upper bound",
     "zy_lower": "I(z; y), lower bound",
     "zy_upper": "I(z; y), upper bound",
 }
+# Drawn as bars of two standard errors, in the panel of the value.
+ERRORS = {"zx": "zx_error", "zy": "zy_error"}
 
 
 def characteristics_over_epochs(history: Any, layer: Any = None, *, figure: Any = None) -> Any:
@@ -46,6 +52,7 @@ def characteristics_over_epochs(history: Any, layer: Any = None, *, figure: Any 
         raise TypeError(f"Expected `history` to be what `fit` returns, or its dict. Received: {history!r}")
     by_layer = _chosen(_by_layer(logged), layer)
     names = list(dict.fromkeys(name for values in by_layer.values() for name in values))
+    names = [name for name in names if name not in {ERRORS.get(other) for other in names}]
     epochs = max(len(values) for values in logged.values())
     rows = -(-len(names) // 3)
     figure = canvas.figure_of(figure, 3 * min(len(names), 3) + 0.4, 2.1 * rows + 0.5)
@@ -57,11 +64,15 @@ def characteristics_over_epochs(history: Any, layer: Any = None, *, figure: Any 
             series = np.asarray(values.get(name, []), dtype=np.float64)
             # Of a validation every few epochs there are fewer values than epochs.
             step = max(epochs // max(len(series), 1), 1)
+            at = step * np.arange(1, len(series) + 1)
             (line,) = ax.plot(
-                step * np.arange(1, len(series) + 1), series, color=colour, linewidth=1.5, markersize=4,
+                at, series, color=colour, linewidth=1.5, markersize=4,
                 marker=canvas.MARKERS[k % len(canvas.MARKERS)], markevery=max(len(series) // 10, 1),
             )  # fmt: skip
             handles.append(line)
+            if ERRORS.get(name) in values:
+                errors = 2 * np.asarray(values[ERRORS[name]], dtype=np.float64)
+                ax.errorbar(at, series, errors, fmt="none", ecolor=colour, elinewidth=1, alpha=0.6)
         ax.set_title(TITLES.get(name, name.replace("_", " ")), fontsize="medium")
         ax.xaxis.get_major_locator().set_params(integer=True)
         canvas.tidy(ax)

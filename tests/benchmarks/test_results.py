@@ -39,7 +39,9 @@ def test_tables_in_markdown_are_those_of_the_csv_files(name):
     assert (RESULTS / f"{name}.md").read_text() == expected
 
 
-@pytest.mark.parametrize("name", ["table2", "table3", "figure1", "figure4", "figure4_correlations"])
+@pytest.mark.parametrize(
+    "name", ["table2", "table3", "figure1", "figure4", "figure4_correlations", "figure4_intervals"]
+)
 def test_other_results_have_every_row_and_their_markdown_shows_the_same_numbers(name):
     """In the order in which they stand, to the digits that are shown."""
     with (RESULTS / f"{name}.csv").open(newline="") as file:

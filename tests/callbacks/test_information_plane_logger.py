@@ -9,7 +9,8 @@ import keras_repreg
 from keras_repreg.information import mutual_information
 from keras_repreg.plots import information_plane
 
-LOGGED = ("zx_lower", "zx_upper", "zy_lower", "zy_upper")
+OF_INPUT = ("zx", "zx_error", "zx_lower", "zx_upper")
+LOGGED = (*OF_INPUT, "zy", "zy_error", "zy_lower", "zy_upper")
 
 
 def data(samples=40):
@@ -39,7 +40,8 @@ def assert_logged(history, logger, model, layer, x, y, last=-1, **arguments):
     expected = mutual_information(output(model, layer, x), y, **arguments)
     point = list(logger.trajectory[layer].values())[last]
     for name in LOGGED:
-        assert history[f"val_{layer}_{name}"][last] == pytest.approx(getattr(expected, name), rel=1e-4), name
+        value = getattr(expected, name)
+        assert history[f"val_{layer}_{name}"][last] == pytest.approx(value, rel=1e-4, abs=1e-5), name
         assert history[f"val_{layer}_{name}"][last] == getattr(point, name)
     assert point.n_samples == len(x)
 
@@ -154,6 +156,50 @@ def test_several_targets():
         keras_repreg.InformationPlaneLogger("second", data=(x, targets)).measure((x, targets), 8, None)
 
 
+def regression():
+    model = keras.Sequential([keras.Input((5,)), layers.Dense(6, activation="relu", name="z"), layers.Dense(1)])
+    model.compile("sgd", "mse")
+    return model
+
+
+@pytest.mark.parametrize("given", [None, False])
+def test_without_classes_the_information_on_the_input_alone(given):
+    model, (x, _) = regression(), data()
+    y = x[:, :1] / 3
+    y[:10] = 2.0  # whole numbers in the first batch
+    logger = keras_repreg.InformationPlaneLogger(labels=given, batch_size=10)
+    arguments = {"validation_data": (x, y), "batch_size": 10, "epochs": 2, "callbacks": [logger], "verbose": 0}
+    if given is None:
+        with pytest.warns(UserWarning, match="alone, since the targets are not class labels") as warned:
+            history = model.fit(x, y, **arguments).history
+        assert len([one for one in warned if "class labels" in str(one.message)]) == 1
+    else:
+        history = model.fit(x, y, **arguments).history
+    assert {key for key in history if "_z_" in key} == {f"val_z_{name}" for name in OF_INPUT}
+    expected = mutual_information(output(model, "z", x))
+    point = logger.trajectory["z"][2]
+    assert point.zx == history["val_z_zx"][1] == pytest.approx(expected.zx, rel=1e-4)
+    assert point.zy is None
+    information_plane(logger.trajectory)
+
+
+def test_without_targets_the_information_on_the_input_alone():
+    model, (x, y) = build(), data()
+    logger = keras_repreg.InformationPlaneLogger("first", data=x)
+    history = model.fit(x, y, callbacks=[logger], verbose=0).history
+    assert {key for key in history if "_first_" in key} == {f"val_first_{name}" for name in OF_INPUT}
+    model.layers[0].kernel.assign(np.full((5, 8), np.nan))
+    history = model.fit(x, y, callbacks=[logger], verbose=0).history
+    assert {key for key in history if "_first_" in key} == {f"val_first_{name}" for name in OF_INPUT}
+
+
+def test_named_targets_must_be_class_labels():
+    model, (x, _) = regression(), data()
+    logger = keras_repreg.InformationPlaneLogger(labels=0, data=(x, [x[:, :1] / 3]))
+    with pytest.raises(ValueError, match="Received: "):
+        model.fit(x, x[:, :1], callbacks=[logger], verbose=0)
+
+
 def test_convolutions_tell_with_all_their_positions():
     x, y = data()
     model = keras.Sequential(
@@ -216,7 +262,7 @@ def test_what_cannot_be_measured_is_refused():
     model, (x, y) = build(run_eagerly=True), data()
     logger = keras_repreg.InformationPlaneLogger()
     with pytest.raises(ValueError, match="no targets"):
-        model.fit(x, y, callbacks=[keras_repreg.InformationPlaneLogger(data=x)], verbose=0)
+        model.fit(x, y, callbacks=[keras_repreg.InformationPlaneLogger(data=x, labels=0)], verbose=0)
 
     def batches():
         while True:

@@ -1,5 +1,7 @@
 """Representations on which the estimators are tested."""
 
+import itertools
+
 import numpy as np
 
 
@@ -18,3 +20,43 @@ def integral_entropy(z, noise_variance):
     density = np.mean([np.exp(-((t - a) ** 2) / (2 * noise_variance)) for a in z], axis=0)
     density /= np.sqrt(2 * np.pi * noise_variance)
     return float(np.trapezoid(-density * np.log(np.maximum(density, 1e-300)), t))
+
+
+LINE = np.array([-3.0, -1.0, 1.0, 3.0])
+# Points, one sample each, and their classes.
+CONSTELLATIONS = {
+    "two points": (np.array([[-1.0], [1.0]]), np.array([0, 1])),
+    "4-PAM": (LINE[:, None], np.array([0, 0, 1, 1])),
+    "8-PAM": (np.arange(8.0)[:, None], np.arange(8) % 2),
+    "16-QAM": (np.array(list(itertools.product(LINE, LINE))), np.arange(16) % 4),
+    "8-PSK": (
+        np.stack([np.cos(np.arange(8) * np.pi / 4), np.sin(np.arange(8) * np.pi / 4)], axis=1),
+        np.arange(8) // 2,
+    ),
+    "uneven": (np.array([[0.0, 0.0], [0.2, 0.0], [3.0, 1.0], [3.0, 1.0], [7.0, -2.0]]), np.array([0, 0, 1, 1, 0])),
+}
+
+
+def quadrature(points, labels, noise_variance):
+    """I(z; x) and I(z; y) of points in one or two dimensions by Gauss-Hermite quadrature, in nats."""
+    units = points.shape[1]
+    nodes, weights = np.polynomial.hermite.hermgauss({1: 200, 2: 60}[units])
+    noise = np.sqrt(2 * noise_variance) * np.array(list(itertools.product(nodes, repeat=units)))
+    weights = np.prod(list(itertools.product(weights / np.sqrt(np.pi), repeat=units)), axis=1)
+
+    def entropy(centres):
+        """Of the mixture, in excess of a density that is left out of all of them."""
+        total = 0.0
+        for centre in centres:
+            at = centre + noise
+            squares = ((at[:, None] - centres) ** 2).sum(axis=2) - (noise**2).sum(axis=1)[:, None]
+            exponents = -squares / (2 * noise_variance)
+            largest = exponents.max(axis=1)
+            density = np.exp(exponents - largest[:, None]).mean(axis=1)
+            total -= weights @ (largest + np.log(density)) / len(centres)
+        return total
+
+    shares = [np.mean(labels == k) for k in np.unique(labels)]
+    parts = [points[labels == k] for k in np.unique(labels)]
+    zx = entropy(points)
+    return zx, zx - sum(share * entropy(part) for share, part in zip(shares, parts, strict=True))

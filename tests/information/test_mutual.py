@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras import ops
 
-from keras_repreg.information import kernels, mutual_information, noise_sweep
+from keras_repreg.information import distances, kernels, mutual_information, noise_sweep
 from tests.information.cases import clusters, integral_entropy
 from tests.reference import information
 
@@ -78,7 +78,7 @@ def test_large_offsets_in_float32_do_not_exceed_log_n():
 
 def test_near_pairs_far_from_the_centre(monkeypatch):
     monkeypatch.setattr(kernels, "TILE", 16)
-    monkeypatch.setattr(kernels, "CHUNK", 30)
+    monkeypatch.setattr(distances, "CHUNK", 30)
     z, labels = clusters(samples=40, spread=1e-5)
     z = 1e-5 * z + np.array([[0.0, 1e4, 0.0, 0.0], [3e4, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, -5e4]])[labels]
     expected = information(z, labels, 1e-11)
@@ -144,6 +144,15 @@ def test_a_sweep_is_what_its_variances_give():
         single = mutual_information(z, labels, variance, "bits")
         np.testing.assert_allclose(values(result), values(single), rtol=1e-12)
         assert (result.noise_variance, result.unit) == (variance, "bits")
+
+
+@pytest.mark.parametrize(("scale", "variances"), [(1e-10, [1e-11, 1e-2, 1e10]), (1e-2, [1e-11, 1e-4])])
+def test_digits_are_kept_for_all_noise_of_a_wide_sweep(scale, variances):
+    z, labels = clusters(samples=40, spread=1.0)
+    z = scale * z + np.array([[0.0, 1e4, 0.0, 0.0], [3e4, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, -5e4]])[labels]
+    for result, variance in zip(noise_sweep(z, labels, variances), variances, strict=True):
+        for name, value in information(z, labels, variance).items():
+            assert getattr(result, name) == pytest.approx(value, rel=1e-6, abs=1e-8), name
 
 
 def test_far_tiles_that_are_passed_over_lose_nothing(monkeypatch):
@@ -236,7 +245,7 @@ def test_is_given_nothing_to_change():
         ([0, 1], r"labels.shape=\(2,\)"),
         (np.zeros((3, 2, 2)), r"labels.shape=\(3, 2, 2\)"),
         (np.zeros((3, 0)), r"labels.shape=\(3, 0\)"),
-        (None, r"labels.shape=\(\)"),
+        (1, r"labels.shape=\(\)"),
         ([0.0, math.nan, 1.0], "1 of them"),
         ([0.2, 0.5, 0.7], "dtype float64"),
         ([None, 1, 2], "dtype object"),

@@ -83,6 +83,15 @@ def test_epochs_a_panel_a_characteristic_and_a_line_a_layer(wrap):
     figure.canvas.draw()
 
 
+def test_epochs_draw_standard_errors_with_their_values():
+    history = {"val_z_zx": [1.0, 2.0], "val_z_zx_error": [0.1, 0.2], "val_z_zx_upper": [3.0, 4.0]}
+    figure = plots.characteristics_over_epochs(history)
+    assert [ax.get_title() for ax in figure.axes] == ["I(z; x)", "I(z; x), upper bound"]
+    (bars,) = figure.axes[0].collections
+    assert [segment[:, 1].tolist() for segment in bars.get_segments()] == [[0.8, 1.2], [1.6, 2.4]]
+    assert not figure.axes[1].collections
+
+
 def test_epochs_of_chosen_layers():
     figure = plots.characteristics_over_epochs(HISTORY, "dense_1")
     assert [ax.get_title() for ax in figure.axes] == ["sparsity", "something new"]
@@ -105,11 +114,12 @@ def point(scale=1.0, **arguments):
     return mutual_information(scale * z, np.arange(20) % 2, **arguments)
 
 
-@pytest.mark.parametrize("estimate", ["lower", "upper", "conventional"])
+@pytest.mark.parametrize("estimate", ["value", "lower", "upper", "conventional"])
 def test_plane_draws_each_layer_in_the_order_of_epochs(estimate):
     points = {1: point(1.0), 3: point(3.0), 2: point(2.0)}
     (ax,) = plots.information_plane({"a": points, "b": {5: point(0.5)}}, estimate=estimate).axes
     names = {
+        "value": ("zx", "zy"),
         "lower": ("zx_lower", "zy_lower"),
         "upper": ("zx_upper", "zy_upper"),
         "conventional": ("zx_upper", "zy_upper_conventional"),
@@ -118,8 +128,27 @@ def test_plane_draws_each_layer_in_the_order_of_epochs(estimate):
         np.testing.assert_array_equal(values, [getattr(points[epoch], name) for epoch in (1, 2, 3)])
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["a", "b"]
     assert ax.get_title() == "s² = 0.1, N = 20, I(z; x) saturated"
-    assert ax.get_xlabel().startswith(f"I(z; x), {names[0][3:]} bound")
+    assert ax.get_xlabel().startswith(
+        "I(z; x), " + {"value": "± 2 standard errors"}.get(estimate, f"{names[0][3:]} bound")
+    )
     assert ax.get_xlabel().endswith("(nats)")
+    bars = [segment for lines in ax.collections for segment in lines.get_segments()]
+    assert len(bars) == (2 * 4 if estimate == "value" else 0)
+    if estimate == "value":
+        across = [segment for segment in bars if segment[0][1] == segment[1][1]]
+        assert across[0][:, 0] == pytest.approx(points[1].zx + 2 * points[1].zx_error * np.array([-1, 1]))
+
+
+def test_without_labels_over_epochs():
+    z = np.random.default_rng(0).normal(size=(20, 3))
+    points = {epoch: mutual_information(epoch * z) for epoch in (1, 2, 3)}
+    (ax,) = plots.information_plane({"a": points}).axes
+    np.testing.assert_array_equal(lines(ax)["a"].get_xdata(), [1, 2, 3])
+    np.testing.assert_array_equal(lines(ax)["a"].get_ydata(), [points[epoch].zx for epoch in (1, 2, 3)])
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("epoch", "I(z; x), ± 2 standard errors (nats)")
+    assert len(ax.collections[0].get_segments()) == 3
+    with pytest.raises(ValueError, match="with labels, or none"):
+        plots.information_plane({"a": points, "b": point()})
 
 
 def test_plane_of_one_point_that_is_not_saturated():

@@ -77,11 +77,14 @@ def targets():
         "select_layers": (characteristics.select_layers, {"model": model, "layers": "z"}),
         "stable_rank": (characteristics.stable_rank, {"covariance": np.eye(3)}),
         "mutual_information": (
-            information.mutual_information, {"z": z, "labels": y, "noise_variance": 0.1, "unit": "nats"},
+            information.mutual_information,
+            {"z": z, "labels": y, "noise_variance": 0.1, "unit": "nats", "samples": 10, "seed": 0},
         ),
         "noise_sweep": (
-            information.noise_sweep, {"z": z, "labels": y, "noise_variances": [0.1], "unit": "nats"},
+            information.noise_sweep,
+            {"z": z, "labels": y, "noise_variances": [0.1], "unit": "nats", "samples": 10, "seed": 0},
         ),
+        "relative_noise_variance": (information.relative_noise_variance, {"z": z, "share": 1.0}),
         "entropy_bounds": (information.entropy_bounds, {"z": z, "noise_variance": 0.1}),
         "binned_mutual_information": (
             information.binned_mutual_information,
@@ -145,7 +148,8 @@ def targets():
 # By name: the tests are listed before any model is made.
 NAMES = [
     "characterize", "measure", "accumulate", "Characteristics", "select_layers", "stable_rank", "mutual_information",
-    "noise_sweep", "entropy_bounds", "binned_mutual_information", "whiten", "decorrelate", "with_covariance",
+    "noise_sweep", "relative_noise_variance", "entropy_bounds", "binned_mutual_information", "whiten", "decorrelate",
+    "with_covariance",
     "transform", "permute", "rescale", "orthogonal", "insert_linear", "fold_batch_norm", "comparable", "find_site",
     "verify", "whitening_matrix", "label_aware", "linear_warm_up", "WeightSchedule", "CharacteristicsLogger",
     "InformationPlaneLogger", "unit_histograms", "unit_scatter", "spectrum", "correlation_matrix", "information_plane",

@@ -1,4 +1,4 @@
-"""Mutual information of every kind of batch: bounds in their order, or an error that says what is out of range."""
+"""Mutual information of every kind of batch: values and bounds in their order, or an error that says what is wrong."""
 
 import math
 
@@ -31,6 +31,13 @@ def test_bounds_are_in_order(data, z, dtype, noise, unit):
     assert 0 <= found.zy_lower <= found.zy_upper <= found.label_entropy + ROUNDING
     assert found.label_entropy <= found.sample_entropy + ROUNDING
     assert np.isfinite([found.zy_lower_conventional, found.zy_upper_conventional]).all()
+    for value, error, lower, upper in (
+        (found.zx, found.zx_error, found.zx_lower, found.zx_upper),
+        (found.zy, found.zy_error, found.zy_lower, found.zy_upper),
+    ):
+        assert error >= 0
+        assert lower - 6 * error - ROUNDING <= value <= upper + 6 * error + ROUNDING
+    assert mutual_information(as_dtype(z, dtype), None, noise, unit).zx_upper == pytest.approx(found.zx_upper, abs=1e-6)
     assert str(found)
     lower, upper = entropy_bounds(as_dtype(z, dtype), noise)
     assert math.isfinite(lower)
@@ -46,6 +53,7 @@ def test_out_of_range_is_an_error_or_finite(z, noise):
         assert "Received: " in str(error)  # noqa: PT017
     else:
         assert 0 <= found.zx_lower <= found.zx_upper <= found.sample_entropy + ROUNDING
+        assert np.isfinite([found.zx, found.zx_error, found.zy, found.zy_error]).all()
 
 
 @examples(50)

@@ -1,0 +1,111 @@
+"""Mutual information with Gaussian noise by Monte Carlo: how many draws, and what they come to.
+
+The noise takes E[L] from log N and E[L - L of the class] from H(y), see `draws`. Every sample is a stratum with the
+same number of draws, so that what differs between samples adds no error to the mean over them.
+"""
+
+import math
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from keras_repreg.information.draws import COLUMNS, ROWS, Draws
+from keras_repreg.information.kernels import parts
+from keras_repreg.information.tally import Mean, Tally
+
+# Draws are enough where the standard error is below this share of the value.
+ERROR_SHARE = 0.005
+# Pairs of draws to begin with, and the most of them; at least two per sample.
+FEWEST, MOST = 4096, 2**20
+# The most exponents, pairs of draws times samples, unless two pairs per sample take more.
+MOST_EXPONENTS = 2**29
+
+
+class Losses(NamedTuple):
+    """What noise of one variance takes, in nats.
+
+    Attributes:
+        zx: log N - I(z; x).
+        zy: H(y) - I(z; y).
+        pairs: How many pairs of draws these are the means of.
+    """
+
+    zx: Mean
+    zy: Mean
+    pairs: int
+
+
+def mean_losses(
+    z: NDArray[np.float64],
+    classes: NDArray[np.intp],
+    noise_variances: list[float],
+    draws: int | None = None,
+    seed: int = 0,
+) -> list[Losses]:
+    """What noise takes from I(z; x) and I(z; y), in float64, for all variances from the same draws.
+
+    Args:
+        z: Activations, shape (N, M), finite.
+        classes: Class of each sample, shape (N,).
+        noise_variances: s^2, each above zero.
+        draws: How many, rounded up to pairs and to the same number for each sample. None for as many as bring the
+            error of I(z; x) below `ERROR_SHARE` of it, and that of I(z; y) below the same share of I(z; x) and H(y),
+            within limits.
+        seed: Of the noise.
+
+    Returns:
+        `Losses` per variance.
+
+    Raises:
+        ValueError: if the squares of the activations, or they over s^2, leave the range of float64.
+    """
+    n = len(z)
+    shares = np.bincount(classes) / n
+    label_entropy = -float(shares @ np.log(np.maximum(shares, 1 / n)))
+    tallies = [Tally(n, values=2, controls=2) for _ in noise_variances]
+
+    def unfinished(tally: Tally) -> bool:
+        if draws is not None or not tally.rounds:
+            return True
+        zx, zy = tally.means()
+        value = math.log(n) - zx.value
+        return zx.error > ERROR_SHARE * value or zy.error > ERROR_SHARE * min(value, label_entropy)
+
+    with ThreadPoolExecutor(os.cpu_count() or 1) as threads:
+        sampler = Draws(z, classes, noise_variances, threads)
+        for batch, rounds in enumerate(_batches(n, draws)):
+            active = [k for k, tally in enumerate(tallies) if unfinished(tally)]
+            if not active:
+                break
+            for number, (rows, some) in enumerate(_pieces(n, rounds)):
+                rng = np.random.default_rng([seed, batch, number])
+                for k, found in zip(active, sampler.draw(rng, rows, some, active), strict=True):
+                    tallies[k].add(rows, found)
+            for k in active:
+                tallies[k].rounds += rounds
+    means = [tally.means() for tally in tallies]
+    return [Losses(zx, zy, n * tally.rounds) for (zx, zy), tally in zip(means, tallies, strict=True)]
+
+
+def _batches(samples: int, draws: int | None) -> Iterator[int]:
+    """Pairs of draws for each sample, from one look at the errors to the next: each batch doubles their number."""
+    total = max(2, -(-FEWEST // samples))
+    if draws is not None:
+        wanted = max(2, -(-draws // (2 * samples)))
+        yield from (min(total, wanted - begun) for begun in range(0, wanted, total))
+        return
+    yield total
+    while 2 * total * samples <= MOST and 2 * total * samples**2 <= MOST_EXPONENTS:
+        yield total
+        total *= 2
+
+
+def _pieces(samples: int, rounds: int) -> Iterator[tuple[slice, int]]:
+    """Samples, and how many pairs of draws of each: a batch in pieces of a strip of tiles."""
+    for rows in parts(0, samples, ROWS // 2):
+        step = ROWS * COLUMNS // ((rows.stop - rows.start) * min(samples, COLUMNS))  # two, of many samples
+        yield from ((rows, min(step, rounds - begun)) for begun in range(0, rounds, step))
