@@ -17,7 +17,7 @@ def copied(model: keras.Model) -> keras.Model:
     Raises:
         ValueError: if the model cannot be saved and loaded.
     """
-    custom = _custom_objects(model)
+    custom = custom_objects(model)
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         file = Path(folder) / "model.keras"
@@ -27,7 +27,7 @@ def copied(model: keras.Model) -> keras.Model:
             copy = keras.saving.load_model(file, custom_objects=custom, compile=False, safe_mode=False)
         except Exception as error:
             raise ValueError(
-                "Expected a model that can be saved and loaded, which is how it is copied; register custom classes with "
+                "Expected a model that can be saved and loaded, which is how it is copied; register custom classes by "
                 f"`keras.saving.register_keras_serializable`. Received: {' '.join(str(error).split())[:300]}"
             ) from error
         compiled = _loaded_compiled(file, custom) if model.compiled else None
@@ -61,7 +61,7 @@ def compiled_alike(copy: keras.Model, model: keras.Model) -> keras.Model:
     """Compile a model of other weights as another is, with a new optimizer of the same configuration."""
     if model.compiled and not copy.compiled:
         try:
-            with keras.saving.custom_object_scope(_custom_objects(model)):
+            with keras.saving.custom_object_scope(custom_objects(model)):
                 copy.compile_from_config(model.get_compile_config())
         except Exception:  # whatever a loss or metric raises when it is read from its configuration
             pass
@@ -98,11 +98,14 @@ def carry_state(layer: Any, source: Any, weights: list[Any] | None = None) -> No
                 target.load_assets(folder)
 
 
-def _custom_objects(model: keras.Model) -> dict[str, Any]:
+def custom_objects(model: keras.Model) -> dict[str, Any]:
     """Classes and functions of the model that Keras would not find by name."""
     objects: dict[str, Any] = {}
     for each in [model, *graph.all_layers(model), *getattr(model, "metrics", [])]:
         objects[type(each).__name__] = type(each)
+        activation = getattr(each, "activation", None)
+        if hasattr(activation, "__name__"):
+            objects[activation.__name__] = activation
     loss = getattr(model, "loss", None)
     for each in keras.tree.flatten(loss):
         if callable(each):

@@ -49,8 +49,8 @@ def comparable(
 ) -> keras.Model:
     """Transform the representation of a ReLU layer by any Q and m as if it were linear, then fine-tune the next layer.
 
-    The weights are those of Theorem 1, which ignores the ReLU (or another activation function): the output changes, and training the next layer alone
-    brings the performance back as far as it will go.
+    The weights are those of Theorem 1, which ignores the ReLU (or another activation function): the output changes, and
+    training the next layer alone brings the performance back as far as it will go.
 
     Args:
         model: A built Sequential or functional model.

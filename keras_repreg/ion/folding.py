@@ -13,7 +13,7 @@ from keras_repreg.ion.maps import Array, Kind
 from keras_repreg.ion.network import Network
 from keras_repreg.ion.probing import SAMPLES
 from keras_repreg.ion.rules import FORWARD, Parameter, Row, batch_norm_map, row_of
-from keras_repreg.ion.site import Site, own_layer, search
+from keras_repreg.ion.site import own_layer, search
 from keras_repreg.ion.surgery import Draft
 
 _ITSELF = Row(gives=(Parameter("gamma", -1, FORWARD),))
@@ -30,10 +30,10 @@ def fold_batch_norm(
 ) -> keras.Model:
     """Move what a BatchNormalization does at inference into the layer before or after it; the model's output stays.
 
-    At inference it computes s z + t. That goes into the linear layer before it (Dense, convolution, depthwise, separable
-    or transposed convolution), or else into the layers that take its output. The BatchNormalization remains in the model
-    without effect at inference; after a layer with `use_bias=False` it remains as that layer's bias, z + t. The functions
-    of `keras_repreg.ion` look through both. In further training its statistics would start again.
+    At inference it computes s z + t. That goes into the linear layer before it (Dense, convolution, depthwise,
+    separable or transposed convolution), or else into the layers that take its output. The BatchNormalization remains
+    in the model without effect at inference; after a layer with `use_bias=False` it remains as that layer's bias,
+    z + t. The functions of `keras_repreg.ion` look through both. In further training its statistics would start again.
 
     Args:
         model: A built Sequential or functional model.
@@ -156,7 +156,8 @@ def _into_what_is_after(network: Network, norm: Any, draft: Draft) -> None:
     site = search(network, norm, start=_ITSELF)
     if len(site.producers) > 1:
         raise ValueError(f"the output of '{norm.name}' is combined with others.")
-    _check_takes(site, Kind.AFFINE if shift.any() else Kind.LINEAR)
+    if reason := site.reason(Kind.AFFINE if shift.any() else Kind.LINEAR):
+        raise ValueError(f"{reason}.")
     for use in site.consumers:
         layer, row = use.operation, row_of(use.operation)
         parameter = row.takes[-1]
@@ -170,13 +171,6 @@ def _into_what_is_after(network: Network, norm: Any, draft: Draft) -> None:
         kernel[index] = block * scale.reshape(1, -1, *[1] * (block.ndim - 2))
         draft.set(layer, variable, np.moveaxis(kernel, 0, parameter.axis))
     _neutral(norm, draft, np.zeros_like(shift))
-
-
-def _check_takes(site: Site, kind: Kind) -> None:
-    """That the layers after a BatchNormalization take up its map: its own limits do not count."""
-    for limit in site.limits:
-        if limit.kind < kind and f"'{site.layer.name}'" not in limit.reason:
-            raise ValueError(f"{limit.reason}.")
 
 
 def _neutral(norm: Any, draft: Draft, shift: Array) -> None:

@@ -80,7 +80,7 @@ def insert_linear(model: keras.Model, layer: Any, name: str | None = None) -> ke
     change = Probes(model).change(longer)
     if not change <= tolerance_of(model):
         raise ValueError(
-            f"Expected layers whose state can be copied. Received: a copy of '{model.name}' with outputs that differ by "
+            f"Expected layers whose state can be copied. Received: a copy of '{model.name}' whose outputs differ by "
             f"a share of {change:.2g}"
         )
     return compiled_alike(longer, model)

@@ -59,7 +59,8 @@ def rescale(
 ) -> keras.Model:
     """Multiply each unit of a layer by a factor of its own, leaving the model's output as it is.
 
-    Changes amplitude and covariance, and no correlation. After ReLU and leaky ReLU the factors are positive (Theorem 2).
+    Changes amplitude and covariance, and no correlation. After ReLU and leaky ReLU the factors are positive
+    (Theorem 2).
 
     Args:
         model: A built Sequential or functional model.

@@ -32,7 +32,7 @@ class Network:
             nodes = {entry["name"]: entry["inbound_nodes"][:1] for entry in plain.get_config()["layers"]}
             self._sources = {name: _tensors(node) for name, node in nodes.items()}
             self._constants = {name: _constants(node) for name, node in nodes.items()}
-            self._inputs = [tensor for tensor in _history(plain.get_config()["input_layers"])]
+            self._inputs = _history(plain.get_config()["input_layers"])
 
     def sources(self, operation: Any) -> list[Any]:
         """The operations whose outputs the operation takes, in the order of its arguments."""

@@ -86,9 +86,9 @@ def _constant(kind: Kind) -> Callable[[Any], Kind]:
 # Activation functions, by what they commute with. Softmax and its like commute with the order alone, too.
 HOMOGENEOUS = ("relu", "leaky_relu")
 ELEMENTWISE = (
-    "celu", "elu", "exponential", "gelu", "hard_shrink", "hard_sigmoid", "hard_silu", "hard_tanh", "log_sigmoid", "mish",
-    "relu6", "selu", "sigmoid", "silu", "soft_shrink", "softplus", "softsign", "sparse_plus", "sparse_sigmoid",
-    "squareplus", "tanh", "tanh_shrink", "threshold",
+    "celu", "elu", "exponential", "gelu", "hard_shrink", "hard_sigmoid", "hard_silu", "hard_tanh", "log_sigmoid",
+    "mish", "relu6", "selu", "sigmoid", "silu", "soft_shrink", "softplus", "softsign", "sparse_plus", "sparse_sigmoid",
+    "squareplus", "tanh", "tanh_shrink",
 )  # fmt: skip
 OVER_UNITS = ("softmax", "log_softmax", "sparsemax")
 
@@ -231,6 +231,11 @@ ROWS: dict[type, Row] = {
     layers.Bidirectional: Row(
         takes=(Parameter("forward_layer.cell.kernel", 0, INVERSE), Parameter("backward_layer.cell.kernel", 0, INVERSE)),
         refuses=_bidirectional,
+    ),
+    layers.MultiHeadAttention: Row(
+        gives=(Parameter("output_dense.kernel", -1, FORWARD), Parameter("output_dense.bias", -1, FORWARD)),
+        takes=tuple(Parameter(f"{name}_dense.kernel", 0, INVERSE) for name in ("query", "key", "value")),
+        refuses=_weights,
     ),
     **dict.fromkeys((layers.DepthwiseConv1D, layers.DepthwiseConv2D), _DEPTHWISE),
     layers.BatchNormalization: Row(

@@ -136,7 +136,7 @@ def search(network: Network, layer: Any, *, start: Row | None = None, stop: Any 
             f"convolutional layer. Received: '{layer.name}' of type {type(layer).__name__}"
         )
     found = _Search(network, layer, stop)
-    found.produced(layer, row, np.arange(_width(layer))[None])
+    found.begin(layer, row, of_its_own=start is None)
     if not found.consumers:
         raise ValueError(f"Expected a layer to take the output of '{layer.name}'. Received: none")
     return Site(
@@ -165,7 +165,16 @@ class _Search:
         self.limits: list[Limit] = []
         self.mixing: list[str] = []
 
-    def produced(self, operation: Any, row: Row, index: Any) -> None:
+    def begin(self, operation: Any, row: Row, *, of_its_own: bool) -> None:
+        """Units are computed here, all of them; by what is not asked if they are not the layer's own."""
+        index = np.arange(_width(operation))[None]
+        if of_its_own:
+            self._produced(operation, row, index)
+        else:
+            self.producers.append(Use(operation, index))
+            self._reach(operation, index)
+
+    def _produced(self, operation: Any, row: Row, index: Any) -> None:
         """Units are computed here."""
         if unknown := unknown_activation(operation):
             raise ValueError(
@@ -194,7 +203,11 @@ class _Search:
         if self._known(operation, index):
             return
         self._reached[name] = index
-        links = self._network.links
+        self._continue(operation, index)
+
+    def _continue(self, operation: Any, index: Any) -> None:
+        """Follow units to all that takes them."""
+        name, links = operation.name, self._network.links
         if not links.used_once(operation):
             raise ValueError(
                 "Expected layers that are used once, or what is changed for one use is changed for the others. "
@@ -227,7 +240,7 @@ class _Search:
         _check(self._network, operation, row, f"what takes the output of '{self._layer.name}'")
         sources = self._network.sources(operation)
         if row.takes:
-            if len(sources) != 1:
+            if any(each is not source for each in sources):
                 raise ValueError(
                     f"Expected '{operation.name}' to take one tensor. Received: {[each.name for each in sources]}"
                 )
@@ -252,7 +265,7 @@ class _Search:
         row = row_of(operation)
         _check(self._network, operation, row, f"what is combined with the output of '{self._layer.name}'")
         if row.gives:
-            self.produced(operation, row, index)
+            self._produced(operation, row, index)
             return
         self._check_passing(operation, row)
         sources = self._network.sources(operation)
@@ -272,6 +285,7 @@ class _Search:
     def _pass(self, operation: Any, row: Row, sources: list[Any], before: Any, after: Any) -> None:
         """Units pass through an operation: before in its inputs, after in its output."""
         self.passing.append(Use(operation, before))
+        self._reached[operation.name] = after
         assert row.passes is not None
         self._limit(row.passes(operation), operation)
         if mixes_units(operation, row):
@@ -283,7 +297,7 @@ class _Search:
                     self._limit(Kind.PERMUTATION, operation)
                     continue
                 self._backward(other, before)
-        self._reach(operation, after)
+        self._continue(operation, after)
 
     def _check_passing(self, operation: Any, row: Row) -> None:
         if row.passes is None:
@@ -350,5 +364,6 @@ def _why_no_shift(operation: Any) -> str:
     if not getattr(operation, "use_bias", True):
         return f"no bias to take up m: layer '{operation.name}' with use_bias=False"
     if getattr(operation, "padding", "valid") != "valid":
-        return f"zeros around the input, which m would not reach: layer '{operation.name}' with padding='{operation.padding}'"
+        padding = f"layer '{operation.name}' with padding='{operation.padding}'"
+        return f"zeros around the input, which m would not reach: {padding}"
     return ""

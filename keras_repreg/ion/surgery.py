@@ -138,8 +138,8 @@ class Draft:
             change = probes.change(model)
             if not change <= limit:
                 raise RuntimeError(
-                    f"The output changed by a share of {change:.2g}, more than the tolerance of {limit:.2g}; the weights "
-                    "are as they were."
+                    f"The output changed by a share of {change:.2g}, more than the tolerance of {limit:.2g}; the "
+                    "weights are as they were."
                 )
         except BaseException:
             self.restore()
@@ -191,7 +191,9 @@ def rewrite(
                 if variable is not None:
                     heard = np.moveaxis(draft.value(variable), parameter.axis, -1) * (1.0 - dead)
                     draft.set(use.operation, variable, np.moveaxis(heard, -1, parameter.axis))
-    consumers = [use.operation.name for use in site.consumers]
+    # A layer whose own units move puts out something else.
+    moving = {use.operation.name for use in site.producers}
+    consumers = [use.operation.name for use in site.consumers if use.operation.name not in moving]
     if check:
         difference = draft.commit(model, original, consumers, probe=probe, random=random, tolerance=limit)
         _warn_of_penalties(site, unit_map)
@@ -208,7 +210,7 @@ def drafted(site: Site, unit_map: UnitMap) -> Draft:
     draft = Draft()
     for use in site.producers:
         for parameter in row_of(use.operation).gives:
-            _move(draft, use, parameter, unit_map, shift=parameter.name == "bias")
+            _move(draft, use, parameter, unit_map, shift=parameter.name.endswith("bias"))
     for use in site.passing:
         for parameter in row_of(use.operation).moves:
             _move(draft, use, parameter, unit_map)

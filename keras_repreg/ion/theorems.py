@@ -28,9 +28,9 @@ def transform(
 ) -> keras.Model:
     """Replace the representation z of a layer by Q (z - m), leaving the model's output as it is.
 
-    Theorem 1 (eq. 1 and 2) for a linear layer; Theorem 2 (eq. 3 and 4) for a layer with ReLU or leaky ReLU, where Q is a
-    permuted positive diagonal matrix and m = 0; other activation functions allow permutations. Rewrites the weights of
-    the layer, of what its units pass through, and of the layers that take them: `keras_repreg.ion.survey` says which
+    Theorem 1 (eq. 1 and 2) for a linear layer; Theorem 2 (eq. 3 and 4) for a layer with ReLU or leaky ReLU, where Q is
+    a permuted positive diagonal matrix and m = 0; other activation functions allow permutations. Rewrites the weights
+    of the layer, of what its units pass through, and of the layers that take them: `keras_repreg.ion.survey` says which
     maps are possible where. What was done is in `keras_repreg.ion.rewrites(model)`.
 
     The weights are computed in float64 and rounded once. The model is then run, in the dtypes it computes in, on random
@@ -107,8 +107,8 @@ def check_kind(site: Site, kind: Kind, received: str) -> None:
         "a permuted positive diagonal `q` and no `m`, as Theorem 2 has it" if site.allows < Kind.LINEAR else "no `m`"
     )
     raise ValueError(
-        f"Expected {theorem}, since only {site.allows} keep the output of '{site.layer.name}' here: {site.reason(kind)}. "
-        f"Received: {received}"
+        f"Expected {theorem}, since only {site.allows} after layer '{site.layer.name}' keep the output: "
+        f"{site.reason(kind)}. Received: {received}"
     )
 
 
