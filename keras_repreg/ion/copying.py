@@ -18,34 +18,60 @@ def copied(model: keras.Model) -> keras.Model:
         ValueError: if the model cannot be saved and loaded.
     """
     custom = custom_objects(model)
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        file = Path(folder) / "model.keras"
-        try:
-            model.save(file)
-            # The file is one's own: what a Lambda holds is what the model runs anyway.
-            copy = keras.saving.load_model(file, custom_objects=custom, compile=False, safe_mode=False)
-        except Exception as error:
-            raise ValueError(
-                "Expected a model that can be saved and loaded, which is how it is copied; register custom classes by "
-                f"`keras.saving.register_keras_serializable`. Received: {' '.join(str(error).split())[:300]}"
-            ) from error
-        compiled = _loaded_compiled(file, custom) if model.compiled else None
-    if compiled is not None:
-        copy = compiled
-    elif model.compiled:
-        warnings.warn(
-            f"The copy of '{model.name}' is not compiled: what it was compiled with cannot be saved.", stacklevel=2
-        )
+        copy = _through_a_file(model, custom) or _through_its_configuration(model)
+    if model.compiled and not copy.compiled:
+        _warn_not_compiled(model)
     return alike(copy, model)
 
 
-def _loaded_compiled(file: Path, custom: dict[str, Any]) -> keras.Model | None:
+def _through_a_file(model: keras.Model, custom: dict[str, Any]) -> keras.Model | None:
+    """A copy by saving and loading, or None where what the model is compiled with cannot be saved."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "model.keras"
+        for compiled in (True, False) if model.compiled else (False,):
+            try:
+                if not file.exists():
+                    model.save(file)
+                # The file is one's own: what a Lambda holds is what the model runs anyway.
+                return keras.saving.load_model(file, custom_objects=custom, compile=compiled, safe_mode=False)
+            except Exception as error:  # whatever a layer or a loss raises
+                if not model.compiled:
+                    raise ValueError(_CANNOT_BE_SAVED.format(" ".join(str(error).split())[:300])) from error
+    return None
+
+
+def _through_its_configuration(model: keras.Model) -> keras.Model:
+    """A copy, not compiled, of layers that are copied one by one."""
     try:
-        copy = keras.saving.load_model(file, custom_objects=custom, safe_mode=False)
-    except Exception:  # whatever a loss or metric raises when it is read from its configuration
-        return None
-    return copy if copy.compiled else None
+        copy = rebuilt(model, model.get_config())
+        for layer, source in zip(copy.layers, model.layers, strict=True):
+            carry_state(layer, source)
+    except Exception as error:  # whatever a layer raises
+        raise ValueError(_CANNOT_BE_SAVED.format(" ".join(str(error).split())[:300])) from error
+    return copy
+
+
+def rebuilt(model: keras.Model, config: dict[str, Any]) -> keras.Model:
+    """A model of the same class from a configuration, its weights new, not compiled."""
+    name = type(model).__name__
+    serialized = {"module": None, "class_name": name, "registered_name": name, "config": config}
+    objects = {**custom_objects(model), name: type(model)}
+    # The configuration is one's own: what a Lambda holds is what the model runs anyway.
+    return keras.saving.deserialize_keras_object(serialized, objects, safe_mode=False)
+
+
+_CANNOT_BE_SAVED = (
+    "Expected a model that can be saved and loaded, which is how it is copied; register custom classes by "
+    "`keras.saving.register_keras_serializable`. Received: {}"
+)
+
+
+def _warn_not_compiled(model: keras.Model) -> None:
+    warnings.warn(
+        f"The copy of '{model.name}' is not compiled: what it was compiled with cannot be saved.", stacklevel=4
+    )
 
 
 def alike(copy: keras.Model, model: keras.Model) -> keras.Model:
@@ -66,9 +92,7 @@ def compiled_alike(copy: keras.Model, model: keras.Model) -> keras.Model:
         except Exception:  # whatever a loss or metric raises when it is read from its configuration
             pass
         if not copy.compiled:
-            warnings.warn(
-                f"The copy of '{model.name}' is not compiled: what it was compiled with cannot be saved.", stacklevel=3
-            )
+            _warn_not_compiled(model)
     return alike(copy, model)
 
 

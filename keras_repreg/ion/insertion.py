@@ -6,7 +6,7 @@ from typing import Any
 import keras
 
 from keras_repreg import graph
-from keras_repreg.ion.copying import carry_state, compiled_alike
+from keras_repreg.ion.copying import carry_state, compiled_alike, rebuilt
 from keras_repreg.ion.probing import Probes, tolerance_of
 from keras_repreg.ion.site import own_layer
 
@@ -73,7 +73,7 @@ def insert_linear(model: keras.Model, layer: Any, name: str | None = None) -> ke
             entry["inbound_nodes"] = _redirected(entry["inbound_nodes"], layer.name, name)
         config["output_layers"] = _redirected(config["output_layers"], layer.name, name)
         config["layers"].insert(position, {**serialized, "name": name, "inbound_nodes": [node]})
-    longer = type(model).from_config(config)
+    longer = rebuilt(model, config)
     for other in longer.layers:
         if other.name != name:
             carry_state(other, model.get_layer(other.name))

@@ -1,7 +1,7 @@
 """Smaller networks: units that say nothing are removed, and what they contributed is added to the next bias."""
 
 import copy as copying
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,12 +9,12 @@ import keras
 import numpy as np
 
 from keras_repreg.batches import as_tensors, batches, is_arrays, peek
-from keras_repreg.ion.copying import carry_state, compiled_alike, copied, custom_objects
+from keras_repreg.ion.copying import carry_state, compiled_alike, copied, rebuilt
 from keras_repreg.ion.maps import Array, Kind, UnitMap
 from keras_repreg.ion.network import Network
 from keras_repreg.ion.probing import SAMPLES, Probes, random_inputs, tolerance_of
 from keras_repreg.ion.rules import positions, row_of
-from keras_repreg.ion.site import Site, find_site
+from keras_repreg.ion.site import Site, Use, find_site
 from keras_repreg.ion.surgery import drafted
 
 # Directions of a linear layer with less than this share of the largest variance are rounding in float32.
@@ -136,9 +136,9 @@ def remove_units(
     on_data = any(unit.exact != EVERY_INPUT for unit in removed) and probe is not None
     probes = Probes(model, probe, random=not on_data)
     if len(inexact) > 1:
-        alone = {unit: probes.change(_shrunk(model, work, site, arriving, [unit.unit])) for unit in inexact}
+        alone = {unit: probes.change(_shrunk(work, site, arriving, [unit.unit])) for unit in inexact}
         removed = [RemovedUnit(unit.unit, unit.exact, alone[unit]) if unit in alone else unit for unit in removed]
-    smaller = _shrunk(model, work, site, arriving, gone)
+    smaller = _shrunk(work, site, arriving, gone)
     change = probes.change(smaller)
     if not inexact and not change <= limit:
         raise RuntimeError(
@@ -150,12 +150,21 @@ def remove_units(
     return Removal(compiled_alike(smaller, model), tuple(removed), change)
 
 
+@dataclass
+class _Batches:
+    """Batches that can be read more than once."""
+
+    parts: list[Any]
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.parts)
+
+
 def _kept(data: Any) -> tuple[Any, Any]:
     """The first inputs of the data, and the data to be read more than once."""
     probe, data = peek(data, SAMPLES)
-    return probe, data if is_arrays(data) or isinstance(data, keras.utils.PyDataset) else [
-        x for x, _ in batches(data, 1)
-    ]
+    repeatable = is_arrays(data) or isinstance(data, keras.utils.PyDataset)
+    return probe, data if repeatable else _Batches([x for x, _ in batches(data, SAMPLES)])
 
 
 def _checked(units: Any, number: int) -> list[int]:
@@ -286,9 +295,7 @@ def _moments(model: keras.Model, layer: Any, data: Any, *, centred: bool) -> tup
     return mean, covariance if centred else covariance + np.outer(mean, mean)
 
 
-def _shrunk(
-    model: keras.Model, work: keras.Model, site: Site, arriving: _Arriving, gone: Sequence[int | None]
-) -> keras.Model:
+def _shrunk(work: keras.Model, site: Site, arriving: _Arriving, gone: Sequence[int | None]) -> keras.Model:
     """A model without some units, from a copy of the model."""
     units = [unit for unit in gone if unit is not None]
     values: dict[int, Array] = {}
@@ -315,8 +322,7 @@ def _shrunk(
                 if variable is not None:
                     index = parameter.index(use.operation, use.index)[:, units].ravel()
                     values[id(variable)] = np.delete(now(variable), index, axis=parameter.axis)
-    with keras.saving.custom_object_scope(custom_objects(model)):
-        smaller = type(work).from_config(_smaller_config(work, site, len(units), added))
+    smaller = rebuilt(work, _smaller_config(work, site, len(units), added))
     for layer in smaller.layers:
         source = work.get_layer(layer.name)
         own = [values.get(id(variable)) for variable in source.weights]
@@ -337,20 +343,24 @@ def _smaller_config(work: keras.Model, site: Site, fewer: int, added: dict[str, 
     config = copying.deepcopy(work.get_config())
     nested = {layer.name for layer in work.layers if isinstance(layer, keras.Model)}
     widths = {use.operation.name for use in site.producers}
-    passing = {use.operation.name: use.operation for use in site.passing}
+    passing = {use.operation.name: use for use in site.passing}
     for entry in config["layers"]:
         settings, name = entry["config"], entry.get("name", entry["config"]["name"])
         if name in widths:
             settings[_width_of(settings)] -= fewer
         if name in added:
             settings["use_bias"] = True
-        if name in passing and isinstance(passing[name], keras.layers.Reshape):
-            flat = positions(passing[name]) > 1
-            last = settings["target_shape"][-1]
-            settings["target_shape"] = (
-                [-1] if flat else [*settings["target_shape"][:-1], last if last == -1 else last - fewer]
-            )
+        if name in passing and isinstance(passing[name].operation, keras.layers.Reshape):
+            settings["target_shape"] = _smaller_shape(passing[name], settings["target_shape"], fewer)
         # Shapes are other ones now: layers are built when they are called.
         if name not in nested:
             entry.pop("build_config", None)
     return config
+
+
+def _smaller_shape(use: Use, shape: Sequence[int], fewer: int) -> list[int]:
+    """The target of a Reshape that keeps units in the last axis, or lays all side by side."""
+    if positions(use.operation) > 1:
+        return [-1]
+    last = shape[-1] if shape[-1] == -1 else shape[-1] - fewer * use.index.shape[0]
+    return [*shape[:-1], last]
