@@ -128,7 +128,7 @@ def custom_objects(model: keras.Model) -> dict[str, Any]:
     for each in [model, *graph.all_layers(model), *getattr(model, "metrics", [])]:
         objects[type(each).__name__] = type(each)
         activation = getattr(each, "activation", None)
-        if hasattr(activation, "__name__"):
+        if activation is not None and hasattr(activation, "__name__"):
             objects[activation.__name__] = activation
     loss = getattr(model, "loss", None)
     for each in keras.tree.flatten(loss):

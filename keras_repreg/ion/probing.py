@@ -97,9 +97,14 @@ def _observer(model: keras.Model, watched: Sequence[str]) -> keras.Model | None:
 
 
 def _run(model: keras.Model, x: Any) -> Any:
-    """Outputs at inference; what the call changes, such as the seeds of dropout, is as it was."""
-    weights = {id(variable) for variable in model.weights}
-    state = [variable for variable in model.variables if id(variable) not in weights]
+    """Outputs at inference; what the call changes, such as seeds and the states of recurrent layers, is restored."""
+    trained = {id(variable) for variable in model.trainable_variables}
+    state = [variable for variable in model.variables if id(variable) not in trained]
+    for layer in graph.all_layers(model):
+        # Not among a layer's variables.
+        state += [
+            each for each in keras.tree.flatten(getattr(layer, "states", None)) if isinstance(each, keras.Variable)
+        ]
     before = [ops.copy(ops.convert_to_tensor(variable)) for variable in state]
     try:
         return model(as_tensors(x), training=False)

@@ -272,7 +272,7 @@ def _without_null_space(model: keras.Model, site: Site, data: Any) -> tuple[Site
     spread, mean = rows.T @ rows, bias
     if data is not None:
         mean, spread = _moments(model, layer, data, centred=shift)
-    values, directions = np.linalg.eigh(spread)
+    directions = np.linalg.eigh(spread)[1]
     spare = site.units - _rank(spread)
     if not spare or spare == site.units:
         return site, []

@@ -60,7 +60,10 @@ AFTER = {
     "Conv2D": (IMAGE, lambda: [layers.Conv2D(4, 2, activation="relu"), norm(), layers.Conv2D(3, 2)]),
     "average and Flatten": (
         IMAGE,
-        lambda: [layers.Conv2D(4, 2, activation="relu"), norm(), layers.AveragePooling2D(2), layers.Flatten(), layers.Dense(3)],
+        lambda: [
+            layers.Conv2D(4, 2, activation="relu"), norm(), layers.AveragePooling2D(2), layers.Flatten(),
+            layers.Dense(3),
+        ],
     ),
     "without a shift": (
         IMAGE,
@@ -126,19 +129,25 @@ def stack(*between, shape=VECTOR):
     return lambda: randomized(keras.Sequential([keras.Input(shape), *[make() for make in between]]))
 
 
+def relu_convolution():
+    return layers.Conv2D(4, 2, activation="relu")
+
+
 REFUSED = {
     "no normalization": (stack(lambda: layers.Dense(4, name="norm"), lambda: layers.Dense(3)), "type Dense"),
     "between activations": (stack(lambda: layers.Dense(4, "relu"), norm, layers.ReLU, lambda: layers.Dense(3)), "ReLU"),
     "zero padding after a shift": (
-        stack(lambda: layers.Conv2D(4, 2, activation="relu"), norm, lambda: layers.Conv2D(3, 2, padding="same"), shape=IMAGE),
+        stack(relu_convolution, norm, lambda: layers.Conv2D(3, 2, padding="same"), shape=IMAGE),
         "padding='same'",
     ),
     "no bias after": (stack(lambda: layers.Dense(4, "relu"), norm, lambda: layers.Dense(3, use_bias=False)), "no bias"),
     "a maximum after": (
-        stack(lambda: layers.Conv2D(4, 2, activation="relu"), norm, layers.MaxPooling2D, lambda: layers.Conv2D(3, 2), shape=IMAGE),
+        stack(relu_convolution, norm, layers.MaxPooling2D, lambda: layers.Conv2D(3, 2), shape=IMAGE),
         "MaxPooling2D",
     ),
-    "another axis": (stack(lambda: layers.Dense(4), lambda: norm(axis=1), lambda: layers.Dense(3), shape=SEQUENCE), "axis=1"),
+    "another axis": (
+        stack(lambda: layers.Dense(4), lambda: norm(axis=1), lambda: layers.Dense(3), shape=SEQUENCE), "axis=1",
+    ),
     "a branch before": (branch_before, "used by other layers"),
     "a sum before": (sum_before, "type Add"),
     "called with training=True": (in_training, "training=True"),

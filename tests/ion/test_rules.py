@@ -94,8 +94,8 @@ CASES = {
         f"{name}{rank}D": (
             {1: SEQUENCE, 2: IMAGE, 3: VOLUME}[rank],
             lambda name=name, rank=rank: [
-                conv(rank), getattr(layers, f"{name}{rank}D")(*([2] if name == "AveragePooling" else [])), *([] if name.startswith("Global") else [layers.Flatten()]),
-                last(),
+                conv(rank), getattr(layers, f"{name}{rank}D")(*([2] if name == "AveragePooling" else [])),
+                *([] if name.startswith("Global") else [layers.Flatten()]), last(),
             ],
             kind,
         )
@@ -141,7 +141,9 @@ def attention_before():
 
 
 GRAPHS = {
-    "two consumers": (lambda: graph(lambda z, other: layers.Concatenate()([layers.Dense(2)(z), layers.Dense(2)(z)])), AFFINE),
+    "two consumers": (
+        lambda: graph(lambda z, other: layers.Concatenate()([layers.Dense(2)(z), layers.Dense(2)(z)])), AFFINE,
+    ),
     "Add": (lambda: graph(lambda z, other: layers.Add()([z, other])), LINEAR),
     "Add to itself": (lambda: graph(lambda z, other: layers.Add()([z, layers.ReLU()(z)])), SCALING),
     "Subtract": (lambda: graph(lambda z, other: layers.Subtract()([other, z])), LINEAR),
