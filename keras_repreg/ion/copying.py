@@ -1,5 +1,6 @@
 """Copies of models through what saving does, so that state beyond weights comes along."""
 
+import contextlib
 import tempfile
 import warnings
 from pathlib import Path
@@ -27,18 +28,15 @@ def copied(model: keras.Model) -> keras.Model:
 
 
 def _through_a_file(model: keras.Model, custom: dict[str, Any]) -> keras.Model | None:
-    """A copy by saving and loading, or None where what the model is compiled with cannot be saved."""
+    """A copy by saving and loading, or None where that fails, whatever a layer or a loss raises."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "model.keras"
-        for compiled in (True, False) if model.compiled else (False,):
-            try:
+        for compiled in (True, False):
+            with contextlib.suppress(Exception):
                 if not file.exists():
                     model.save(file)
                 # The file is one's own: what a Lambda holds is what the model runs anyway.
                 return keras.saving.load_model(file, custom_objects=custom, compile=compiled, safe_mode=False)
-            except Exception as error:  # whatever a layer or a loss raises
-                if not model.compiled:
-                    raise ValueError(_CANNOT_BE_SAVED.format(" ".join(str(error).split())[:300])) from error
     return None
 
 
@@ -46,10 +44,13 @@ def _through_its_configuration(model: keras.Model) -> keras.Model:
     """A copy, not compiled, of layers that are copied one by one."""
     try:
         copy = rebuilt(model, model.get_config())
-        for layer, source in zip(copy.layers, model.layers, strict=True):
-            carry_state(layer, source)
+        for layer in copy.layers:
+            carry_state(layer, model.get_layer(layer.name))
     except Exception as error:  # whatever a layer raises
-        raise ValueError(_CANNOT_BE_SAVED.format(" ".join(str(error).split())[:300])) from error
+        raise ValueError(
+            "Expected a model that can be saved and loaded, which is how it is copied; register custom classes by "
+            f"`keras.saving.register_keras_serializable`. Received: {' '.join(str(error).split())[:300]}"
+        ) from error
     return copy
 
 
@@ -60,12 +61,6 @@ def rebuilt(model: keras.Model, config: dict[str, Any]) -> keras.Model:
     objects = {**custom_objects(model), name: type(model)}
     # The configuration is one's own: what a Lambda holds is what the model runs anyway.
     return keras.saving.deserialize_keras_object(serialized, objects, safe_mode=False)
-
-
-_CANNOT_BE_SAVED = (
-    "Expected a model that can be saved and loaded, which is how it is copied; register custom classes by "
-    "`keras.saving.register_keras_serializable`. Received: {}"
-)
 
 
 def _warn_not_compiled(model: keras.Model) -> None:

@@ -29,10 +29,11 @@ class Network:
         else:
             plain = keras.Model(model.inputs, model.outputs)
             self.operations = {operation.name: operation for operation in plain.operations}
-            nodes = {entry["name"]: entry["inbound_nodes"][:1] for entry in plain.get_config()["layers"]}
+            config = plain.get_config()
+            nodes = {entry["name"]: entry["inbound_nodes"][:1] for entry in config["layers"]}
             self._sources = {name: _tensors(node) for name, node in nodes.items()}
             self._constants = {name: _constants(node) for name, node in nodes.items()}
-            self._inputs = _history(plain.get_config()["input_layers"])
+            self._inputs = _history(config["input_layers"])
 
     def sources(self, operation: Any) -> list[Any]:
         """The operations whose outputs the operation takes, in the order of its arguments."""

@@ -120,11 +120,10 @@ def _samples(model: keras.Model) -> int:
 
 def random_inputs(model: keras.Model) -> Any:
     """Inputs of the model's shapes and dtypes: standard normal, or integers and words that its layers know."""
-    rng = np.random.default_rng(0)
-    samples = _samples(model)
+    rng, samples = np.random.default_rng(0), _samples(model)
     arrays = [
-        _random(rng, (samples, *(size or LENGTH for size in tensor.shape[1:])), tensor.dtype, _vocabulary(model, i))
-        for i, tensor in enumerate(model.inputs)
+        _random(rng, (samples, *(size or LENGTH for size in tensor.shape[1:])), tensor.dtype, vocabulary)
+        for tensor, vocabulary in zip(model.inputs, _vocabularies(model), strict=True)
     ]
     if isinstance(model, keras.Sequential):
         return arrays[0]
@@ -144,25 +143,34 @@ def _random(rng: np.random.Generator, shape: tuple[int, ...], dtype: str, vocabu
     return rng.standard_normal(shape).astype("float64" if dtype == "float64" else "float32")
 
 
-def _vocabulary(model: keras.Model, position: int) -> Any:
-    """What may stand in an input: ids that an embedding has, or words and numbers that a lookup has."""
+def _vocabularies(model: keras.Model) -> list[Any]:
+    """What may stand in each input: ids that an embedding has, words that a lookup has, or None for any number."""
+    anything: list[Any] = [None] * len(model.inputs)
+    if not any(_knows(layer) for layer in graph.all_layers(model)):
+        return anything
     try:
-        takers = Network(model).first_takers(position)
+        network = Network(model)
     except ValueError:
-        takers = []
+        return anything
+    return [_vocabulary(network, position) for position in range(len(anything))]
+
+
+def _knows(layer: Any) -> bool:
+    """Whether it knows some inputs only."""
+    return isinstance(layer, layers.Embedding) or hasattr(layer, "get_vocabulary")
+
+
+def _vocabulary(network: Network, position: int) -> Any:
+    takers = network.first_takers(position)
     while takers and all(graph.is_identity(layer) for layer in takers):
-        takers = [taker for layer in takers for taker in Network(model).links.consumers(layer)]
-    sizes = []
-    for layer in takers:
-        if isinstance(layer, keras.Model):
-            found = _vocabulary(layer, 0)
-            if found is not None:
-                return found
-        if isinstance(layer, layers.Embedding):
-            sizes.append(layer.input_dim)
-        elif hasattr(layer, "get_vocabulary"):
-            return [word for word in layer.get_vocabulary() if word != ""]
-    return np.arange(min(sizes)) if sizes else None
+        takers = [taker for layer in takers for taker in network.links.consumers(layer)]
+    found = [_vocabularies(layer)[0] for layer in takers if isinstance(layer, keras.Model)]
+    found += [np.arange(layer.input_dim) for layer in takers if isinstance(layer, layers.Embedding)]
+    words = [layer.get_vocabulary() for layer in takers if hasattr(layer, "get_vocabulary")]
+    if words:
+        return [word for word in words[0] if word != ""]
+    # What every one of them knows.
+    return min((each for each in found if each is not None), key=len, default=None)
 
 
 def largest_change(expected: Array, found: Array) -> float:
