@@ -180,10 +180,10 @@ def dtypes():
     return [dtype for dtype in DTYPES if dtype != "float64" or keras.backend.backend() != "jax"]
 
 
-def main(number):
+def main(number, start=0):
     total, worst, failures = collections.Counter(), 0.0, 0
     kinds, available = list(NETWORKS), dtypes()
-    for seed in range(number):
+    for seed in range(start, start + number):
         kind, dtype = kinds[seed % len(kinds)], available[seed // len(kinds) % len(available)]
         try:
             counts, found = run(kind, dtype, seed)
@@ -193,12 +193,16 @@ def main(number):
             continue
         total += counts
         worst = max(worst, found)
-        if seed % 50 == 49:
-            print(seed + 1, "chains", flush=True)
-    print(f"{number} chains on {keras.backend.backend()}: {failures} failures, largest change {worst:.2f} of the limit")
+        if seed % 50 == 49 or seed == start + number - 1:
+            accepted, refused = (sum(total[how, name] for name in REWRITES) for how in ("accepted", "refused"))
+            print(
+                f"{seed + 1 - start} chains on {keras.backend.backend()}: {accepted} rewrites accepted, {refused} refused, "
+                f"{failures} failures, largest change {worst:.2f} of the limit",
+                flush=True,
+            )
     for name in REWRITES:
         print(f"{name}: {total['accepted', name]} accepted, {total['refused', name]} refused")
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main(*(int(argument) for argument in sys.argv[1:]))
