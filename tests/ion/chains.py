@@ -182,7 +182,8 @@ def dtypes():
 
 def main(number, start=0):
     total, worst, failures = collections.Counter(), 0.0, 0
-    kinds, available = list(NETWORKS), dtypes()
+    # Small networks are the most varied.
+    kinds, available = [*["mlp"] * 6, "convolutions", *NETWORKS], dtypes()
     for seed in range(start, start + number):
         kind, dtype = kinds[seed % len(kinds)], available[seed // len(kinds) % len(available)]
         try:
@@ -196,8 +197,8 @@ def main(number, start=0):
         if seed % 50 == 49 or seed == start + number - 1:
             accepted, refused = (sum(total[how, name] for name in REWRITES) for how in ("accepted", "refused"))
             print(
-                f"{seed + 1 - start} chains on {keras.backend.backend()}: {accepted} rewrites accepted, {refused} refused, "
-                f"{failures} failures, largest change {worst:.2f} of the limit",
+                f"{seed + 1 - start} chains on {keras.backend.backend()}: {accepted} rewrites accepted, {refused} "
+                f"refused, {failures} failures, largest change {worst:.2f} of the limit",
                 flush=True,
             )
     for name in REWRITES:
