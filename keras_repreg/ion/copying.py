@@ -56,9 +56,8 @@ def _through_its_configuration(model: keras.Model) -> keras.Model:
 
 def rebuilt(model: keras.Model, config: dict[str, Any]) -> keras.Model:
     """A model of the same class from a configuration, its weights new, not compiled."""
-    name = type(model).__name__
-    serialized = {"module": None, "class_name": name, "registered_name": name, "config": config}
-    objects = {**custom_objects(model), name: type(model)}
+    serialized = {"module": None, "class_name": "rebuilt", "registered_name": "rebuilt", "config": config}
+    objects = {**custom_objects(model), "rebuilt": type(model)}
     # The configuration is one's own: what a Lambda holds is what the model runs anyway.
     return keras.saving.deserialize_keras_object(serialized, objects, safe_mode=False)
 
@@ -131,6 +130,10 @@ def custom_objects(model: keras.Model) -> dict[str, Any]:
             objects[getattr(each, "__name__", type(each).__name__)] = each if hasattr(each, "__name__") else type(each)
     if getattr(model, "optimizer", None) is not None:
         objects[type(model.optimizer).__name__] = type(model.optimizer)
-    return {
-        name: each for name, each in objects.items() if not str(getattr(each, "__module__", "")).startswith("keras.")
-    }
+    return {name: each for name, each in objects.items() if _unknown(each)}
+
+
+def _unknown(each: Any) -> bool:
+    """Whether Keras would not find a class or function by itself."""
+    registered = keras.saving.get_registered_name(each) != getattr(each, "__name__", None)
+    return not registered and not str(getattr(each, "__module__", "")).startswith("keras.")

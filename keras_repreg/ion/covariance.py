@@ -48,8 +48,9 @@ def whiten(
         model: A built Sequential or functional model.
         layer: A Dense or convolutional layer without activation, or its name.
         data: What the covariance is measured on: see `keras_repreg.measure`.
-        moments: Mean and covariance of the layer's output, where they were measured before. Without these and without
-            data, a warning says that the layer's inputs are assumed to be uncorrelated with mean 0 and variance 1.
+        moments: Mean and covariance as measured before, with the weights that the model still has, such as
+            `logger.moments["z"]` of a `CharacteristicsLogger`. Without these and without data, a warning says that the
+            layer's inputs are assumed to be uncorrelated with mean 0 and variance 1.
         null_space: Directions with less than this share of the largest variance count as without variance.
         tolerance: See `transform`.
         copy: Leave the model as it is and rewrite a copy of it.
@@ -286,8 +287,10 @@ def _moments(model: keras.Model, site: Site, data: Any, moments: Moments | None)
     """Mean and covariance of the layer's output, and the first inputs of the data, if there is data."""
     layer = site.layer
     if moments is not None:
-        if not isinstance(moments, Moments) or len(moments.mean) != site.units:
-            raise ValueError(f"Expected `moments` of the {site.units} units of '{layer.name}'. Received: {moments!r}")
+        if not isinstance(moments, Moments):
+            raise TypeError(f"Expected `moments` to be a `Moments`, as loggers have them. Received: {moments!r}")
+        if moments.mean.shape != (site.units,):
+            raise ValueError(f"Expected moments of {site.units} units. Received: a mean of shape {moments.mean.shape}")
         probe = None if data is None else peek(data, SAMPLES)[0]
         return moments.mean, moments.covariance, probe
     if data is not None:

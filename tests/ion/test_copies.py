@@ -7,6 +7,7 @@ from keras import layers
 
 import keras_repreg
 from keras_repreg import ion
+from keras_repreg.models import is_label_aware
 from tests.ion.networks import build, nonsingular, output
 
 X = np.random.default_rng(0).normal(5.0, 3.0, size=(50, 5)).astype("float32")
@@ -95,7 +96,7 @@ def test_a_copy_is_compiled_and_label_aware_as_the_model_is(copy):
     twin.fit(X, y, verbose=0)  # without labels this would be an error
     plain = COPIES[copy](build(), None)
     assert not plain.compiled
-    assert not getattr(plain, "_repreg_label_aware", False)
+    assert not is_label_aware(plain)
 
 
 def test_what_cannot_be_compiled_again_is_said():

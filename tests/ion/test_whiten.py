@@ -58,9 +58,10 @@ def test_from_moments_that_were_measured_before():
     ion.whiten(model, "z", moments=moments)  # a warning would be an error
     np.testing.assert_allclose(output(model, x), y, atol=1e-5)
     np.testing.assert_allclose(covariance(model, x), np.eye(4), atol=1e-3)
-    for wrong in ("moments", accumulate(model, x, "first")["first"].moments):
-        with pytest.raises(ValueError, match="of the 4 units of 'z'"):
-            ion.decorrelate(model, "z", moments=wrong)
+    with pytest.raises(TypeError, match="Received: 'moments'"):
+        ion.decorrelate(model, "z", moments="moments")
+    with pytest.raises(ValueError, match="of 4 units"):
+        ion.decorrelate(model, "z", moments=accumulate(model, x, "first")["first"].moments)
 
 
 def test_without_data_isotropic_inputs_are_assumed():
