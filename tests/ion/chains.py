@@ -9,6 +9,7 @@ import numpy as np
 from keras import layers
 
 from keras_repreg import ion
+from keras_repreg.arrays import to_float64
 from tests.ion import architectures
 from tests.ion.architectures import randomized
 from tests.ion.networks import nonsingular
@@ -130,7 +131,7 @@ def run(kind, dtype, seed, length=4):
                     counts["refused", rewrite] += 1
                     continue
                 after = outputs(model, x)
-                change = max(np.abs(a - b).max() / np.abs(a).max() for a, b in zip(before, after, strict=True))
+                change = max(ion.probing.largest_change(a, b) for a, b in zip(before, after, strict=True))
                 worst = max(worst, change / LIMITS[dtype])
                 counts["accepted", rewrite] += 1
                 # The largest of other samples may be somewhat larger.
@@ -172,8 +173,7 @@ def fresh(model, rng):
 
 def outputs(model, x):
     found = keras.tree.flatten(model(x, training=False))
-    return [np.asarray(keras.ops.convert_to_numpy(keras.ops.cast(y, "float32"))) if "float16" in str(y.dtype)
-            else keras.ops.convert_to_numpy(y) for y in found]  # fmt: skip
+    return [to_float64(y) for y in found]
 
 
 def dtypes():
