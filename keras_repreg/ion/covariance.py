@@ -12,15 +12,20 @@ from keras_repreg.arrays import to_float64
 from keras_repreg.batches import peek
 from keras_repreg.characteristics import accumulate
 from keras_repreg.characteristics.moments import Moments
+from keras_repreg.ion.maps import Kind
+from keras_repreg.ion.probing import SAMPLES
 from keras_repreg.ion.site import Site, find_site
-from keras_repreg.ion.surgery import PROBES, rewrite
-from keras_repreg.ion.theorems import as_array, check_shift
+from keras_repreg.ion.surgery import rewrite
+from keras_repreg.ion.theorems import as_array, check_kind
 
 Array = NDArray[np.float64]
 
 # Directions with less variance than this share of the largest belong to the null space: whitening them would need
 # a Q of condition number above 1e4, of which float32 weights keep too few digits.
 NULL_SPACE = 1e-8
+
+# Layers whose covariance follows from the kernel if the inputs are uncorrelated with variance 1.
+ASSUMED = (keras.layers.Dense, keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)
 
 
 def whiten(
@@ -30,6 +35,7 @@ def whiten(
     *,
     moments: Moments | None = None,
     null_space: float = NULL_SPACE,
+    tolerance: float | None = None,
     copy: bool = False,
 ) -> keras.Model:
     """Make the covariance of a linear layer's output the identity, leaving the model's output as it is.
@@ -41,11 +47,12 @@ def whiten(
     Args:
         model: A built Sequential or functional model.
         layer: A Dense or convolutional layer without activation, or its name.
-        data: What the covariance is measured on: see `keras_repreg.measure`. Without data and moments it is, with a
-            warning, that of inputs of the layer that are uncorrelated with mean 0 and variance 1.
+        data: What the covariance is measured on: see `keras_repreg.measure`.
         moments: Mean and covariance as measured before, with the weights that the model still has, such as
-            `logger.moments["z"]` of a `CharacteristicsLogger`.
+            `logger.moments["z"]` of a `CharacteristicsLogger`. Without these and without data, a warning says that the
+            layer's inputs are assumed to be uncorrelated with mean 0 and variance 1.
         null_space: Directions with less than this share of the largest variance count as without variance.
+        tolerance: See `transform`.
         copy: Leave the model as it is and rewrite a copy of it.
 
     Returns:
@@ -71,15 +78,22 @@ def whiten(
         Section 3.1 of Choi, Lee, Shin and Rhee (2018), "On the statistical and information-theoretic
         characteristics of deep network representations".
     """
-    site = _linear_site(model, layer)
-    check_shift(site)
+    site = _linear_site(model, layer, Kind.AFFINE)
     _check_null_space(null_space)
     mean, covariance, probe = _moments(model, site, data, moments)
-    return rewrite(model, site, whitening_matrix(covariance, null_space), mean, probe=probe, copy=copy)
+    return rewrite(
+        model, site, whitening_matrix(covariance, null_space), mean, probe=probe, tolerance=tolerance, copy=copy
+    )
 
 
 def decorrelate(
-    model: keras.Model, layer: Any, data: Any = None, *, moments: Moments | None = None, copy: bool = False
+    model: keras.Model,
+    layer: Any,
+    data: Any = None,
+    *,
+    moments: Moments | None = None,
+    tolerance: float | None = None,
+    copy: bool = False,
 ) -> keras.Model:
     """Make the units of a linear layer uncorrelated by a rotation to the principal axes; the output stays.
 
@@ -90,6 +104,7 @@ def decorrelate(
         layer: A Dense or convolutional layer without activation, or its name.
         data: What the covariance is measured on: see `whiten`.
         moments: See `whiten`.
+        tolerance: See `transform`.
         copy: Leave the model as it is and rewrite a copy of it.
 
     Returns:
@@ -109,7 +124,7 @@ def decorrelate(
     site = _linear_site(model, layer)
     mean, covariance, probe = _moments(model, site, data, moments)
     directions = np.linalg.eigh(covariance)[1][:, ::-1]
-    return rewrite(model, site, directions.T, np.zeros_like(mean), probe=probe, copy=copy)
+    return rewrite(model, site, directions.T, np.zeros_like(mean), probe=probe, tolerance=tolerance, copy=copy)
 
 
 def with_covariance(
@@ -120,6 +135,7 @@ def with_covariance(
     *,
     moments: Moments | None = None,
     null_space: float = NULL_SPACE,
+    tolerance: float | None = None,
     copy: bool = False,
 ) -> keras.Model:
     """Give a linear layer's output any covariance of the rank that it has; the model's output stays.
@@ -131,6 +147,7 @@ def with_covariance(
         data: What the present covariance is measured on: see `whiten`.
         moments: See `whiten`.
         null_space: Directions with less than this share of the largest variance count as without variance.
+        tolerance: See `transform`.
         copy: Leave the model as it is and rewrite a copy of it.
 
     Returns:
@@ -150,7 +167,7 @@ def with_covariance(
     """
     site = _linear_site(model, layer)
     _check_null_space(null_space)
-    units = site.layer.kernel.shape[-1]
+    units = site.units
     target = as_array(target, (units, units), "target")
     if not np.allclose(target, target.T, atol=1e-12 * np.abs(target).max(initial=0)):
         raise ValueError(f"Expected `target` to be symmetric. Received: target={target!r}")
@@ -167,11 +184,17 @@ def with_covariance(
     factors = np.ones(units)
     factors[within] = np.sqrt(wanted[within] / present[within])
     q = (wanted_directions * factors) @ directions.T
-    return rewrite(model, site, q, np.zeros_like(mean), probe=probe, copy=copy)
+    return rewrite(model, site, q, np.zeros_like(mean), probe=probe, tolerance=tolerance, copy=copy)
 
 
 def align_dead_units(
-    model: keras.Model, layer: Any, data: Any, *, null_space: float = NULL_SPACE, copy: bool = False
+    model: keras.Model,
+    layer: Any,
+    data: Any,
+    *,
+    null_space: float = NULL_SPACE,
+    tolerance: float | None = None,
+    copy: bool = False,
 ) -> keras.Model:
     """Gather the directions in which a linear layer's output does not vary into units that are zero: dead units.
 
@@ -184,6 +207,7 @@ def align_dead_units(
         layer: A Dense or convolutional layer without activation, or its name.
         data: What the covariance is measured on: see `keras_repreg.measure`.
         null_space: Directions with less than this share of the largest variance count as without variance.
+        tolerance: See `transform`.
         copy: Leave the model as it is and rewrite a copy of it.
 
     Returns:
@@ -202,10 +226,9 @@ def align_dead_units(
         >>> keras_repreg.measure(model, x, "z")["z"]["dead_units"]
         0.75
     """
-    site = _linear_site(model, layer)
-    check_shift(site)
+    site = _linear_site(model, layer, Kind.AFFINE)
     _check_null_space(null_space)
-    mean, covariance, probe = _moments(model, site, data)
+    mean, covariance, probe = _moments(model, site, data, None)
     variances, directions = _eigenvalues(covariance)
     dead = (variances <= null_space * variances[-1])[::-1]
     if not dead.any():
@@ -215,7 +238,7 @@ def align_dead_units(
         )
     q = directions[:, ::-1].T
     # What is left in the null space is rounding noise around its mean: it is set to the mean, which m makes zero.
-    return rewrite(model, site, q, mean, silent=dead, probe=probe, copy=copy)
+    return rewrite(model, site, q, mean, dead=dead, random=False, probe=probe, tolerance=tolerance, copy=copy)
 
 
 def whitening_matrix(covariance: Array, null_space: float = NULL_SPACE) -> Array:
@@ -245,12 +268,13 @@ def _eigenvalues(covariance: Array) -> tuple[Array, Array]:
     return variances, directions
 
 
-def _linear_site(model: keras.Model, layer: Any) -> Site:
+def _linear_site(model: keras.Model, layer: Any, kind: Kind = Kind.LINEAR) -> Site:
     site = find_site(model, layer)
     if site.nonlinear:
         raise ValueError(
             f"Expected a linear layer, whose covariance can be changed at will (Theorem 1). Received: {site.nonlinear}"
         )
+    check_kind(site, kind, f"layer '{site.layer.name}', whose mean the layers that take it must take up")
     return site
 
 
@@ -259,22 +283,26 @@ def _check_null_space(null_space: float) -> None:
         raise ValueError(f"Expected `null_space` to be between 0 and 1. Received: null_space={null_space!r}")
 
 
-def _moments(model: keras.Model, site: Site, data: Any, moments: Moments | None = None) -> tuple[Array, Array, Any]:
+def _moments(model: keras.Model, site: Site, data: Any, moments: Moments | None) -> tuple[Array, Array, Any]:
     """Mean and covariance of the layer's output, and the first inputs of the data, if there is data."""
     layer = site.layer
+    if moments is not None:
+        if not isinstance(moments, Moments):
+            raise TypeError(f"Expected `moments` to be a `Moments`, as loggers have them. Received: {moments!r}")
+        if moments.mean.shape != (site.units,):
+            raise ValueError(f"Expected moments of {site.units} units. Received: a mean of shape {moments.mean.shape}")
+        probe = None if data is None else peek(data, SAMPLES)[0]
+        return moments.mean, moments.covariance, probe
     if data is not None:
-        probe, data = peek(data, PROBES)
+        probe, data = peek(data, SAMPLES)
         measured = accumulate(model, data, layer)[layer.name]
         if not measured.finite:
             raise ValueError(f"Expected finite activations. Received: NaN or infinite values of layer '{layer.name}'")
         return measured.moments.mean, measured.moments.covariance, probe
-    if moments is not None:
-        if not isinstance(moments, Moments):
-            raise TypeError(f"Expected `moments` to be a `Moments`, as loggers have them. Received: {moments!r}")
-        units = layer.kernel.shape[-1]
-        if moments.mean.shape != (units,):
-            raise ValueError(f"Expected moments of {units} units. Received: a mean of shape {moments.mean.shape}")
-        return moments.mean, moments.covariance, None
+    if not hasattr(layer, "kernel") or type(layer) not in ASSUMED:
+        raise ValueError(
+            f"Expected `data` or `moments` for layer '{layer.name}' of type {type(layer).__name__}. Received: none"
+        )
     warnings.warn(
         f"No data for layer '{layer.name}', so its inputs are assumed to be uncorrelated with mean 0 and variance 1; "
         "pass `data` or `moments` for a covariance that is measured.",

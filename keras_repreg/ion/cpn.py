@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from keras_repreg.arguments import positive_integer
 from keras_repreg.characteristics import measure
+from keras_repreg.ion.maps import Kind
 from keras_repreg.ion.site import find_site
 from keras_repreg.ion.surgery import rewrite
-from keras_repreg.ion.theorems import as_affine_map, check_shift
+from keras_repreg.ion.theorems import as_affine_map
 from keras_repreg.models import label_aware
 
 Array = NDArray[np.float64]
@@ -48,8 +49,8 @@ def comparable(
 ) -> keras.Model:
     """Transform the representation of a ReLU layer by any Q and m as if it were linear, then fine-tune the next layer.
 
-    The weights are those of Theorem 1, which ignores the ReLU: the output changes, and training the next layer alone
-    brings the performance back as far as it will go.
+    The weights are those of Theorem 1, which ignores the ReLU (or another activation function): the output changes, and
+    training the next layer alone brings the performance back as far as it will go.
 
     Args:
         model: A built Sequential or functional model.
@@ -88,12 +89,14 @@ def comparable(
             f"Expected a layer with ReLU: for a linear one `transform` is exact. Received: layer '{site.layer.name}'"
         )
     q, shift = as_affine_map(site, q, m)
-    if shift.any():
-        check_shift(site)
+    wanted = Kind.AFFINE if shift.any() else Kind.LINEAR
+    for limit in site.limits:
+        if not limit.nonlinear and limit.kind < wanted:
+            raise ValueError(f"Expected nothing in the way of a linear layer. Received: {limit.reason}")
     if isinstance(epochs, bool) or not isinstance(epochs, int) or epochs < 0:
         raise ValueError(f"Expected `epochs` to be an integer >= 0. Received: epochs={epochs!r}")
     # All is done to a copy, so that whatever fails leaves the model as it is.
-    other = rewrite(model, site, q, shift, copy=True)
+    other = rewrite(model, site, q, shift, copy=True, check=False)
     if epochs:
         _fine_tune(other, other.get_layer(site.consumer.name), data, loss, epochs, learning_rate, batch_size)
     if copy:

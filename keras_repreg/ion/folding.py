@@ -1,26 +1,46 @@
-"""Taking a BatchNormalization into the layer before it, so that nothing stands between two affine layers."""
+"""Taking a BatchNormalization into the layer before or after it, so that nothing stands between two affine layers."""
 
+import warnings
 from typing import Any
 
 import keras
 import numpy as np
 from keras import layers
 
-from keras_repreg import graph
-from keras_repreg.arrays import to_float64
-from keras_repreg.ion.site import batch_norm_map, check_affine, own_layer
-from keras_repreg.ion.surgery import copied
+from keras_repreg.batches import peek
+from keras_repreg.ion.copying import copied
+from keras_repreg.ion.maps import Array, Kind
+from keras_repreg.ion.network import Network
+from keras_repreg.ion.probing import SAMPLES
+from keras_repreg.ion.rules import FORWARD, Parameter, Row, batch_norm_map, row_of
+from keras_repreg.ion.site import own_layer, search
+from keras_repreg.ion.surgery import Draft
+
+_ITSELF = Row(gives=(Parameter("gamma", -1, FORWARD),))
+_DEPTHWISE = (layers.DepthwiseConv1D, layers.DepthwiseConv2D)
 
 
-def fold_batch_norm(model: keras.Model, layer: Any, *, copy: bool = False) -> keras.Model:
-    """Move what a BatchNormalization does at inference into the linear layer before it; the model's output stays.
+def fold_batch_norm(
+    model: keras.Model,
+    layer: Any = None,
+    *,
+    data: Any = None,
+    tolerance: float | None = None,
+    copy: bool = False,
+) -> keras.Model:
+    """Move what a BatchNormalization does at inference into the layer before or after it; the model's output stays.
 
-    The BatchNormalization remains in the model without effect at inference (scale 1, shift 0), and is looked through
-    by the functions of `keras_repreg.ion`. In further training it would start anew.
+    At inference it computes s z + t. That goes into the linear layer before it (Dense, convolution, depthwise,
+    separable or transposed convolution), or else into the layers that take its output. The BatchNormalization remains
+    in the model without effect at inference; after a layer with `use_bias=False` it remains as that layer's bias,
+    z + t. The functions of `keras_repreg.ion` look through both. In further training its statistics would start again.
 
     Args:
         model: A built Sequential or functional model.
-        layer: The BatchNormalization, or its name.
+        layer: The BatchNormalization, or its name. By default every one that can be folded is; a warning names those
+            that cannot, with the reasons.
+        data: See `transform`.
+        tolerance: See `transform`.
         copy: Leave the model as it is and rewrite a copy of it.
 
     Returns:
@@ -28,8 +48,10 @@ def fold_batch_norm(model: keras.Model, layer: Any, *, copy: bool = False) -> ke
 
     Raises:
         TypeError: if `model` is not a Keras model or `layer` neither a layer nor a name.
-        ValueError: before any weight changes, if the layer is no BatchNormalization over the last axis, or what comes
-            before it is not a linear Dense or convolutional layer with a bias, whose output nothing else takes.
+        ValueError: before any weight changes, if the layer is no BatchNormalization over the last axis, the layers
+            beside it are none that take up s and t (an activation function, zero padding, further uses), or the weights
+            would not fit their dtype.
+        RuntimeError: if outputs changed by more than `tolerance`; the weights are restored.
 
     Examples:
         >>> import keras, keras_repreg
@@ -40,33 +62,123 @@ def fold_batch_norm(model: keras.Model, layer: Any, *, copy: bool = False) -> ke
         >>> model = keras_repreg.ion.fold_batch_norm(model, "bn")
         >>> model = keras_repreg.ion.orthogonal(model, "z", seed=0)
     """
-    norm = own_layer(model, layer)
+    chosen = None if layer is None else own_layer(model, layer)
+    network = Network(model)
+    probe = None if data is None else peek(data, SAMPLES)[0]
+    original = model
+    if copy:
+        model = copied(model)
+        network = Network(model)
+    draft = Draft()
+    if chosen is not None:
+        fold(network, network.operations[chosen.name], draft)
+    else:
+        left = []
+        for norm in [each for each in model.layers if type(each) is layers.BatchNormalization]:
+            trial = draft.copy()
+            try:
+                fold(network, norm, trial)
+            except ValueError as error:
+                left.append(f"'{norm.name}': {error}")
+            else:
+                draft = trial
+        if left:
+            warnings.warn("Not every BatchNormalization can be folded: " + "; ".join(left), stacklevel=2)
+    draft.commit(model, original, probe=probe, tolerance=tolerance)
+    return model
+
+
+def fold(network: Network, norm: Any, draft: Draft) -> None:
+    """Note the values that take a BatchNormalization into its neighbours.
+
+    Raises:
+        ValueError: if that is not exact.
+    """
     if type(norm) is not layers.BatchNormalization:
         raise ValueError(f"Expected a BatchNormalization. Received: '{norm.name}' of type {type(norm).__name__}")
-    if norm.axis not in (-1, len(norm.input.shape) - 1):
-        raise ValueError(f"Expected a BatchNormalization over the last axis. Received: axis={norm.axis}")
-    links = graph.Graph(model)
-    before = links.producer(norm)
-    check_affine(before, f"what comes before '{norm.name}'")
-    if not graph.is_linear(before):
-        raise ValueError(f"Expected a linear layer before '{norm.name}'. Received: '{before.name}' with an activation")
-    if links.always_training(norm):
+    if not norm.built:
+        raise ValueError(f"Expected a built model: call it once on data. Received: layer '{norm.name}' without weights")
+    if reason := row_of(norm).refuses(norm):
+        raise ValueError(f"Expected a BatchNormalization over the last axis. Received: {reason}")
+    if network.links.always_training(norm):
         raise ValueError(f"Expected a layer that is not called with training=True. Received: '{norm.name}'")
-    if not before.use_bias:
-        raise ValueError(f"Expected a layer with a bias. Received: '{before.name}' with use_bias=False")
-    alone = len(links.consumers(before)) == 1 and not links.is_output(before)
-    if not (alone and links.used_once(before) and links.used_once(norm)):
-        raise ValueError(f"Expected '{before.name}' to be used by '{norm.name}' alone. Received: further uses")
-    if copy:
-        return fold_batch_norm(copied(model), norm.name)
+    if not network.links.used_once(norm):
+        raise ValueError(f"Expected a layer that is used once. Received: shared layer '{norm.name}'")
+    reasons = []
+    for direction in (_into_what_is_before, _into_what_is_after):
+        trial = draft.copy()
+        try:
+            direction(network, norm, trial)
+        except ValueError as error:
+            reasons.append(str(error))
+        else:
+            draft.take(trial)
+            return
+    raise ValueError(
+        f"Expected '{norm.name}' after a linear layer or before layers that take up its scale and shift. "
+        f"Received: before it: {reasons[0]} After it: {reasons[1]}"
+    )
+
+
+def _into_what_is_before(network: Network, norm: Any, draft: Draft) -> None:
+    before = next(iter(network.sources(norm)), norm)
+    depthwise = type(before) in _DEPTHWISE
+    row = row_of(before)
+    reason = row.refuses(before)
+    linear = getattr(before, "activation", None) is keras.activations.linear
+    if reason or not (row.gives or depthwise) or not linear:
+        raise ValueError(f"'{before.name}' of type {type(before).__name__} is no linear layer. {reason}".rstrip())
+    if depthwise or not row.gives:
+        consumers = network.links.consumers(before)
+        alone = len(consumers) == 1 and not network.links.is_output(before) and network.links.used_once(before)
+    else:
+        site = search(network, before, stop=norm)
+        alone = len(site.consumers) == 1 and len(site.producers) == 1 and not site.passing
+    if not alone:
+        raise ValueError(f"'{before.name}' is used by other layers than '{norm.name}'.")
     scale, shift = batch_norm_map(norm)
-    before.kernel.assign(to_float64(before.kernel) * scale)
-    before.bias.assign(to_float64(before.bias) * scale + shift)
-    units = before.kernel.shape[-1]
+    if depthwise:
+        kernel = draft.value(before.kernel)
+        scaled = (kernel.reshape(*kernel.shape[:-2], -1) * scale).reshape(kernel.shape)
+        draft.set(before, before.kernel, scaled)
+    else:
+        parameter = row.gives[0]
+        kernel = np.moveaxis(draft.value(parameter.of(before)), parameter.axis, -1)
+        draft.set(before, parameter.of(before), np.moveaxis(kernel * scale, -1, parameter.axis))
+    if before.use_bias:
+        draft.set(before, before.bias, draft.value(before.bias) * scale + shift)
+        shift = np.zeros_like(shift)
+    _neutral(norm, draft, shift)
+
+
+def _into_what_is_after(network: Network, norm: Any, draft: Draft) -> None:
+    scale, shift = batch_norm_map(norm)
+    site = search(network, norm, start=_ITSELF)
+    if len(site.producers) > 1:
+        raise ValueError(f"the output of '{norm.name}' is combined with others.")
+    if reason := site.reason(Kind.AFFINE if shift.any() else Kind.LINEAR):
+        raise ValueError(f"{reason}.")
+    for use in site.consumers:
+        layer, row = use.operation, row_of(use.operation)
+        parameter = row.takes[-1]
+        variable, index = parameter.of(layer), parameter.index(layer, use.index)
+        kernel = np.moveaxis(draft.value(variable), parameter.axis, 0).copy()
+        block = kernel[index]
+        if shift.any():
+            added = np.tensordot(shift, block, axes=([0], [1]))
+            bias = draft.value(layer.bias) + added.reshape(-1, added.shape[-1]).sum(axis=0)
+            draft.set(layer, layer.bias, bias)
+        kernel[index] = block * scale.reshape(1, -1, *[1] * (block.ndim - 2))
+        draft.set(layer, variable, np.moveaxis(kernel, 0, parameter.axis))
+    _neutral(norm, draft, np.zeros_like(shift))
+
+
+def _neutral(norm: Any, draft: Draft, shift: Array) -> None:
+    """A BatchNormalization that adds a shift and does nothing else."""
+    units = len(shift)
     if norm.gamma is not None:
-        norm.gamma.assign(np.ones(units))
+        draft.set(norm, norm.gamma, np.ones(units))
     if norm.beta is not None:
-        norm.beta.assign(np.zeros(units))
-    norm.moving_mean.assign(np.zeros(units))
-    norm.moving_variance.assign(np.full(units, 1 - norm.epsilon))
-    return model
+        draft.set(norm, norm.beta, shift)
+    draft.set(norm, norm.moving_mean, np.zeros(units) if norm.beta is not None else -shift)
+    draft.set(norm, norm.moving_variance, np.full(units, 1 - norm.epsilon))

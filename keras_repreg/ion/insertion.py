@@ -6,6 +6,8 @@ from typing import Any
 import keras
 
 from keras_repreg import graph
+from keras_repreg.ion.copying import carry_state, compiled_alike, rebuilt
+from keras_repreg.ion.probing import Probes, tolerance_of
 from keras_repreg.ion.site import own_layer
 
 
@@ -21,7 +23,7 @@ def insert_linear(model: keras.Model, layer: Any, name: str | None = None) -> ke
         name: Of the new layer; by default that of the layer with `_linear` behind it.
 
     Returns:
-        A model of the same class with copies of all weights, not compiled.
+        A model of the same class with copies of all weights and other state, compiled as the model is.
 
     Raises:
         TypeError: if `model` is not a Keras model or `layer` neither a layer nor a name.
@@ -71,11 +73,17 @@ def insert_linear(model: keras.Model, layer: Any, name: str | None = None) -> ke
             entry["inbound_nodes"] = _redirected(entry["inbound_nodes"], layer.name, name)
         config["output_layers"] = _redirected(config["output_layers"], layer.name, name)
         config["layers"].insert(position, {**serialized, "name": name, "inbound_nodes": [node]})
-    longer = type(model).from_config(config)
+    longer = rebuilt(model, config)
     for other in longer.layers:
         if other.name != name:
-            other.set_weights(model.get_layer(other.name).get_weights())
-    return longer
+            carry_state(other, model.get_layer(other.name))
+    change = Probes(model).change(longer)
+    if not change <= tolerance_of(model):
+        raise ValueError(
+            f"Expected layers whose state can be copied. Received: a copy of '{model.name}' whose outputs differ by "
+            f"a share of {change:.2g}"
+        )
+    return compiled_alike(longer, model)
 
 
 def _node_from(nodes: list[Any], source: str) -> dict[str, Any]:

@@ -10,14 +10,20 @@ from keras_repreg.ion.site import find_site
 from keras_repreg.ion.theorems import as_array, transform_at
 
 
-def permute(model: keras.Model, layer: Any, order: Any, *, data: Any = None, copy: bool = False) -> keras.Model:
-    """Put the units of a layer into another order, leaving the model's output as it is; behind ReLU too (Theorem 2).
+def permute(
+    model: keras.Model, layer: Any, order: Any, *, data: Any = None, tolerance: float | None = None, copy: bool = False
+) -> keras.Model:
+    """Put the units of a layer into another order, leaving the model's output as it is (Theorem 2).
+
+    Permutations commute with every function that is applied to each unit alike, so that they are possible after any
+    activation function, and across normalization, pooling, padding and depthwise convolutions.
 
     Args:
         model: A built Sequential or functional model.
         layer: A Dense or convolutional layer, or its name.
         order: The present number of each unit in the new order: a permutation of 0 to M - 1.
         data: See `transform`.
+        tolerance: See `transform`.
         copy: See `transform`.
 
     Returns:
@@ -34,24 +40,34 @@ def permute(model: keras.Model, layer: Any, order: Any, *, data: Any = None, cop
         >>> model = keras_repreg.ion.permute(model, "z", [2, 0, 1])
     """
     site = find_site(model, layer)
-    units = site.layer.kernel.shape[-1]
+    units = site.units
     numbers = np.ravel(to_numpy(order))
     if not np.issubdtype(numbers.dtype, np.integer) or sorted(numbers.tolist()) != list(range(units)):
         raise ValueError(f"Expected `order` to be a permutation of 0 to {units - 1}. Received: order={order!r}")
     q = np.eye(units)[numbers]
-    return transform_at(model, site, q, data=data, copy=copy)
+    return transform_at(model, site, q, data=data, tolerance=tolerance, copy=copy)
 
 
-def rescale(model: keras.Model, layer: Any, factors: Any, *, data: Any = None, copy: bool = False) -> keras.Model:
+def rescale(
+    model: keras.Model,
+    layer: Any,
+    factors: Any,
+    *,
+    data: Any = None,
+    tolerance: float | None = None,
+    copy: bool = False,
+) -> keras.Model:
     """Multiply each unit of a layer by a factor of its own, leaving the model's output as it is.
 
-    Changes amplitude and covariance, and no correlation. Behind ReLU the factors are positive (Theorem 2).
+    Changes amplitude and covariance, and no correlation. After ReLU and leaky ReLU the factors are positive
+    (Theorem 2).
 
     Args:
         model: A built Sequential or functional model.
         layer: A Dense or convolutional layer, or its name.
         factors: A number, or one per unit, of shape (M,).
         data: See `transform`.
+        tolerance: See `transform`.
         copy: See `transform`.
 
     Returns:
@@ -68,12 +84,16 @@ def rescale(model: keras.Model, layer: Any, factors: Any, *, data: Any = None, c
         >>> model = keras_repreg.ion.rescale(model, "z", [1.0, 2.0, 0.5])
     """
     site = find_site(model, layer)
-    units = site.layer.kernel.shape[-1]
+    units = site.units
     diagonal = as_array(factors, () if to_numpy(factors).ndim == 0 else (units,), "factors")
-    return transform_at(model, site, np.diag(np.broadcast_to(diagonal, units)), data=data, copy=copy)
+    return transform_at(
+        model, site, np.diag(np.broadcast_to(diagonal, units)), data=data, tolerance=tolerance, copy=copy
+    )
 
 
-def orthogonal(model: keras.Model, layer: Any, seed: int, *, data: Any = None, copy: bool = False) -> keras.Model:
+def orthogonal(
+    model: keras.Model, layer: Any, seed: int, *, data: Any = None, tolerance: float | None = None, copy: bool = False
+) -> keras.Model:
     """Turn the representation of a linear layer by a random orthogonal matrix, leaving the model's output as it is.
 
     Keeps all distances between representations, and so their rank and spectrum, but not what single units do.
@@ -83,6 +103,7 @@ def orthogonal(model: keras.Model, layer: Any, seed: int, *, data: Any = None, c
         layer: A linear Dense or convolutional layer, or its name.
         seed: Of the matrix, which is uniform over the orthogonal ones.
         data: See `transform`.
+        tolerance: See `transform`.
         copy: See `transform`.
 
     Returns:
@@ -97,9 +118,9 @@ def orthogonal(model: keras.Model, layer: Any, seed: int, *, data: Any = None, c
         >>> model = keras_repreg.ion.orthogonal(model, "z", seed=0)
     """
     site = find_site(model, layer)
-    units = site.layer.kernel.shape[-1]
+    units = site.units
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
         raise ValueError(f"Expected `seed` to be an integer >= 0. Received: seed={seed!r}")
     q, r = np.linalg.qr(np.random.default_rng(seed).standard_normal((units, units)))
     # Without the signs of R's diagonal the factor Q would not be uniform.
-    return transform_at(model, site, q * np.sign(np.diag(r)), data=data, copy=copy)
+    return transform_at(model, site, q * np.sign(np.diag(r)), data=data, tolerance=tolerance, copy=copy)

@@ -1,48 +1,49 @@
-"""The weights of two layers rewritten, so that one is transformed and the other undoes it.
+"""The weights of layers rewritten, so that one is transformed and others undo it.
 
 With the weights (the paper's W is Keras's kernel)
 
     W_l^T~ = Q W_l^T               b_l~ = Q (b_l - m)
     W_{l+1}^T~ = W_{l+1}^T Q^-1    b_{l+1}~ = b_{l+1} + W_{l+1}^T m
 
-all is computed in float64 and tried on the layers' weights before the first one is written. Whether Q and m are ones
-that a theorem allows is not asked here: see `keras_repreg.ion.theorems`.
+all is computed in float64, rounded once, and kept only if the model puts out the same. Whether Q and m are ones that a
+theorem allows is not asked here: see `keras_repreg.ion.theorems`.
 """
 
-import weakref
-from collections.abc import Callable
+import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import keras
 import numpy as np
-from keras import ops
+from keras import layers, ops
 from numpy.typing import NDArray
 
 from keras_repreg.arrays import to_float64
-from keras_repreg.batches import as_tensors
+from keras_repreg.ion.copying import copied
+from keras_repreg.ion.maps import Kind, UnitMap
+from keras_repreg.ion.probing import Probes, tolerance_of
+from keras_repreg.ion.rules import FORWARD, INVERSE, row_of
 from keras_repreg.ion.site import Site, find_site
+from keras_repreg.layers.base import RepresentationRegularization
 
 Array = NDArray[np.float64]
 
-# The largest change of an output, relative to its size, that still counts as identical.
-LARGEST_DIFFERENCE = 0.01
-PROBES = 256
-_TINY = np.finfo(np.float64).tiny
+_RECORD = "_repreg_rewrites"
 
 
 @dataclass(frozen=True)
 class Rewrite:
-    """What was done to two layers.
+    """What was done to a layer and those that take its output.
 
     Attributes:
         layer: Name of the layer whose representation was transformed.
-        consumer: Name of the layer that undoes it.
+        consumer: Name of the layer that undoes it, the first if there are several.
         q: Q, shape (M, M).
         m: m, shape (M,).
         condition_number: Of Q, in the 2-norm.
-        output_difference: Largest change of what the consumer's kernel computes, relative to its largest magnitude,
-            for standard normal inputs of the layer: rounding to the dtype of the weights.
+        output_difference: Largest change of an output of the model or of a layer that undoes the transformation,
+            relative to the largest magnitude, on random inputs and on the data given: rounding.
     """
 
     layer: str
@@ -53,12 +54,97 @@ class Rewrite:
     output_difference: float
 
 
-_rewrites: "weakref.WeakKeyDictionary[keras.Model, list[Rewrite]]" = weakref.WeakKeyDictionary()
-
-
 def rewrites(model: keras.Model) -> list[Rewrite]:
     """What this module did to a model, in order."""
-    return list(_rewrites.get(model, []))
+    return list(vars(model).get(_RECORD, []))
+
+
+class Draft:
+    """New values of variables, in float64 until they are written."""
+
+    def __init__(self) -> None:
+        self._values: dict[int, tuple[Any, Array]] = {}
+        self._old: list[tuple[Any, Any]] = []
+
+    def copy(self) -> "Draft":
+        """Another draft with the same values so far."""
+        other = Draft()
+        other.take(self)
+        return other
+
+    def take(self, other: "Draft") -> None:
+        """Take over the values of another draft."""
+        self._values = dict(other._values)
+
+    def value(self, variable: Any) -> Array:
+        """The value so far."""
+        return self._values[id(variable)][1] if id(variable) in self._values else to_float64(variable)
+
+    def set(self, layer: Any, variable: Any, value: Array) -> None:
+        """A new value of a layer's variable."""
+        self._values[id(variable)] = (variable, value)
+        rounded = _rounded(variable, value)
+        with np.errstate(over="ignore", invalid="ignore"):
+            computed = to_float64(ops.cast(rounded.astype(np.float32), layer.compute_dtype))
+        if layer.compute_dtype == "float64":
+            computed = rounded
+        if not (np.isfinite(rounded).all() and np.isfinite(computed).all()):
+            raise ValueError(
+                f"Expected weights within the range of {layer.compute_dtype}, in which layer '{layer.name}' computes. "
+                f"Received: values up to {np.abs(value).max(initial=0):.3g}"
+            )
+
+    def write(self) -> None:
+        """Write all values, keeping the old ones."""
+        self._old = [(variable, _exact(variable)) for variable, _ in self._values.values()]
+        for variable, value in self._values.values():
+            variable.assign(_cast(variable, value))
+
+    def restore(self) -> None:
+        """Write the old values."""
+        for variable, value in self._old:
+            variable.assign(value)
+
+    def commit(
+        self,
+        model: keras.Model,
+        original: keras.Model,
+        watched: Sequence[str] = (),
+        *,
+        probe: Any = None,
+        random: bool = True,
+        tolerance: float | None = None,
+    ) -> float:
+        """Write all values if the model then puts out what the original did.
+
+        Args:
+            model: Whose variables they are.
+            original: The model, or that of which it is a copy.
+            watched: Names of layers whose outputs are compared too.
+            probe: Inputs from data, on which the outputs are compared, too.
+            random: Whether they are compared on random inputs.
+            tolerance: See `transform`.
+
+        Returns:
+            The largest change of an output.
+
+        Raises:
+            RuntimeError: if an output changed by more than the tolerance; the weights are then as they were.
+        """
+        limit = tolerance_of(original, tolerance)
+        probes = Probes(original, probe, watched, random=random)
+        try:
+            self.write()
+            change = probes.change(model)
+            if not change <= limit:
+                raise RuntimeError(
+                    f"The output changed by a share of {change:.2g}, more than the tolerance of {limit:.2g}; the "
+                    "weights are as they were."
+                )
+        except BaseException:
+            self.restore()
+            raise
+        return change
 
 
 def rewrite(
@@ -67,126 +153,122 @@ def rewrite(
     q: Array,
     shift: Array,
     *,
-    silent: NDArray[np.bool_] | None = None,
+    dead: NDArray[np.bool_] | None = None,
     probe: Any = None,
+    random: bool = True,
+    tolerance: float | None = None,
     copy: bool = False,
+    check: bool = True,
 ) -> keras.Model:
-    """Write the weights of the theorem, after a trial of their rounding.
+    """Write the weights of the theorem.
 
     Args:
         model: The model.
-        site: The layer and its consumer.
+        site: The units.
         q: Q, of the right shape.
         shift: m, of the right shape.
-        silent: New units to set to zero, which then must not vary on the data.
-        probe: Inputs of the model, on which its outputs are compared before and after.
+        dead: New units to set to zero, which then must not vary on the data.
+        probe: Inputs of the model from data, on which its outputs are compared, too.
+        random: Whether the outputs are compared on random inputs.
+        tolerance: See `transform`.
         copy: As in `transform`.
+        check: Whether the outputs must stay.
     """
+    original = model
+    limit = tolerance_of(model, tolerance)
+    unit_map = UnitMap(q, shift)
+    condition = unit_map.condition_number if np.isfinite(q).all() else np.inf
+    if not condition < 1 / float(np.finfo(np.float32).eps):
+        raise ValueError(f"Expected a nonsingular `q`. Received: a matrix of condition number {condition:.3g}")
     if copy:
         model = copied(model)
         site = find_site(model, site.layer.name)
-    condition = float(np.linalg.cond(q))
-    if not condition < 1 / float(np.finfo(np.float32).eps):
-        raise ValueError(f"Expected a nonsingular `q`. Received: a matrix of condition number {condition:.3g}")
-    units = len(q)
-    kernel, bias = _weights(site.layer)
-    next_kernel, next_bias = _weights(site.consumer)
-    # The axis of the units last but one; before it all that is spatial.
-    taps = next_kernel.reshape((-1, site.positions, units, next_kernel.shape[-1]))
-    # Rounded to their own dtype here, so that what is tried below is what will be written.
-    new_kernel = _rounded(site.layer.kernel, kernel @ q.T)
-    new_bias = _rounded(site.layer.kernel, np.asarray(q @ (bias - shift)))
-    new_taps = _rounded(site.consumer.kernel, np.asarray(np.linalg.solve(q.T, taps), dtype=np.float64))
-    new_next_bias = _rounded(site.consumer.kernel, next_bias + (taps * shift[:, None]).sum(axis=(0, 1, 2)))
-
-    flat, new_flat = (np.moveaxis(k, -2, 0).reshape(units, -1) for k in (taps, new_taps))
-    difference = _difference(
-        (kernel.reshape(-1, units), bias, flat, np.zeros(flat.shape[1])),
-        (new_kernel.reshape(-1, units), new_bias, new_flat, shift @ flat),
-    )
-    if not difference <= LARGEST_DIFFERENCE:
-        raise ValueError(
-            f"Expected a `q` whose inverse the weights can hold. Received: condition number {condition:.3g}, with "
-            f"which rounding would change the input of '{site.consumer.name}' by a share of {difference:.2g}"
-        )
-    heard = np.ones(units) if silent is None else 1.0 - silent
-    written = [
-        (site.layer, new_kernel * heard, new_bias * heard),
-        (site.consumer, new_taps.reshape(next_kernel.shape), new_next_bias),
-    ]
-    for affine, new_weights, _ in written:
-        with np.errstate(over="ignore"):
-            if not np.isfinite(to_float64(ops.cast(new_weights.astype(np.float32), affine.compute_dtype))).all():
-                raise ValueError(
-                    f"Expected weights within the range of {affine.compute_dtype}, in which layer '{affine.name}' "
-                    f"computes. Received: a `q` with entries up to {np.abs(q).max():.3g}"
-                )
-    _assign(written, lambda: None if probe is None else outputs_on(model, probe))
+    draft = drafted(site, unit_map)
+    if dead is not None:
+        for use in site.producers:
+            for parameter in row_of(use.operation).gives:
+                variable = parameter.of(use.operation)
+                if variable is not None:
+                    heard = np.moveaxis(draft.value(variable), parameter.axis, -1) * (1.0 - dead)
+                    draft.set(use.operation, variable, np.moveaxis(heard, -1, parameter.axis))
+    # A layer whose own units move puts out something else.
+    moving = {use.operation.name for use in site.producers}
+    consumers = [use.operation.name for use in site.consumers if use.operation.name not in moving]
+    if check:
+        difference = draft.commit(model, original, consumers, probe=probe, random=random, tolerance=limit)
+        _warn_of_penalties(site, unit_map)
+    else:
+        draft.write()
+        difference = np.nan
     done = Rewrite(site.layer.name, site.consumer.name, q, shift, condition, difference)
-    _rewrites.setdefault(model, []).append(done)
+    vars(model).setdefault(_RECORD, []).append(done)
     return model
 
 
-def _assign(written: list[tuple[Any, Array, Array]], output: Callable[[], Array | None]) -> None:
-    """Write kernels and biases; if the output is not what it was, they are restored."""
-    pairs = [(layer.kernel, kernel) for layer, kernel, _ in written]
-    pairs += [(layer.bias, bias) for layer, _, bias in written if layer.use_bias]
-    old = [ops.convert_to_numpy(variable) for variable, _ in pairs]
-    expected = output()
-    try:
-        for variable, value in pairs:
-            variable.assign(value)
-        found = output()
-        change = 0.0 if expected is None or found is None else largest_change(expected, found)
-        if not change <= LARGEST_DIFFERENCE:
-            raise RuntimeError(f"The output changed by a share of {change:.2g}; the weights are as they were.")
-    except BaseException:
-        for (variable, _), value in zip(pairs, old, strict=True):
-            variable.assign(value)
-        raise
+def drafted(site: Site, unit_map: UnitMap) -> Draft:
+    """The values that a map asks for, of all that computes units, passes them on or takes them."""
+    draft = Draft()
+    for use in site.producers:
+        for parameter in row_of(use.operation).gives:
+            _move(draft, use, parameter, unit_map, shift=parameter.name.endswith("bias"))
+    for use in site.passing:
+        for parameter in row_of(use.operation).moves:
+            _move(draft, use, parameter, unit_map)
+    for use in site.consumers:
+        layer, row = use.operation, row_of(use.operation)
+        if unit_map.m.any():
+            bias, kernel = getattr(layer, row.bias), row.takes[0]
+            taken = unit_map.taken(draft.value(kernel.of(layer)), kernel.axis, kernel.index(layer, use.index))
+            draft.set(layer, bias, draft.value(bias) + taken)
+        for parameter in row.takes:
+            _move(draft, use, parameter, unit_map)
+    return draft
 
 
-def outputs_on(model: keras.Model, x: Any) -> Array:
-    """All outputs of the model for these inputs, one after the other."""
-    outputs = keras.tree.flatten(model(as_tensors(x), training=False))
-    return np.concatenate([np.ravel(to_float64(output)) for output in outputs])
+def _move(draft: Draft, use: Any, parameter: Any, unit_map: UnitMap, *, shift: bool = False) -> None:
+    variable = parameter.of(use.operation)
+    if variable is None:
+        return
+    value, index = draft.value(variable), parameter.index(use.operation, use.index)
+    if shift and unit_map.m.any():
+        value = unit_map.shifted(value, index)
+    move = {FORWARD: unit_map.forward, INVERSE: unit_map.inverse}.get(parameter.how, unit_map.reordered)
+    draft.set(use.operation, variable, move(value, parameter.axis, index))
 
 
-def largest_change(expected: Array, found: Array) -> float:
-    """The largest absolute difference, relative to the largest expected magnitude; infinite if one is not a number."""
-    with np.errstate(invalid="ignore", over="ignore"):
-        change = np.abs(found - expected).max(initial=0) / max(np.abs(expected).max(initial=0), _TINY)
-    return float("inf") if np.isnan(change) else float(change)
-
-
-def copied(model: keras.Model) -> keras.Model:
-    """A model of the same class, configuration and weights, not compiled."""
-    copy = type(model).from_config(model.get_config())
-    copy.set_weights(model.get_weights())
-    return copy
-
-
-def _weights(layer: Any) -> tuple[Array, Array]:
-    kernel = to_float64(layer.kernel)
-    return kernel, to_float64(layer.bias) if layer.use_bias else np.zeros(kernel.shape[-1])
+def _warn_of_penalties(site: Site, unit_map: UnitMap) -> None:
+    """The outputs stay, but a penalty on what was changed does not."""
+    if unit_map.kind == Kind.PERMUTATION:
+        return
+    watching = [
+        use.operation.name
+        for use in site.passing
+        if isinstance(use.operation, (RepresentationRegularization, layers.ActivityRegularization))
+    ]
+    for use in (*site.producers, *site.passing, *site.consumers):
+        names = ("activity_regularizer", "kernel_regularizer", "bias_regularizer")
+        if any(getattr(use.operation, name, None) is not None for name in names) and use.operation.name not in watching:
+            watching.append(use.operation.name)
+    if watching:
+        warnings.warn(
+            f"The outputs stay as they are, but not the penalties that watch what was rewritten: those of {watching}.",
+            stacklevel=4,
+        )
 
 
 def _rounded(variable: Any, value: Array) -> Array:
     """The value as a variable of that dtype will hold it."""
+    return to_float64(_cast(variable, value))
+
+
+def _cast(variable: Any, value: Array) -> Any:
     dtype = keras.backend.standardize_dtype(variable.dtype)
-    if dtype == "bfloat16":
-        return to_float64(ops.cast(value.astype(np.float32), dtype))
     with np.errstate(over="ignore"):
-        return value.astype(dtype).astype(np.float64)
+        if dtype == "bfloat16":
+            return ops.cast(value.astype(np.float32), dtype)
+        return value.astype(dtype)
 
 
-def _difference(before: tuple[Array, ...], after: tuple[Array, ...]) -> float:
-    """Largest relative change of what two layers compute from random inputs; NaN or infinite if it overflows."""
-    x = np.random.default_rng(0).standard_normal((PROBES, before[0].shape[0]))
-
-    def compose(weights: tuple[Array, ...]) -> Array:
-        kernel, bias, next_kernel, next_bias = weights
-        return (x @ kernel + bias) @ next_kernel + next_bias
-
-    with np.errstate(invalid="ignore", over="ignore"):
-        return largest_change(compose(before), compose(after))
+def _exact(variable: Any) -> Any:
+    """The value, to be written back bit by bit."""
+    return ops.copy(ops.convert_to_tensor(variable))

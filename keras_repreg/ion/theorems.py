@@ -10,29 +10,43 @@ import keras
 import numpy as np
 
 from keras_repreg.batches import peek
+from keras_repreg.ion.maps import Array, Kind, UnitMap
+from keras_repreg.ion.probing import SAMPLES
 from keras_repreg.ion.site import Site, find_site
-from keras_repreg.ion.surgery import PROBES, Array, rewrite
+from keras_repreg.ion.surgery import rewrite
 
 
 def transform(
-    model: keras.Model, layer: Any, q: Any, m: Any = None, *, data: Any = None, copy: bool = False
+    model: keras.Model,
+    layer: Any,
+    q: Any,
+    m: Any = None,
+    *,
+    data: Any = None,
+    tolerance: float | None = None,
+    copy: bool = False,
 ) -> keras.Model:
     """Replace the representation z of a layer by Q (z - m), leaving the model's output as it is.
 
-    Theorem 1 (eq. 1 and 2) for a linear layer; Theorem 2 (eq. 3 and 4) for a layer with ReLU, where Q is a permuted
-    positive diagonal matrix and m = 0. Rewrites the weights of the layer and of the layer that takes its output.
-    Dropout, noise and regularizers between them are looked through: they do nothing at inference. So are average
-    pooling and Flatten, and behind them convolutions: there the units are the channels.
-    What was done is in `keras_repreg.ion.rewrites(model)`.
+    Theorem 1 (eq. 1 and 2) for a linear layer; Theorem 2 (eq. 3 and 4) for a layer with ReLU or leaky ReLU, where Q is
+    a permuted positive diagonal matrix and m = 0; other activation functions allow permutations. Rewrites the weights
+    of the layer, of what its units pass through, and of the layers that take them: `keras_repreg.ion.survey` says which
+    maps are possible where. What was done is in `keras_repreg.ion.rewrites(model)`.
+
+    The weights are computed in float64 and rounded once. The model is then run, in the dtypes it computes in, on random
+    inputs, and on `data` if given; if its outputs, or those of the layers that undo the transformation, changed by more
+    than `tolerance`, the weights are restored.
 
     Args:
         model: A built Sequential or functional model.
-        layer: A Dense or convolutional layer, or its name.
+        layer: A layer with a kernel, such as a Dense or convolutional layer, or its name.
         q: Q, a nonsingular matrix of shape (M, M) for the layer's M units.
         m: m, shape (M,); by default 0.
-        data: Compare the model's outputs before and after on the first batch of this, too: see
-            `keras_repreg.measure`.
-        copy: Leave the model as it is and rewrite a copy of it.
+        data: Compare the outputs on the first batch of this, too: see `keras_repreg.measure`.
+        tolerance: The largest change of an output, relative to the largest magnitude, that counts as rounding. By
+            default that of two products in the least precise dtype in which a layer computes: 2^-5 in bfloat16, 2^-8 in
+            float16, 2^-15 in float32, 2^-40 in float64.
+        copy: Leave the model as it is and rewrite a copy of it, which is compiled as the model is.
 
     Returns:
         The model, or the copy.
@@ -40,9 +54,9 @@ def transform(
     Raises:
         TypeError: if `model` is not a Keras model or `layer` neither a layer nor a name.
         ValueError: before any weight changes, if neither theorem applies (see `find_site`), Q or m have the wrong
-            shape or are not finite, Q is singular to the precision of the weights, is not a permuted positive diagonal
-            behind ReLU, or m is not 0 and cannot be taken up: without a bias, or before zero padding.
-        RuntimeError: if the outputs on `data` changed after all; the weights are restored.
+            shape or are not finite, Q is singular to the precision of the weights or more general than what stands
+            after the layer allows, or m is not 0 and cannot be taken up: without a bias, or before zero padding.
+        RuntimeError: if outputs changed by more than `tolerance`; the weights are restored.
 
     Examples:
         >>> import keras, keras_repreg, numpy as np
@@ -57,21 +71,18 @@ def transform(
         Theorems 1 and 2 and their proofs (Appendix A) in Choi, Lee, Shin and Rhee (2018), "On the statistical and
         information-theoretic characteristics of deep network representations".
     """
-    return transform_at(model, find_site(model, layer), q, m, data=data, copy=copy)
+    site = find_site(model, layer)
+    return transform_at(model, site, q, m, data=data, tolerance=tolerance, copy=copy)
 
 
-def transform_at(model: keras.Model, site: Site, q: Any, m: Any = None, *, data: Any, copy: bool) -> keras.Model:
-    """`transform`, where the two layers have been found already."""
+def transform_at(
+    model: keras.Model, site: Site, q: Any, m: Any = None, *, data: Any, tolerance: float | None, copy: bool
+) -> keras.Model:
+    """`transform`, where the site has been found already."""
     q, shift = as_affine_map(site, q, m)
-    if site.nonlinear and not (is_permuted_positive_diagonal(q) and not shift.any()):
-        raise ValueError(
-            f"Expected a permuted positive diagonal `q` and no `m`, as Theorem 2 has it for {site.nonlinear}. "
-            f"Received: q={q!r}, m={m!r}"
-        )
-    if shift.any():
-        check_shift(site)
-    probe = None if data is None else peek(data, PROBES)[0]
-    return rewrite(model, site, q, shift, probe=probe, copy=copy)
+    check_kind(site, UnitMap(q, shift).kind, f"q={q!r}, m={m!r}")
+    probe = None if data is None else peek(data, SAMPLES)[0]
+    return rewrite(model, site, q, shift, probe=probe, tolerance=tolerance, copy=copy)
 
 
 def as_affine_map(site: Site, q: Any, m: Any) -> tuple[Array, Array]:
@@ -80,34 +91,25 @@ def as_affine_map(site: Site, q: Any, m: Any) -> tuple[Array, Array]:
     Raises:
         ValueError: if they do not fit or are not finite.
     """
-    units = site.layer.kernel.shape[-1]
-    q = as_array(q, (units, units), "q")
-    return q, np.zeros(units) if m is None else as_array(m, (units,), "m")
+    q = as_array(q, (site.units, site.units), "q")
+    return q, np.zeros(site.units) if m is None else as_array(m, (site.units,), "m")
 
 
-def check_shift(site: Site) -> None:
-    """That the two layers can take up a shift m.
+def check_kind(site: Site, kind: Kind, received: str) -> None:
+    """That the site allows maps of a kind.
 
     Raises:
-        ValueError: if one has no bias, or the consumer adds zeros around its input, which the shift would not reach.
+        ValueError: if it does not, with what is in the way.
     """
-    for affine in (site.layer, site.consumer):
-        if not affine.use_bias:
-            raise ValueError(
-                "Expected both layers to have a bias, which takes up m != 0. Received: layer "
-                f"'{affine.name}' with use_bias=False"
-            )
-    if getattr(site.consumer, "padding", "valid") != "valid":
-        raise ValueError(
-            "Expected a convolution without padding, whose zeros m != 0 would have to reach. "
-            f"Received: layer '{site.consumer.name}' with padding='{site.consumer.padding}'"
-        )
-
-
-def is_permuted_positive_diagonal(q: Array) -> bool:
-    """Whether each row and each column has exactly one entry that is not zero, a positive one (Theorem 2)."""
-    entries = q != 0
-    return bool((entries.sum(axis=0) == 1).all() and (entries.sum(axis=1) == 1).all() and (q >= 0).all())
+    if kind <= site.allows:
+        return
+    theorem = (
+        "a permuted positive diagonal `q` and no `m`, as Theorem 2 has it" if site.allows < Kind.LINEAR else "no `m`"
+    )
+    raise ValueError(
+        f"Expected {theorem}, since only {site.allows} after layer '{site.layer.name}' keep the output: "
+        f"{site.reason(kind)}. Received: {received}"
+    )
 
 
 def as_array(value: Any, shape: tuple[int, ...], name: str) -> Array:

@@ -6,7 +6,7 @@ import keras
 
 from keras_repreg.arrays import to_float64
 from keras_repreg.batches import as_tensors, batches
-from keras_repreg.ion.surgery import largest_change
+from keras_repreg.ion.probing import largest_change
 
 
 def verify(model: keras.Model, other: keras.Model, data: Any, *, batch_size: int = 256) -> float:

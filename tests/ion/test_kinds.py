@@ -267,11 +267,10 @@ def test_fold_batch_norm():
     ("model", "layer", "message"),
     [
         (build, "z", "type Dense"),
-        (lambda: build(between=[layers.ReLU(), layers.BatchNormalization(name="norm")]), "norm", "type ReLU"),
-        (lambda: build(between=[layers.BatchNormalization(name="norm")], use_bias=False), "norm", "use_bias=False"),
+        (lambda: build(between=[layers.ReLU(), layers.BatchNormalization(name="norm"), layers.ReLU()]), "norm", "ReLU"),
         (lambda: keras.Sequential([keras.Input((5,)), layers.BatchNormalization(name="norm")]), "norm", "Received"),
     ],
-    ids=["no norm", "after relu", "no bias", "first"],
+    ids=["no norm", "between activations", "alone"],
 )
 def test_norms_that_cannot_be_folded(model, layer, message):
     model = model()

@@ -50,29 +50,18 @@ def test_rank_deficient():
     assert_white(covariance(model, x), rank)
 
 
-def test_from_what_the_logger_measured():
+def test_from_moments_that_were_measured_before():
     keras.utils.set_random_seed(0)
     model, x = build(units=4), data()
-    model.compile("sgd", "sparse_categorical_crossentropy")
-    logger = keras_repreg.CharacteristicsLogger(layers="z", data=x)
-    model.fit(x, np.zeros(len(x)), callbacks=[logger], verbose=0)
+    moments = accumulate(model, x, "z")["z"].moments
     y = output(model, x)
-    ion.whiten(model, "z")  # a warning would be an error
+    ion.whiten(model, "z", moments=moments)  # a warning would be an error
     np.testing.assert_allclose(output(model, x), y, atol=1e-5)
     np.testing.assert_allclose(covariance(model, x), np.eye(4), atol=1e-3)
-    # What was measured is that of other weights now.
-    with pytest.warns(UserWarning, match="assumed"):
-        ion.whiten(model, "z")
-
-
-def test_what_the_logger_measured_does_not_outlive_a_change_of_an_earlier_layer():
-    model, x = build(units=4), data()
-    model.compile("sgd", "sparse_categorical_crossentropy")
-    model.fit(x, np.zeros(len(x)), callbacks=[keras_repreg.CharacteristicsLogger("z", data=x)], verbose=0)
-    first = model.get_layer("first")
-    first.kernel.assign(first.kernel * 10)
-    with pytest.warns(UserWarning, match="assumed"):
-        ion.whiten(model, "z")
+    with pytest.raises(TypeError, match="Received: 'moments'"):
+        ion.decorrelate(model, "z", moments="moments")
+    with pytest.raises(ValueError, match="of 4 units"):
+        ion.decorrelate(model, "z", moments=accumulate(model, x, "first")["first"].moments)
 
 
 def test_without_data_isotropic_inputs_are_assumed():

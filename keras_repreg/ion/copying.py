@@ -1,0 +1,139 @@
+"""Copies of models through what saving does, so that state beyond weights comes along."""
+
+import contextlib
+import tempfile
+import warnings
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from keras_repreg import graph
+from keras_repreg.models import is_label_aware, label_aware
+
+
+def copied(model: keras.Model) -> keras.Model:
+    """A copy of the model: weights, other state such as vocabularies, how it is compiled, its optimizer's state.
+
+    Raises:
+        ValueError: if the model cannot be saved and loaded.
+    """
+    custom = custom_objects(model)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        copy = _through_a_file(model, custom) or _through_its_configuration(model)
+    if model.compiled and not copy.compiled:
+        _warn_not_compiled(model)
+    return alike(copy, model)
+
+
+def _through_a_file(model: keras.Model, custom: dict[str, Any]) -> keras.Model | None:
+    """A copy by saving and loading, or None where that fails, whatever a layer or a loss raises."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "model.keras"
+        for compiled in (True, False):
+            with contextlib.suppress(Exception):
+                if not file.exists():
+                    model.save(file)
+                # The file is one's own: what a Lambda holds is what the model runs anyway.
+                return keras.saving.load_model(file, custom_objects=custom, compile=compiled, safe_mode=False)
+    return None
+
+
+def _through_its_configuration(model: keras.Model) -> keras.Model:
+    """A copy, not compiled, of layers that are copied one by one."""
+    try:
+        copy = rebuilt(model, model.get_config())
+        for layer in copy.layers:
+            carry_state(layer, model.get_layer(layer.name))
+    except Exception as error:  # whatever a layer raises
+        raise ValueError(
+            "Expected a model that can be saved and loaded, which is how it is copied; register custom classes by "
+            f"`keras.saving.register_keras_serializable`. Received: {' '.join(str(error).split())[:300]}"
+        ) from error
+    return copy
+
+
+def rebuilt(model: keras.Model, config: dict[str, Any]) -> keras.Model:
+    """A model of the same class from a configuration, its weights new, not compiled."""
+    serialized = {"module": None, "class_name": "rebuilt", "registered_name": "rebuilt", "config": config}
+    objects = {**custom_objects(model), "rebuilt": type(model)}
+    # The configuration is one's own: what a Lambda holds is what the model runs anyway.
+    return keras.saving.deserialize_keras_object(serialized, objects, safe_mode=False)
+
+
+def _warn_not_compiled(model: keras.Model) -> None:
+    warnings.warn(
+        f"The copy of '{model.name}' is not compiled: what it was compiled with cannot be saved.", stacklevel=4
+    )
+
+
+def alike(copy: keras.Model, model: keras.Model) -> keras.Model:
+    """The copy, label-aware and run eagerly if the model is."""
+    if copy.compiled:
+        copy.run_eagerly = model.run_eagerly
+    if not is_label_aware(model):
+        return copy
+    return label_aware(copy)
+
+
+def compiled_alike(copy: keras.Model, model: keras.Model) -> keras.Model:
+    """Compile a model of other weights as another is, with a new optimizer of the same configuration."""
+    if model.compiled and not copy.compiled:
+        try:
+            with keras.saving.custom_object_scope(custom_objects(model)):
+                copy.compile_from_config(model.get_compile_config())
+        except Exception:  # whatever a loss or metric raises when it is read from its configuration
+            pass
+        if not copy.compiled:
+            _warn_not_compiled(model)
+    return alike(copy, model)
+
+
+def carry_state(layer: Any, source: Any, weights: list[Any] | None = None) -> None:
+    """Give a layer the weights of another, and state beyond weights, such as vocabularies.
+
+    Args:
+        layer: The layer.
+        source: Where the state comes from.
+        weights: Weights to set in place of the source's.
+    """
+    layer.set_weights(source.get_weights() if weights is None else weights)
+    pairs = [(layer, source)]
+    if isinstance(source, keras.Model):
+        pairs += list(zip(graph.all_layers(layer), graph.all_layers(source), strict=True))
+    for target, origin in pairs:
+        if isinstance(origin, keras.Model):
+            continue
+        if weights is None:
+            store: dict[str, Any] = {}
+            origin.save_own_variables(store)
+            if store:
+                target.load_own_variables(store)
+        if hasattr(origin, "save_assets"):
+            with tempfile.TemporaryDirectory() as folder:
+                origin.save_assets(folder)
+                target.load_assets(folder)
+
+
+def custom_objects(model: keras.Model) -> dict[str, Any]:
+    """Classes and functions of the model that Keras would not find by name."""
+    objects: dict[str, Any] = {}
+    for each in [model, *graph.all_layers(model), *getattr(model, "metrics", [])]:
+        objects[type(each).__name__] = type(each)
+        activation = getattr(each, "activation", None)
+        if activation is not None and hasattr(activation, "__name__"):
+            objects[activation.__name__] = activation
+    loss = getattr(model, "loss", None)
+    for each in keras.tree.flatten(loss):
+        if callable(each):
+            objects[getattr(each, "__name__", type(each).__name__)] = each if hasattr(each, "__name__") else type(each)
+    if getattr(model, "optimizer", None) is not None:
+        objects[type(model.optimizer).__name__] = type(model.optimizer)
+    return {name: each for name, each in objects.items() if _unknown(each)}
+
+
+def _unknown(each: Any) -> bool:
+    """Whether Keras would not find a class or function by itself."""
+    registered = keras.saving.get_registered_name(each) != getattr(each, "__name__", None)
+    return not registered and not str(getattr(each, "__module__", "")).startswith("keras.")

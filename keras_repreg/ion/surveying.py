@@ -1,0 +1,121 @@
+"""Which rewrites apply to which layers of a model and, where they do not, why."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+from keras import layers
+
+from keras_repreg.ion.folding import fold
+from keras_repreg.ion.maps import Kind
+from keras_repreg.ion.network import Network
+from keras_repreg.ion.rules import row_of
+from keras_repreg.ion.site import search
+from keras_repreg.ion.surgery import Draft
+
+
+@dataclass(frozen=True)
+class Surveyed:
+    """What can be done to one layer.
+
+    Attributes:
+        layer: Its name.
+        type: Its class.
+        functions: Names of the functions of `keras_repreg.ion` that apply.
+        reason: Why no others do; empty if all do.
+    """
+
+    layer: str
+    type: str
+    functions: tuple[str, ...]
+    reason: str
+
+    def __str__(self) -> str:
+        can = ", ".join(self.functions) or "nothing"
+        return f"{self.layer} ({self.type}): {can}" + (f"; no more: {self.reason}" if self.reason else "")
+
+
+FUNCTIONS = {
+    Kind.PERMUTATION: ("permute",),
+    Kind.SCALING: ("permute", "rescale"),
+    Kind.LINEAR: ("permute", "rescale", "orthogonal", "decorrelate", "with_covariance"),
+    Kind.AFFINE: (
+        "permute", "rescale", "orthogonal", "decorrelate", "with_covariance", "whiten", "align_dead_units",
+    ),
+}  # fmt: skip
+
+
+def survey(model: keras.Model, print_fn: Callable[[str], Any] | None = print) -> list[Surveyed]:
+    """Print, in one line per layer with weights, which rewrites apply and why no others do.
+
+    Args:
+        model: A built Sequential or functional model.
+        print_fn: Takes each line; None for no output.
+
+    Returns:
+        The same as objects.
+
+    Raises:
+        TypeError: if `model` is not a Keras model.
+        ValueError: if its graph cannot be read: it is not built, or has a `call` of its own.
+
+    Examples:
+        >>> import keras, keras_repreg
+        >>> model = keras.Sequential([
+        ...     keras.Input((4,)),
+        ...     keras.layers.Dense(3, activation="gelu", name="z"),
+        ...     keras.layers.Dense(2, name="logits"),
+        ... ])
+        >>> rows = keras_repreg.ion.survey(model)
+        z (Dense): permute, remove_units; no more: the gelu of layer 'z'
+        logits (Dense): nothing; no more: layer 'logits', whose units reach an output of the model
+    """
+    if not isinstance(model, keras.Model):
+        raise TypeError(f"Expected `model` to be a `keras.Model`. Received: {model!r}")
+    if not model.built:
+        raise ValueError(f"Expected a built model: call it once on data. Received: '{model.name}' without weights")
+    network = Network(model)
+    rows = []
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            rows.append(_surveyed(layer, (), "a model of its own: pass it to `survey`"))
+        elif type(layer) is layers.BatchNormalization:
+            rows.append(_norm(network, layer))
+        elif row_of(layer).gives:
+            rows.append(_kernel(network, layer))
+    if print_fn is not None:
+        for row in rows:
+            print_fn(str(row))
+    return rows
+
+
+def _kernel(network: Network, layer: Any) -> Surveyed:
+    try:
+        site = search(network, layer)
+    except ValueError as error:
+        return _surveyed(layer, (), _received(error))
+    reason = site.reason(Kind.AFFINE)
+    functions = FUNCTIONS[site.allows]
+    if site.mixing:
+        reason = reason or f"each unit depends on all others in {list(site.mixing)}"
+    else:
+        functions += ("remove_units",)
+    return _surveyed(layer, functions, reason)
+
+
+def _norm(network: Network, layer: Any) -> Surveyed:
+    try:
+        fold(network, layer, Draft())
+    except ValueError as error:
+        return _surveyed(layer, (), _received(error))
+    return _surveyed(layer, ("fold_batch_norm",), "")
+
+
+def _surveyed(layer: Any, functions: tuple[str, ...], reason: str) -> Surveyed:
+    return Surveyed(layer.name, type(layer).__name__, functions, reason)
+
+
+def _received(error: ValueError) -> str:
+    """What stands in the way, from the message of an error."""
+    return " ".join(str(error).split()).split("Received: ", 1)[-1]

@@ -1,0 +1,108 @@
+"""A permutation that is known is found exactly, by weights and by activations."""
+
+import builtins
+
+import keras
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from keras import layers
+
+from keras_repreg import ion
+from tests.ion import architectures
+from tests.ion.networks import build, output, representation
+
+X = np.random.default_rng(0).normal(size=(200, 5)).astype("float32")
+
+
+def mlp(activation="relu", units=8):
+    return keras.Sequential(
+        [
+            keras.Input((5,)),
+            layers.Dense(units, activation=activation, name="z", bias_initializer="normal"),
+            layers.Dense(3, name="next"),
+        ]
+    )
+
+
+@settings(max_examples=10, deadline=None)
+@given(seed=st.integers(0, 10**6), with_data=st.booleans(), activation=st.sampled_from(["relu", "gelu", None]))
+def test_a_known_permutation_and_known_factors(seed, with_data, activation):
+    keras.utils.set_random_seed(seed)
+    rng = np.random.default_rng(seed)
+    model = mlp(activation)
+    order, factors = rng.permutation(8), rng.uniform(0.2, 5.0, 8)
+    other = ion.permute(model, "z", order, copy=True)
+    if activation != "gelu":
+        ion.rescale(other, "z", factors)
+    found = ion.match(model, "z", other, data=X if with_data else None)
+    np.testing.assert_array_equal(found.order, order)
+    np.testing.assert_allclose(found.factors, np.ones(8) if activation == "gelu" else factors, rtol=1e-4)
+    np.testing.assert_allclose(found.similarity, 1, atol=1e-5)
+    y = output(model, X)
+    ion.permute(model, "z", found.order)
+    if activation != "gelu":
+        ion.rescale(model, "z", found.factors)
+    np.testing.assert_allclose(representation(model, X), representation(other, X), atol=1e-4)
+    np.testing.assert_allclose(output(model, X), y, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("make", "name"),
+    [("unet", "down2_conv0"), ("residual", "stem"), ("transformer", "mlp0_in"), ("transformer", "embedding")],
+)
+@pytest.mark.parametrize("with_data", [False, True])
+def test_within_whole_networks(make, name, with_data):
+    keras.utils.set_random_seed(0)
+    model = getattr(architectures, make)()
+    order = np.random.default_rng(0).permutation(ion.find_site(model, name).units)
+    other = ion.permute(model, name, order, copy=True)
+    data = ion.probing.random_inputs(model) if with_data else None
+    np.testing.assert_array_equal(ion.match(model, name, other, data=data).order, order)
+
+
+def test_noise_does_not_hide_the_permutation():
+    keras.utils.set_random_seed(0)
+    model, rng = mlp(), np.random.default_rng(0)
+    order = rng.permutation(8)
+    other = ion.permute(model, "z", order, copy=True)
+    other.set_weights([w + 0.02 * rng.normal(size=w.shape) for w in other.get_weights()])
+    found = ion.match(model, "z", other, "z")
+    np.testing.assert_array_equal(found.order, order)
+    assert (found.similarity < 1).all()
+
+
+def test_layers_that_cannot_be_matched():
+    with pytest.raises(ValueError, match="8 and 6 units"):
+        ion.match(mlp(), "z", mlp(units=6))
+    other = keras.Sequential([keras.Input((4,)), layers.Dense(8, name="z"), layers.Dense(3)])
+    with pytest.raises(ValueError, match="same shapes"):
+        ion.match(mlp(), "z", other)
+    with pytest.raises(ValueError, match="'elsewhere'"):
+        ion.match(mlp(), "z", mlp(), "elsewhere")
+    with pytest.raises(TypeError, match="Received: 'model'"):
+        ion.match(mlp(), "z", "model")
+
+
+def test_a_dead_unit_keeps_its_scale():
+    model = mlp()
+    kernel, bias = model.get_layer("z").get_weights()
+    kernel[:, 3], bias[3] = 0, 0
+    model.get_layer("z").set_weights([kernel, bias])
+    found = ion.match(model, "z", model)
+    np.testing.assert_array_equal(found.order, range(8))
+    np.testing.assert_allclose(found.factors, 1, rtol=1e-6)
+
+
+def test_scipy_is_asked_for_when_it_is_needed(monkeypatch):
+    real = builtins.__import__
+
+    def without_scipy(name, *args, **kwargs):
+        if name.startswith("scipy"):
+            raise ImportError(name)
+        return real(name, *args, **kwargs)
+
+    monkeypatch.setattr(builtins, "__import__", without_scipy)
+    with pytest.raises(ImportError, match=r"keras-repreg\[ion\]"):
+        ion.match(build(), "z", build())
