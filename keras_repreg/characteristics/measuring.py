@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keras_repreg.activations import Source, forward_pass
-from keras_repreg.characteristics.accumulator import Characteristics, check_positive_only
+from keras_repreg.characteristics.accumulator import Characteristics, check_bool
 from keras_repreg.characteristics.definitions import needs_labels, select
 from keras_repreg.characteristics.selection import select_layers
 from keras_repreg.characteristics.table import CharacteristicsTable
@@ -240,7 +240,7 @@ class Collection:
     ):
         rows_of(np.zeros((1, 1)), units)  # names a wrong `units` before any work
         if positive_only is not None:
-            check_positive_only(positive_only)
+            check_bool(positive_only, "positive_only")
         chosen = select(characteristics, labelled=True)
         if labels is None and characteristics not in (None, "all") and any(map(needs_labels, chosen)):
             labels = True
