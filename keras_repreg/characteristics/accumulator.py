@@ -13,6 +13,7 @@ from keras_repreg.characteristics.definitions import (
     AT_CHANCE,
     CHARACTERISTICS,
     CHEAP,
+    LINEAR,
     Measured,
     needs_of,
     select,
@@ -20,6 +21,8 @@ from keras_repreg.characteristics.definitions import (
 )
 from keras_repreg.characteristics.memory import available_memory, in_words
 from keras_repreg.characteristics.moments import Moments
+from keras_repreg.characteristics.single_units import PER_UNIT, unit_table
+from keras_repreg.characteristics.table import UnitsTable
 from keras_repreg.characteristics.units import UnitMoments
 
 
@@ -144,6 +147,8 @@ class Characteristics:
         return held
 
     def _check_memory(self, units: int) -> None:
+        if self._needs <= LINEAR:
+            return
         needed, available = self.memory(units), available_memory()
         if needed > available:
             raise ValueError(
@@ -243,6 +248,18 @@ class Characteristics:
             return found
         found |= self._at_chance(names)
         return {key: found[key] for key in with_chance(names)}
+
+    def units(self) -> UnitsTable:
+        """Return statistics of each unit so far: see `keras_repreg.measure_units`.
+
+        Raises:
+            ValueError: if `PER_UNIT` is not among the chosen characteristics, or a value was not finite.
+        """
+        missing = needs_of(PER_UNIT) - self._needs
+        if missing or not self.finite:
+            received = f"without {sorted(missing)}" if missing else f"{self._not_finite} NaN or infinite values"
+            raise ValueError(f"Expected finite values and all of the characteristics {PER_UNIT}. Received: {received}")
+        return unit_table(self._units, self._all.now(), self._classes)
 
     def _at_chance(self, names: Sequence[str]) -> dict[str, Any]:
         found: dict[str, Any] = {}

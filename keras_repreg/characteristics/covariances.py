@@ -116,7 +116,7 @@ class Covariances:
 
     def now(self) -> "SecondOrder":
         """What follows from the samples so far."""
-        rows = None if self._summed else self._rows[: self._waiting]
+        rows = self._rows[: self._waiting] if self._waiting and not self._summed else None
         moments = self.moments if rows is None else self._moments
         positive = self._positive if self._wants_pairs else None
         return SecondOrder(moments, positive, rows, self._double, self._precise)
@@ -147,7 +147,9 @@ class SecondOrder:
     @property
     def count(self) -> int:
         """N, the number of samples."""
-        return self._moments.count if self._rows is None else len(self._rows)
+        if self._rows is not None:
+            return len(self._rows)
+        return self._moments.count or (self._positive.samples if self._positive is not None else 0)
 
     @cached_property
     def mean(self) -> Array:

@@ -24,6 +24,7 @@ def characterize(
     *,
     characteristics: str | Sequence[str] | None = None,
     units: str = "channels",
+    chance: bool = False,
 ) -> dict[str, Any]:
     """The statistical characteristics of Table 1 for an array of activations, and others by name.
 
@@ -66,6 +67,8 @@ def characterize(
         characteristics: Names of those wanted, or "all". Where all of them are among amplitude, sparsity, dead units,
             mean, variance and the class variances, no M x M matrix is formed.
         units: "channels", or "flatten" for each position of each channel as a unit.
+        chance: Also give, under `<name>_at_chance`, what covariance, correlation and ranks are for independent units
+            of the same margins and this number of samples, and characteristics of classes for shuffled labels.
 
     Returns:
         A dict of floats, and of an array for the spectrum.
@@ -103,7 +106,7 @@ def characterize(
     samples = np.shape(z)[0]
     classes = None if labels is None else np.repeat(sample_classes(labels, samples), len(matrix) // samples)
     select(characteristics, labelled=labels is not None)
-    accumulator = Characteristics(positive_only, characteristics)
+    accumulator = Characteristics(positive_only, characteristics, chance=chance)
     accumulator.update(matrix, classes)
     return accumulator.result()
 

@@ -49,11 +49,11 @@ def positive_pairs(source: PairSource, double: bool) -> Iterator[Tile]:
     """Pairs of units over the samples where both are positive."""
     shift, scale = source.shift, source.scale
     units = len(shift)
-    threshold: NDArray[np.floating] = np.empty(units)
+    threshold = np.empty(units)
     for one in (slice(start, min(start + 256, units)) for start in range(0, units, 256)):
-        count, total, _, square, _, _ = (np.diag(array).astype(np.float64) for array in source.sums(one, one))
+        number, total, _, second, _, _ = (np.diag(array).astype(np.float64) for array in source.sums(one, one))
         # E[z^2] of the unit's positive values.
-        threshold[one] = (square + 2 * shift[one] * total) / np.maximum(count, 1) + shift[one] ** 2
+        threshold[one] = (second + 2 * shift[one] * total) / np.maximum(number, 1) + shift[one] ** 2
     threshold *= CONSTANT_IN_FLOAT64 if double else CONSTANT
     every = np.arange(units)
     for rows, columns in tiles(units):

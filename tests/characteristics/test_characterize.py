@@ -1,6 +1,7 @@
 """Each characteristic against a loop over pairs; batch by batch, merged, and at large means."""
 
 import itertools
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 import keras_repreg
 from keras_repreg.characteristics import Characteristics
+from keras_repreg.characteristics import accumulator as accumulator_module
 from tests import reference
 
 
@@ -274,3 +276,72 @@ def test_blocks_of_any_length():
             accumulator.update(z[start : start + 700].astype(dtype))
         assert accumulator.samples == 2500
         assert_close(accumulator.result(), expected, rel=1e-5, absolute=1e-7)
+
+
+@pytest.mark.parametrize("positive_only", [True, False])
+@pytest.mark.parametrize("samples", [40, 3000])
+def test_float32_far_from_zero_keeps_correlations_of_a_few_steps(samples, positive_only):
+    # float32 has steps of 0.06 at 1e6.
+    spread = np.random.default_rng(0).normal(0, 0.9, size=(samples, 1))
+    z = (1e6 + spread * np.ones((1, 4))).astype("float32")
+    found = keras_repreg.characterize(z, positive_only=positive_only)
+    assert found["correlation"] == pytest.approx(1, abs=1e-6)
+
+
+@pytest.mark.parametrize("positive_only", [True, False])
+@pytest.mark.parametrize("samples", [40, 3000])
+def test_noise_in_the_last_place_is_no_variance(samples, positive_only):
+    steps = np.random.default_rng(0).integers(0, 2, size=(samples, 4))
+    for dtype in ("float32", "float64"):
+        z = np.where(steps, np.nextafter(np.array(0.7, dtype), np.array(1, dtype)), np.array(0.7, dtype)).astype(dtype)
+        assert keras_repreg.characterize(z, positive_only=positive_only)["correlation"] == 0
+
+
+def test_not_finite_values_arrive_by_merging():
+    broken = Characteristics()
+    broken.update(np.array([[1.0, np.nan]]))
+    total = Characteristics()
+    total.update(np.ones((3, 2)))
+    total.merge(broken)
+    assert not total.finite
+    assert np.isnan(list(total.result().values())).all()
+    total.update(np.ones((3, 2)))
+    assert not total.finite
+
+
+def test_more_than_memory_holds_is_refused_before_the_work(monkeypatch):
+    wide = np.zeros((2, 50_000), "float32")
+    monkeypatch.setattr(accumulator_module, "available_memory", lambda: 64 << 30)
+    with pytest.raises(
+        ValueError, match=r"50,000 x 50,000 units.*sparsity, dead_units.*Received: characteristics=None"
+    ):
+        keras_repreg.characterize(wide)
+    monkeypatch.setattr(accumulator_module, "available_memory", lambda: 10**6)
+    keras_repreg.characterize(np.ones((2, 10)))
+    with pytest.raises(ValueError, match="1,000 x 1,000 units: .* MiB, and 1 MiB are available"):
+        keras_repreg.characterize(np.ones((2, 1000)))
+    cheap = keras_repreg.characterize(wide, characteristics=["sparsity", "dead_units", "amplitude"])
+    assert cheap == {"sparsity": 1.0, "dead_units": 1.0, "amplitude": 0.0}
+
+
+def test_memory_is_estimated_for_what_is_chosen():
+    def megabytes(names, **arguments):
+        return Characteristics(**arguments, characteristics=names).memory(units=2000, classes=10) / 1e6
+
+    assert megabytes(["sparsity"]) < 1
+    assert megabytes(["cdnv"]) < 3
+    assert megabytes(["stable_rank"]) == pytest.approx(64, rel=0.01)  # samples that wait, and the covariance
+    assert megabytes(["correlation"]) == pytest.approx(160, rel=0.01)  # with four sums of pairs
+    assert megabytes(["correlation"], positive_only=False) == pytest.approx(64, rel=0.01)
+    assert megabytes(["classwise_stable_rank"]) == pytest.approx(640, rel=0.01)
+
+
+def test_what_is_held_stays_below_the_estimate():
+    accumulator = Characteristics()
+    expected = accumulator.memory(units=400)
+    tracemalloc.start()
+    for seed in range(10):
+        accumulator.update(activations(300, 400, seed).astype("float32"))
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert 0.5 * expected < held < 1.3 * expected
