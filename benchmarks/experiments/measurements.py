@@ -56,7 +56,7 @@ def _resnet(size: int, images: int, batch_size: int | None) -> Any:
         shape, number = ((32, 32, 3), 4) if smoke else ((size, size, 3), images)
         model = keras.applications.ResNet50(weights=None, input_shape=shape)
         x = np.random.default_rng(0).random((number, *shape), dtype=np.float32)
-        given = {} if batch_size is None else {"batch_size": batch_size}
+        given: dict[str, Any] = {} if batch_size is None else {"batch_size": batch_size}
         return lambda: model.predict(x, batch_size=batch_size or 32, verbose=0), lambda: measure(model, x, **given)
 
     return make

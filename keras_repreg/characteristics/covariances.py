@@ -178,7 +178,7 @@ class SecondOrder:
     def _in_float32(self) -> tuple[NDArray[np.float32], Array]:
         """The centred samples, divided by a power of two for each unit, and these."""
         scale = powers_of_two(np.sqrt(self.variance))
-        return (self._centred / scale).astype(np.float32), scale
+        return (self._centred * (1 / scale)).astype(np.float32), scale
 
     @cached_property
     def core(self) -> Array:

@@ -73,11 +73,12 @@ class Moments:
     def _update_in_float32(self, z: NDArray[Any]) -> None:
         # Divided by a power of two for each unit, so that no square leaves the range.
         scale = powers_of_two(np.maximum(abs(z.max(axis=0) - self._shift), abs(z.min(axis=0) - self._shift)))
-        single, ones = np.empty(z.shape, np.float32), np.ones(len(z))
+        single, ones, inverse = np.empty(z.shape, np.float32), np.ones(len(z)), 1 / scale
         for rows in pieces(*z.shape):
             shifted = z[rows] - self._shift
             self._sum += ones[rows] @ shifted
-            np.divide(shifted, scale, out=single[rows], casting="same_kind")
+            shifted *= inverse
+            single[rows] = shifted
         self._product += (single.T @ single) * scale[:, None] * scale
         self._fourth = float("nan")
 

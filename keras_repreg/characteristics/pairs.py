@@ -42,6 +42,8 @@ class PairSource(Protocol):
     @property
     def scale(self) -> Array: ...
 
+    def of_units(self) -> tuple[Array, Array, Array]: ...
+
     def sums(self, rows: slice, columns: slice) -> PairSums: ...
 
 
@@ -49,11 +51,9 @@ def positive_pairs(source: PairSource, double: bool) -> Iterator[Tile]:
     """Pairs of units over the samples where both are positive."""
     shift, scale = source.shift, source.scale
     units = len(shift)
-    threshold = np.empty(units)
-    for one in (slice(start, min(start + 256, units)) for start in range(0, units, 256)):
-        number, total, _, second, _, _ = (np.diag(array).astype(np.float64) for array in source.sums(one, one))
-        # E[z^2] of the unit's positive values.
-        threshold[one] = (second + 2 * shift[one] * total) / np.maximum(number, 1) + shift[one] ** 2
+    number, total, second = source.of_units()
+    # E[z^2] of the unit's positive values.
+    threshold = (second + 2 * shift * total) / np.maximum(number, 1) + shift**2
     threshold *= CONSTANT_IN_FLOAT64 if double else CONSTANT
     every = np.arange(units)
     for rows, columns in tiles(units):

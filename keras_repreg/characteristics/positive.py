@@ -74,6 +74,10 @@ class PositiveMoments:
             self._product[rows, columns],
         )
 
+    def of_units(self) -> tuple[Array, Array, Array]:
+        """Count, sum and sum of squares of each unit's positive values."""
+        return np.diag(self._count), np.diag(self._sum), np.diag(self._square)
+
     @property
     def scale(self) -> Array:
         """What the values of each unit are divided by in `sums`: nothing."""
@@ -110,6 +114,12 @@ class PositiveRows:
         shift = positive_mean(z)
         self._active, self._values, self._squares, self.scale = terms(z, shift, double)
         self.shift = shift / self.scale
+
+    def of_units(self) -> tuple[Array, Array, Array]:
+        """Count, sum and sum of squares of each unit's positive values."""
+        terms = (self._active, self._values, self._squares)
+        count, total, square = (part.sum(axis=0, dtype=np.float64) for part in terms)
+        return count, total, square
 
     def sums(self, rows: slice, columns: slice) -> PairSums:
         """The sums of the pairs (i, j), i in `rows` and j in `columns`."""
