@@ -47,7 +47,7 @@ def test_large_mean_costs_no_digits():
 @pytest.mark.parametrize("positive_only", [True, False])
 @pytest.mark.parametrize("mean", [0.2, 3.0, 1000.0])
 @pytest.mark.parametrize("shape", [(60, 5), (200, 9), (6, 10)], ids=str)
-def test_those_beyond_table_1_against_their_definitions(shape, mean, positive_only):
+def test_every_characteristic_against_its_definition(shape, mean, positive_only):
     z, labels = activations(*shape, mean=mean), np.arange(shape[0]) % 3
     expected = all_of_them(z, positive_only, labels)
     found = keras_repreg.characterize(z, labels, positive_only, characteristics=list(expected))

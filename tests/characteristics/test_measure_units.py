@@ -1,0 +1,85 @@
+"""The units of a layer of a model, and how many samples a forward pass takes."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers, ops
+
+from keras_repreg.characteristics import Characteristics, measure_units
+from keras_repreg.characteristics.batch_size import suitable_batch_size
+from keras_repreg.characteristics.single_units import PER_UNIT
+
+
+def network():
+    return keras.Sequential(
+        [
+            keras.Input((5,)),
+            layers.Dense(8, activation="relu", name="hidden"),
+            layers.Dense(6, name="linear"),
+            layers.Dense(3, name="logits"),
+        ]
+    )
+
+
+def inputs():
+    return np.random.default_rng(0).normal(size=(50, 5)).astype("float32")
+
+
+@pytest.mark.parametrize(("name", "positive_only"), [("hidden", True), ("linear", False)])
+def test_it_is_the_table_of_the_layers_activations(name, positive_only):
+    model, x, y = network(), inputs(), np.arange(50) % 3
+    z = ops.convert_to_numpy(keras.Model(model.inputs[0], model.get_layer(name).output)(x))
+    accumulator = Characteristics(positive_only, [*PER_UNIT, "within_class_variance"])
+    accumulator.update(z, y)
+    expected = accumulator.units()
+    for found in (
+        measure_units(model, x, name, labels=y, batch_size=7),
+        measure_units(model, (x, y), model.get_layer(name), labels=True),
+    ):
+        assert list(found) == list(expected)
+        for unit, row in expected.items():
+            for column, value in row.items():
+                if isinstance(value, float):
+                    assert found[unit][column] == pytest.approx(value, rel=1e-4, abs=1e-6), column
+                else:
+                    assert found[unit][column] == value, column
+    without = measure_units(model, x, name)
+    assert "favourite_class" not in without.columns
+    assert len(measure_units(model, x, name, steps=1, batch_size=20)) == len(expected)
+
+
+def test_flattened_positions_are_units():
+    model = keras.Sequential(
+        [keras.Input((4, 4, 1)), layers.Conv2D(2, 3, name="conv"), layers.Flatten(), layers.Dense(2)]
+    )
+    x = np.random.default_rng(0).normal(size=(20, 4, 4, 1)).astype("float32")
+    assert len(measure_units(model, x, "conv")) == 2
+    assert len(measure_units(model, x, "conv", units="flatten")) == 8
+
+
+@pytest.mark.parametrize("layer", [None, ["hidden"], ("hidden", "linear")])
+def test_one_layer(layer):
+    with pytest.raises(ValueError, match="one layer or its name. Received: layer="):
+        measure_units(network(), inputs(), layer)
+
+
+def test_the_batch_is_smaller_where_layers_are_large():
+    assert suitable_batch_size(network()) == 256
+    large = keras.Sequential([keras.Input((64, 64, 3)), layers.Conv2D(32, 3, padding="same"), layers.GlobalMaxPool2D()])
+    assert suitable_batch_size(large) == 128  # of 131,072 numbers in float32, 64 MiB hold 128
+    nested = keras.Sequential([keras.Input((64, 64, 3)), large, layers.Dense(2)])
+    assert suitable_batch_size(nested) == 128
+    sequences = keras.Sequential([keras.Input((None, 4)), layers.LSTM(8)])
+    assert suitable_batch_size(sequences) == 256
+    enormous = keras.Sequential([keras.Input((4096, 4096, 1)), layers.Conv2D(4, 1)])
+    assert suitable_batch_size(enormous) == 1
+
+    class Mine(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.hidden = layers.Dense(3)
+
+        def call(self, x):
+            return self.hidden(x)
+
+    assert suitable_batch_size(Mine()) == 256
