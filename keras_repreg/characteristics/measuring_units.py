@@ -29,7 +29,7 @@ def measure_units(
     | `sparsity` | fraction of values that are exactly zero |
     | `dead` | whether all of them are |
     | `dormant_score` | mean absolute value over the mean of that over the units; dormant are units up to 0.025 [1] |
-    | `most_correlated`, `correlation` | the other unit with the correlation of the largest magnitude; None without one |
+    | `most_correlated`, `correlation` | the other unit with the largest correlation in magnitude; None without one |
     | `between_share` | with labels: the share of the variance that is between classes |
     | `favourite_class` | with labels: the class with the largest mean; None for a unit that is equal for all |
 
