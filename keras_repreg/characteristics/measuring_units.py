@@ -65,7 +65,6 @@ def measure_units(
     if layer is None or isinstance(layer, (list, tuple)):
         raise ValueError(f"Expected `layer` to be one layer or its name. Received: layer={layer!r}")
     names = [*PER_UNIT, *([] if labels is None else ["within_class_variance"])]
-    arguments: dict[str, Any] = {} if batch_size is None else {"batch_size": batch_size}
     (found,) = accumulate(
         model,
         data,
@@ -74,7 +73,7 @@ def measure_units(
         characteristics=names,
         units=units,
         positive_only=positive_only,
+        batch_size=batch_size,
         steps=steps,
-        **arguments,
     ).values()
     return found.units()

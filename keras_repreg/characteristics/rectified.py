@@ -1,12 +1,13 @@
 """Whether a layer is a rectifier, of whose values the paper counts the positive ones only."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
-from keras_repreg.graph import is_identity
+from keras_repreg.graph import Graph, all_layers, is_identity, of
 
 # Layers that hand on values as they are, or the largest or the mean of several: zeros stay zeros.
 _PASSING = (
@@ -45,15 +46,21 @@ def is_rectifier(function: Any) -> bool:
     return found.shape == _PROBE.shape and bool(((_PROBE > 0) == (found > 0)).all() and (found >= 0).all())
 
 
-def positive_only_of(layer: keras.layers.Layer, graph: Any = None) -> bool:
+def graphs_within(model: keras.Model) -> list[Graph]:
+    """The graphs of a model and of the models within it, where they can be told."""
+    models = [model, *(layer for layer in all_layers(model) if isinstance(layer, keras.Model))]
+    return [graph for graph in map(of, models) if graph is not None]
+
+
+def positive_only_of(layer: Any, graphs: Sequence[Graph] = ()) -> bool:
     """Return whether only positive values of the layer's output count, decided by its activation.
 
     They do after ReLU and its like: what is zero for negative inputs. Layers that pass values on, such as pooling and
-    dropout, are as the layer before them, where the graph tells which one that is.
+    dropout, are as the layer before them, where a graph tells which one that is.
 
     Args:
         layer: A layer.
-        graph: The `keras_repreg.graph.Graph` of the model, or None where there is none.
+        graphs: See `graphs_within`.
 
     Examples:
         >>> import keras
@@ -63,22 +70,17 @@ def positive_only_of(layer: keras.layers.Layer, graph: Any = None) -> bool:
         >>> positive_only_of(keras.layers.Dense(3))
         False
     """
-    while graph is not None and _passes_on(layer):
-        try:
-            before = graph.producer(layer)
-        except KeyError:  # of a model within the model
-            break
+    while type(layer) in _PASSING or is_identity(layer):
+        before = next((graph.producer(layer) for graph in graphs if graph.has(layer)), layer)
         if before is layer:
             break
         layer = before
     if isinstance(layer, keras.layers.Wrapper):
         return positive_only_of(layer.layer)
     if isinstance(layer, keras.Sequential) and layer.layers:
-        return positive_only_of(layer.layers[-1])
+        return positive_only_of(layer.layers[-1], graphs)
     if isinstance(layer, keras.layers.ReLU):
         return not layer.negative_slope and layer.threshold >= 0
+    if not isinstance(layer, keras.layers.Layer):  # an operation of a graph, such as `keras.ops.relu`
+        return is_rectifier(layer)
     return is_rectifier(getattr(layer, "activation", None))
-
-
-def _passes_on(layer: Any) -> bool:
-    return type(layer) in _PASSING or is_identity(layer)

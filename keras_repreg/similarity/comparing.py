@@ -1,17 +1,19 @@
 """Layers of one network beside layers of another, on the same data."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 
+from keras_repreg.activations import Source, forward_pass
 from keras_repreg.arguments import one_of
-from keras_repreg.characteristics.capture import as_tensors, batches, recorded_outputs, rows_of
+from keras_repreg.batches import batches, samples_in
 from keras_repreg.characteristics.memory import available_memory, in_words
 from keras_repreg.characteristics.moments import Array
 from keras_repreg.characteristics.selection import select_layers
 from keras_repreg.characteristics.table import Table
+from keras_repreg.rows import rows_of
 from keras_repreg.similarity.alignment import SMALLEST, Alignment, u_centred
 from keras_repreg.similarity.cross_moments import CrossMoments
 
@@ -94,7 +96,7 @@ def compare(
     one_of(measure, MEASURES, "measure")
     rows = select_layers(model_a, layers)
     if layers_b is None and layers is not None:
-        layers_b = [layer.name for layer in rows]
+        layers_b = [source.name for source in rows]
     columns = select_layers(model_b, layers_b)
     total = (
         _AlignmentOfLayers(len(rows), len(columns)) if measure == "cka" else _Pairs(len(rows), len(columns), measure)
@@ -107,27 +109,35 @@ def compare(
     if not used:
         raise ValueError(f"Expected a batch of at least {SMALLEST} samples. Received: {seen} samples in all batches")
     values = total.values().tolist()
-    names = [layer.name for layer in columns]
+    names = [source.name for source in columns]
     return SimilarityTable(
-        {layer.name: dict(zip(names, row, strict=True)) for layer, row in zip(rows, values, strict=True)}, measure, used
+        {source.name: dict(zip(names, row, strict=True)) for source, row in zip(rows, values, strict=True)},
+        measure,
+        used,
     )
 
 
-def outputs_of(model: keras.Model, layers: list[keras.layers.Layer], x: Any, *, finite: bool = True) -> list[Array]:
+def outputs_of(model: keras.Model, sources: Sequence[Source], x: Any, *, finite: bool = True) -> list[Array]:
     """What the layers make of a batch of inputs, each of shape (N, M) in float64, all positions being units.
 
+    Of a layer that is called several times, the calls are side by side.
+
     Raises:
-        ValueError: if a value is not finite, unless that need not be.
+        ValueError: if the outputs of a layer are no such array, or a value is not finite, unless that need not be.
     """
-    with recorded_outputs(layers) as recorded:
-        model(as_tensors(x), training=False)
-    found = []
-    for layer in layers:
-        z = rows_of(recorded[layer.name], "flatten").astype(np.float64)
+    found: dict[str, list[Array]] = {source.name: [] for source in sources}
+
+    def receive(name: str, layer: keras.layers.Layer, output: Any, mask: Any) -> None:
+        if name not in found:
+            raise ValueError(f"Expected one part of the output of layer '{layer.name}'. Received: {name!r}, of several")
+        z = rows_of(output, "flatten").astype(np.float64)
         if finite and not np.isfinite(z).all():
-            raise ValueError(f"Expected finite activations. Received: NaN or infinite values of layer '{layer.name}'")
-        found.append(z)
-    return found
+            raise ValueError(f"Expected finite activations. Received: NaN or infinite values of layer '{name}'")
+        found[name].append(z)
+
+    samples = samples_in(x)
+    forward_pass(model, iter([(x,)]), sources, lambda y, n, inputs: None, receive, batch_size=samples)
+    return [np.concatenate(parts, axis=1) for parts in found.values()]
 
 
 class _AlignmentOfLayers:

@@ -5,8 +5,9 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_repreg.activations import Source
 from keras_repreg.arguments import positive_integer
-from keras_repreg.characteristics.capture import batches, is_arrays
+from keras_repreg.batches import batches, is_arrays
 from keras_repreg.characteristics.moments import Array
 from keras_repreg.characteristics.selection import select_layers
 from keras_repreg.similarity.alignment import SMALLEST, Alignment, u_centred
@@ -54,7 +55,7 @@ class SimilarityLogger(keras.callbacks.Callback):
         self._layers = layers
         self._frequency = positive_integer(frequency, "frequency")
         self._batch_size = positive_integer(batch_size, "batch_size")
-        self._chosen: list[keras.layers.Layer] = []
+        self._chosen: list[Source] = []
         self._start: list[list[Array]] = []
         self.tables: dict[int, SimilarityTable] = {}
 
@@ -68,7 +69,7 @@ class SimilarityLogger(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         if (epoch + 1) % self._frequency:
             return
-        names = [layer.name for layer in self._chosen]
+        names = [source.name for source in self._chosen]
         alignment = Alignment(len(names), len(names))
         with np.errstate(invalid="ignore"):
             for before, now in zip(self._start, self._grams(), strict=True):

@@ -5,9 +5,8 @@ import numpy as np
 import pytest
 from keras import layers, ops
 
-from keras_repreg import graph
 from keras_repreg.characteristics import Characteristics, covariances
-from keras_repreg.characteristics.rectified import is_rectifier, positive_only_of
+from keras_repreg.characteristics.rectified import graphs_within, is_rectifier, positive_only_of
 from keras_repreg.characteristics.single_units import PER_UNIT
 
 
@@ -141,12 +140,17 @@ def test_layers_that_pass_values_on_are_as_the_one_before():
             layers.Dropout(0.5, name="after"),
         ]
     )
-    links = graph.of(model)
+    links = graphs_within(model)
     found = {name: positive_only_of(model.get_layer(name), links) for name in ("pool", "flat", "dropout", "after")}
     assert found == {"pool": True, "flat": True, "dropout": True, "after": False}
     inputs_alone = keras.Sequential([keras.Input((3,)), layers.Flatten(name="first"), layers.Dense(2)])
-    assert positive_only_of(inputs_alone.get_layer("first"), graph.of(inputs_alone)) is False
-    assert positive_only_of(layers.Flatten(), links) is False  # of another model
+    assert positive_only_of(inputs_alone.get_layer("first"), graphs_within(inputs_alone)) is False
+    assert positive_only_of(layers.Flatten(name="flat"), links) is False  # of another model
+    outer = keras.Sequential([keras.Input((6, 6, 1)), model, layers.Dense(2)])
+    assert positive_only_of(model.get_layer("pool"), graphs_within(outer)) is True
+    start = keras.Input((4,))
+    by_operation = keras.Model(start, layers.Dense(2)(layers.Dropout(0.1, name="last")(ops.relu(start))))
+    assert positive_only_of(by_operation.get_layer("last"), graphs_within(by_operation)) is True
 
 
 def test_functions_of_something_else_are_no_rectifiers():
