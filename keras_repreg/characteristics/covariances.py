@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keras_repreg.characteristics import spectrum
-from keras_repreg.characteristics.moments import Array, Moments, powers_of_two
+from keras_repreg.characteristics.moments import Array, Moments, powers_of_two, quick
 from keras_repreg.characteristics.pairs import Blocks, PairMeans, Tile, all_pairs, positive_pairs
 from keras_repreg.characteristics.positive import PositiveMoments, PositiveRows
 
@@ -88,7 +88,7 @@ class Covariances:
         if self._derived and z.min(initial=0) < 0:
             self._stop_deriving()
         if self._wants_covariance and not self._derived:
-            self._moments.update(z, self._precise or self._double)
+            self._moments.update(z, self._precise or self._double or quick(*z.shape))
         if self._wants_pairs:
             self._positive.update(z, self._double)
 
@@ -142,7 +142,9 @@ class SecondOrder:
         precise: bool = True,
     ):
         self._moments, self._positive, self._rows, self._double = moments, positive, rows, double
-        self._single = not (precise or double)
+        # In which dtype products of the samples are formed, for pairs and for the whole covariance.
+        self._single_pairs = not (double or rows is None or quick(*rows.shape, once=True))
+        self._single = self._single_pairs and not precise
 
     @property
     def count(self) -> int:
@@ -247,7 +249,7 @@ class SecondOrder:
         if "covariance" in vars(self) or self._rows is None or len(self._rows) >= units:
             scale, c = np.ones(units), self.covariance
             return Blocks(self.count, self.mean, self.variance, scale, lambda i, j: c[i, j].copy())
-        z, scale = (self._centred, np.ones(units)) if self._double else self._in_float32
+        z, scale = (self._centred, np.ones(units)) if not self._single_pairs else self._in_float32
         return Blocks(self.count, self.mean, self.variance, scale, lambda i, j: z[:, i].T @ z[:, j])
 
 

@@ -22,6 +22,17 @@ def pieces(rows: int, units: int) -> Iterator[slice]:
     return (slice(start, min(start + step, rows)) for start in range(0, rows, step))
 
 
+# A product of Z^T Z with no more than so many multiplications is formed in float64 in any case: it takes little time.
+QUICK = 1 << 24
+# The same where there is one product for all samples.
+QUICK_ONCE = 1 << 27
+
+
+def quick(rows: int, units: int, *, once: bool = False) -> bool:
+    """Whether products of so many samples are formed in float64 whatever the dtype of the activations."""
+    return rows * units**2 <= (QUICK_ONCE if once else QUICK)
+
+
 def powers_of_two(values: Array) -> Array:
     """The powers of two next to some magnitudes, within the range in which they can be inverted and squared."""
     return np.asarray(np.ldexp(1.0, np.clip(np.frexp(values)[1], -500, 500)))

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from keras_repreg.characteristics.moments import Array, Moments, pieces, powers_of_two
+from keras_repreg.characteristics.moments import Array, Moments, pieces, powers_of_two, quick
 
 # Counts, sums of i, sums of j, squares of i, squares of j and products of the pairs (i, j) of one tile.
 PairSums = tuple[NDArray[np.floating], ...]
@@ -37,7 +37,7 @@ class PositiveMoments:
         if silent.any():
             self.shift[silent] = positive_mean(z[:, silent])
         self.samples += len(z)
-        active, values, squares, scale = terms(z, self.shift, double)
+        active, values, squares, scale = terms(z, self.shift, double or quick(*z.shape))
         rows = scale[:, None]
         self._count += active.T @ active
         self._sum += (values.T @ active) * rows
@@ -112,6 +112,7 @@ class PositiveRows:
 
     def __init__(self, z: NDArray[Any], double: bool):
         shift = positive_mean(z)
+        double = double or quick(*z.shape, once=True)
         self._active, self._values, self._squares, self.scale = terms(z, shift, double)
         self.shift = shift / self.scale
 

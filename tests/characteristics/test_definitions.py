@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import keras_repreg
-from keras_repreg.characteristics import CHARACTERISTICS, Characteristics, covariances
+from keras_repreg.characteristics import CHARACTERISTICS, Characteristics, covariances, moments
 from keras_repreg.characteristics.definitions import LINEAR, TRANSFORMS
 from tests.characteristics.oracles import ORACLES
 
@@ -62,11 +62,11 @@ def test_streaming_and_merged_is_as_at_once(name, values, waiting, monkeypatch):
     for sizes in ([1] * 60, [7, 53], [40, 0, 20]):
         bounds = np.cumsum([0, *sizes])
         parts = [slice(a, b) for a, b in itertools.pairwise(bounds)]
-        for moments in (True, False):
-            streamed, merged = (Characteristics(rectified, [name], moments=moments) for _ in range(2))
+        for kept in (True, False):
+            streamed, merged = (Characteristics(rectified, [name], moments=kept) for _ in range(2))
             for part in parts:
                 streamed.update(z[part], labels[part])
-                other = Characteristics(rectified, [name], moments=moments)
+                other = Characteristics(rectified, [name], moments=kept)
                 other.update(z[part], labels[part])
                 merged.merge(other)
             close(streamed.result()[name], expected)
@@ -112,6 +112,8 @@ def test_of_rectified_units_a_permutation_and_scales_leave_the_same_unchanged(na
 @pytest.mark.parametrize("rectified", [False, True], ids=["all values", "positive values"])
 @pytest.mark.parametrize("name", NAMES)
 def test_of_float32_enough_digits_remain(name, rectified, monkeypatch):
+    monkeypatch.setattr(moments, "QUICK", 0)
+    monkeypatch.setattr(moments, "QUICK_ONCE", 0)
     z, labels = activations(300, 8, rectified=rectified)
     z = z.astype("float32")
     expected = measured(name, z.astype("float64"), labels, rectified)
@@ -128,6 +130,7 @@ def test_of_float32_enough_digits_remain(name, rectified, monkeypatch):
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("name", NAMES)
 def test_any_scale(name, dtype, rectified, factor, monkeypatch):
+    monkeypatch.setattr(moments, "QUICK", 0)
     monkeypatch.setattr(covariances, "BLOCK", 16)
     z, labels = activations(50, 5, rectified=rectified)
     powers = {"amplitude": 1, "mean": 1, "covariance": 2, "signed_covariance": 2, "variance": 2, "spectrum": 2}
