@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keras_repreg.activations import Source, forward_pass
+from keras_repreg.batches import batches
 from keras_repreg.characteristics.accumulator import Characteristics, check_bool
-from keras_repreg.characteristics.batch_size import suitable_batch_size
+from keras_repreg.characteristics.batch_size import can_split, split, suitable_batch_size
 from keras_repreg.characteristics.definitions import needs_labels, select
 from keras_repreg.characteristics.rectified import graphs_within, positive_only_of
 from keras_repreg.characteristics.selection import select_layers
@@ -147,8 +148,8 @@ def measure(
             The channels are the last axis, or the second of a layer with `data_format="channels_first"`.
         positive_only: See `characterize`; by default the activation of the layer decides: it is so after ReLU and
             others that are zero for negative inputs, and for layers that pass on the values of such a layer.
-        batch_size: Samples per forward pass, where the data is not batched already; by default as many, up to 256, as
-            keep the largest layer's output below 64 MiB.
+        batch_size: Samples per forward pass, where the data is not batched already; by default 256. Batches that are
+            too large for the layers' outputs, which would take more than 192 MiB, are passed on in parts.
         steps: At most this many batches.
         mask: The name of an input of the model that says which positions count, such as "padding_mask". By default
             Keras's own masks do: rows that they exclude are left out.
@@ -300,9 +301,11 @@ class Collection:
         self, model: keras.Model, data: Any, batch_size: int | None, steps: int | None, mask: str | None = None
     ) -> None:
         """Add what one forward pass over the data computes."""
-        if batch_size is None:
-            batch_size = suitable_batch_size(model)
-        forward_pass(model, data, self.sources, self.begin, self.receive, batch_size=batch_size, steps=steps, mask=mask)
+        largest = suitable_batch_size(model)
+        given = batches(data, largest if batch_size is None else batch_size, steps)
+        if can_split(model):
+            given = split(given, largest)
+        forward_pass(model, given, self.sources, self.begin, self.receive, batch_size=largest, mask=mask)
         if steps is None:
             self.labels.check_end()
         if not self.accumulators:

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from keras import layers, ops
 
-from keras_repreg.characteristics import Characteristics, measure_units
-from keras_repreg.characteristics.batch_size import suitable_batch_size
+from keras_repreg.characteristics import Characteristics, batch_size, measure, measure_units
+from keras_repreg.characteristics.batch_size import can_split, suitable_batch_size
 from keras_repreg.characteristics.single_units import PER_UNIT
 
 
@@ -63,16 +63,27 @@ def test_one_layer(layer):
         measure_units(network(), inputs(), layer)
 
 
-def test_the_batch_is_smaller_where_layers_are_large():
+def image_network():
+    return keras.Sequential(
+        [
+            keras.Input((64, 64, 3)),
+            layers.Conv2D(32, 3, padding="same", activation="relu", name="conv"),
+            layers.GlobalMaxPool2D(name="pool"),
+            layers.Dense(2),
+        ]
+    )
+
+
+def test_batches_are_smaller_where_layers_are_large():
     assert suitable_batch_size(network()) == 256
-    large = keras.Sequential([keras.Input((64, 64, 3)), layers.Conv2D(32, 3, padding="same"), layers.GlobalMaxPool2D()])
-    assert suitable_batch_size(large) == 128  # of 131,072 numbers in float32, 64 MiB hold 128
-    nested = keras.Sequential([keras.Input((64, 64, 3)), large, layers.Dense(2)])
-    assert suitable_batch_size(nested) == 128
-    sequences = keras.Sequential([keras.Input((None, 4)), layers.LSTM(8)])
-    assert suitable_batch_size(sequences) == 256
-    enormous = keras.Sequential([keras.Input((4096, 4096, 1)), layers.Conv2D(4, 1)])
-    assert suitable_batch_size(enormous) == 1
+    images = image_network()
+    assert suitable_batch_size(images) == 256  # 131,106 numbers per sample: 384 in 192 MiB
+    deep = keras.Sequential([keras.Input((64, 64, 3)), *(layers.Conv2D(32, 3, padding="same") for _ in range(2))])
+    assert suitable_batch_size(deep) == 128
+    nested = keras.Sequential([keras.Input((64, 64, 3)), deep, layers.Flatten(), layers.Dense(2)])
+    assert suitable_batch_size(nested) == 64  # with the nested model's output and the flattened one
+    assert suitable_batch_size(keras.Sequential([keras.Input((None, 4)), layers.LSTM(8)])) == 256
+    assert suitable_batch_size(keras.Sequential([keras.Input((8192, 8192, 1)), layers.Conv2D(2, 1)])) == 1
 
     class Mine(keras.Model):
         def __init__(self):
@@ -83,3 +94,28 @@ def test_the_batch_is_smaller_where_layers_are_large():
             return self.hidden(x)
 
     assert suitable_batch_size(Mine()) == 256
+
+
+def test_large_batches_are_passed_on_in_parts(monkeypatch):
+    model = image_network()
+    x = np.random.default_rng(0).normal(size=(10, 64, 64, 3)).astype("float32")
+    y = np.arange(10) % 3
+    expected = measure(model, (x, y), "conv", labels=True)["conv"]
+    monkeypatch.setattr(batch_size, "BUDGET", 4 * 131_200 * 3)
+    seen = []
+    monkeypatch.setattr(model, "call", lambda z, call=model.call, **kwargs: seen.append(len(z)) or call(z, **kwargs))
+    for data in ((x, y), iter([(x[:7], y[:7]), (x[7:], y[7:])])):
+        found = measure(model, data, "conv", labels=True)["conv"]
+        for name, value in expected.items():
+            assert found[name] == pytest.approx(value, rel=1e-5), name
+    assert seen == [2] * 5 + [2, 2, 2, 1, 2, 1]
+    assert measure(model, x, "conv", batch_size=4, steps=1).samples["conv"] == 4 * 64 * 64
+
+
+def test_a_fixed_batch_size_or_a_state_is_kept():
+    assert can_split(network())
+    assert not can_split(keras.Sequential([keras.Input(batch_shape=(4, 5)), layers.Dense(2)]))
+    assert not can_split(keras.Sequential([keras.Input(batch_shape=(4, 5, 2)), layers.LSTM(2, stateful=True)]))
+    inner = keras.Sequential([keras.Input((5, 2)), layers.LSTM(2)])
+    inner.layers[0].stateful = True
+    assert not can_split(keras.Sequential([keras.Input((5, 2)), inner]))
