@@ -51,11 +51,10 @@ def measure_units(
 
     Examples:
         >>> import keras, keras_repreg, numpy as np
-        >>> from keras_repreg.characteristics import measure_units
         >>> hidden = keras.layers.Dense(8, activation="relu", name="hidden")
         >>> model = keras.Sequential([keras.Input((4,)), hidden, keras.layers.Dense(3)])
         >>> x = np.random.default_rng(0).normal(size=(100, 4))
-        >>> table = measure_units(model, x, "hidden", labels=x[:, 0] > 0)
+        >>> table = keras_repreg.measure_units(model, x, "hidden", labels=x[:, 0] > 0)
         >>> len(table), table[3]["favourite_class"] in (False, True)
         (8, True)
 
