@@ -215,8 +215,9 @@ def test_flattened_positions_are_units():
         (np.ones((4, 3)), np.zeros((4, 2, 2))),
         (np.ones((4, 3)), np.array([0.5, 1, 1, 1])),
         (np.ones((4, 3)), np.array([np.nan, 1, 1, 1])),
+        (np.ones((4, 3)), np.full((4, 2), 0.25)),
     ],
-    ids=["rank", "dtype", "nan", "infinite", "empty", "labels", "labels rank", "fractions", "nan labels"],
+    ids=["rank", "dtype", "nan", "infinite", "empty", "labels", "labels rank", "fractions", "nan labels", "half sums"],
 )
 def test_wrong_input(z, labels):
     with pytest.raises(ValueError, match="Received: "):

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from keras import layers, ops
 
+import keras_repreg
 from keras_repreg.characteristics import Characteristics, batch_size, measure, measure_units
 from keras_repreg.characteristics.batch_size import can_split, suitable_batch_size
 from keras_repreg.characteristics.single_units import PER_UNIT
@@ -119,3 +120,40 @@ def test_a_fixed_batch_size_or_a_state_is_kept():
     inner = keras.Sequential([keras.Input((5, 2)), layers.LSTM(2)])
     inner.layers[0].stateful = True
     assert not can_split(keras.Sequential([keras.Input((5, 2)), inner]))
+
+
+def test_a_layer_that_returns_a_tuple_of_one():
+    class Single(layers.Layer):
+        def call(self, x):
+            return (2 * x,)
+
+    start = keras.Input((5,))
+    (z,) = Single(name="single")(start)
+    model = keras.Model(start, layers.Dense(2)(z))
+    found = measure(model, inputs(), "single", characteristics=["mean", "variance"])["single"]
+    assert found["mean"] == pytest.approx(2 * inputs().mean(), rel=1e-4)
+
+
+@pytest.mark.parametrize("data", [np.float32(3), np.array(3.0), [np.array(1.0)]], ids=["scalar", "rank 0", "list"])
+def test_scalars_are_no_data(data):
+    with pytest.raises(ValueError, match="Received: "):
+        measure(network(), data)
+
+
+def test_the_batch_size_never_matters():
+    # A linear layer, of whose first batches some have positive values alone.
+    model = keras.Sequential([keras.Input((2,)), layers.Dense(2, name="linear"), layers.Dense(1)])
+    model.get_layer("linear").set_weights([np.eye(2), np.zeros(2)])
+    x = np.random.default_rng(0).normal(size=(60, 2)).astype("float32")
+    x[:4] = np.abs(x[:4])
+    expected = measure(model, x, batch_size=60)["linear"]
+    for size in (1, 4, 7):
+        found = measure(model, x, batch_size=size)["linear"]
+        assert found == {name: pytest.approx(value, rel=1e-5) for name, value in expected.items()}
+    logged = keras_repreg.CharacteristicsLogger("linear", data=x, batch_size=4, chance=True)
+    model.compile(keras.optimizers.SGD(0.0), "mse")
+    history = model.fit(x, x[:, :1], callbacks=[logged], verbose=0).history
+    assert history["val_linear_correlation"][0] == pytest.approx(expected["correlation"], rel=1e-5)
+    assert history["val_linear_correlation_at_chance"][0] != history["val_linear_correlation"][0]
+    table = measure(model, x, chance=True)
+    assert "correlation_at_chance" in repr(table)
