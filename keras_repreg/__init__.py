@@ -28,6 +28,7 @@ _HOME = {
     "label_scope": "labels",
     "linear_warm_up": "callbacks",
     "measure": "characteristics",
+    "measure_units": "characteristics",
 }
 _MODULES = (
     "callbacks",
@@ -39,14 +40,17 @@ _MODULES = (
     "layers",
     "models",
     "plots",
+    "similarity",
     "statistics",
     "tuning",
 )
 
-__all__ = sorted([*_HOME, "callbacks", "characteristics", "information", "ion", "layers", "plots", "tuning"])
+__all__ = sorted(
+    [*_HOME, "callbacks", "characteristics", "information", "ion", "layers", "plots", "similarity", "tuning"]
+)
 
 if TYPE_CHECKING:
-    from keras_repreg import callbacks, characteristics, information, ion, layers, plots, tuning
+    from keras_repreg import callbacks, characteristics, information, ion, layers, plots, similarity, tuning
     from keras_repreg.callbacks import (
         CharacteristicsLogger,
         InformationPlaneLogger,
@@ -54,7 +58,7 @@ if TYPE_CHECKING:
         WeightSchedule,
         linear_warm_up,
     )
-    from keras_repreg.characteristics import characterize, measure
+    from keras_repreg.characteristics import characterize, measure, measure_units
     from keras_repreg.insertion import insert
     from keras_repreg.labels import label_scope
     from keras_repreg.layers import (

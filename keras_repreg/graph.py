@@ -158,6 +158,10 @@ class Graph:
                 self._training.add(operation["name"])
         self._outputs = set(_history_names(config["output_layers"]))
 
+    def has(self, operation: Any) -> bool:
+        """Whether the operation is one of the model's."""
+        return self._operations.get(operation.name) is operation
+
     def used_once(self, operation: Any) -> bool:
         """Whether the operation is called in a single place, and no other one has a variable of it."""
         own = {id(variable) for variable in getattr(operation, "variables", [])}

@@ -1,8 +1,9 @@
-"""Times side by side, in four parts.
+"""Times side by side, in five parts.
 
 `kernels`: each penalty's value and gradient, beside a loop over classes. `steps`: what each adds to a step of training.
 `epochs`: one epoch inside a compiled function, as in these experiments, against one of plain `model.fit`.
 `processes`: a sweep by a process a core, against one process with a thread a core.
+`measure`: characteristics of layers against `predict`, and a training with them against one without.
 
 What is compared runs in turns, so that a change of the machine's speed meets all, and each turn gives one ratio.
 """
@@ -16,9 +17,9 @@ from typing import Any
 from benchmarks import backend, command, records
 from benchmarks.aggregate import as_csv
 
-HELP = "times side by side: penalties, training steps, epochs, sweeps"
+HELP = "times side by side: penalties, training steps, epochs, sweeps, characteristics"
 
-PARTS = ("kernels", "steps", "epochs", "processes")
+PARTS = ("kernels", "steps", "epochs", "processes", "measure")
 CLOCKS: dict[str, Callable[[], float]] = {"wall": time.perf_counter, "processor": time.process_time}
 
 
@@ -54,7 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def measure(part: str, repeats: int, clock: str, *, smoke: bool = False) -> tuple[list[dict[str, Any]], str, str]:
     """The rows of a part, and these as text and as Markdown; the backend has been started."""
-    from benchmarks.experiments import epochs, kernels, processes, steps
+    from benchmarks.experiments import epochs, kernels, measurements, processes, steps
 
     rows: list[dict[str, Any]]
     if part == "kernels":
@@ -66,6 +67,9 @@ def measure(part: str, repeats: int, clock: str, *, smoke: bool = False) -> tupl
     if part == "epochs":
         rows = epochs.compare(repeats, 2000 if smoke else None, CLOCKS[clock])
         return rows, epochs.as_text(rows), epochs.as_markdown(rows)
+    if part == "measure":
+        rows = measurements.compare(repeats, clock, smoke=smoke)
+        return rows, measurements.as_text(rows), measurements.as_markdown(rows)
     # Work that other processes do is seen by the wall clock alone.
     rows = processes.compare(repeats, smoke=smoke)
     return rows, processes.as_text(rows), processes.as_markdown(rows)

@@ -46,6 +46,7 @@ class CharacteristicsLogger(MeasuringCallback):
         positive_only: See `keras_repreg.measure`.
         batch_size: Samples per forward pass over `data`, where it is not batched already.
         mask: The name of an input of the model that is a mask: see `keras_repreg.measure`.
+        chance: Also log each value at chance, as `val_<layer>_<characteristic>_at_chance`.
         log_dir: Also write the values, a histogram of the activations and one of the spectrum's logarithms to an event
             file in this folder, for TensorBoard. Needs TensorFlow, on any backend.
 
@@ -90,6 +91,7 @@ class CharacteristicsLogger(MeasuringCallback):
         positive_only: bool | None = None,
         batch_size: int = 256,
         mask: str | None = None,
+        chance: bool = False,
         log_dir: Any = None,
     ):
         super().__init__(data, frequency, batch_size)
@@ -99,6 +101,7 @@ class CharacteristicsLogger(MeasuringCallback):
             "characteristics": characteristics,
             "units": units,
             "positive_only": positive_only,
+            "chance": chance,
         }
         Collection([], **self._arguments)  # names what is wrong before any training
         self._mask = mask
@@ -175,7 +178,11 @@ class CharacteristicsLogger(MeasuringCallback):
     def _new(self) -> ValidationCollection:
         every = self._layers is None
         return ValidationCollection(
-            self._sources, histograms=self._log_dir is not None, all_layers=every, **self._arguments
+            self._sources,
+            histograms=self._log_dir is not None,
+            all_layers=every,
+            model=self.model,
+            **self._arguments,
         )
 
     def _log(self, collection: ValidationCollection) -> dict[str, float]:

@@ -6,15 +6,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from keras_repreg.characteristics.chance import MarginSample
 from keras_repreg.characteristics.classes import ClassMoments
-from keras_repreg.characteristics.definitions import CHARACTERISTICS, Measured, select
+from keras_repreg.characteristics.covariances import Covariances
+from keras_repreg.characteristics.definitions import (
+    AT_CHANCE,
+    CHARACTERISTICS,
+    CHEAP,
+    LINEAR,
+    Measured,
+    needs_of,
+    select,
+    with_chance,
+)
+from keras_repreg.characteristics.memory import available_memory, in_words
 from keras_repreg.characteristics.moments import Moments
-from keras_repreg.characteristics.positive import PositiveMoments
-from keras_repreg.characteristics.spectrum import eigenvalues
+from keras_repreg.characteristics.single_units import PER_UNIT, unit_table
+from keras_repreg.characteristics.table import UnitsTable
 from keras_repreg.characteristics.units import UnitMoments
-
-# A product of M x M costs the same for a few samples as for M of them: rows wait until there are this many.
-BLOCK = 1024
 
 
 class Characteristics:
@@ -24,8 +33,12 @@ class Characteristics:
         positive_only: Take amplitude, covariance and correlation over positive activations only, as the paper
             does for ReLU layers; covariance and correlation of a pair then over the samples where both are
             positive.
-        characteristics: Which ones, as `keras_repreg.measure` has it; by default those of Table 1. Without any
+        characteristics: Which ones, as in `keras_repreg.measure`; by default those of Table 1. Without any
             of pairs of units or of the covariance, memory grows with the number of units and not with its square.
+        moments: Keep what `moments` gives in float64 wherever the covariance is needed. Otherwise activations in
+            float32 are multiplied in float32 where this is enough for the chosen characteristics.
+        chance: Also give each value at chance, under `<name>_at_chance`; see `keras_repreg.characterize`. A random
+            part of up to 2048 samples is then kept.
 
     Examples:
         >>> import numpy as np
@@ -37,33 +50,47 @@ class Characteristics:
         {'sparsity': 0.75, 'dead_units': 0.5}
     """
 
-    def __init__(self, positive_only: bool = True, characteristics: str | Sequence[str] | None = None):
-        check_positive_only(positive_only)
+    def __init__(
+        self,
+        positive_only: bool = True,
+        characteristics: str | Sequence[str] | None = None,
+        *,
+        moments: bool = True,
+        chance: bool = False,
+    ):
+        check_bool(positive_only, "positive_only")
+        check_bool(moments, "moments")
+        check_bool(chance, "chance")
         self.positive_only = positive_only
+        self.chance = chance
+        self._keeps_moments = moments
         self._names = characteristics
-        chosen = [CHARACTERISTICS[name] for name in select(characteristics, labelled=True)]
-        needs = frozenset().union(*(characteristic.needs for characteristic in chosen))
-        self._pairs = "pairs" in needs and positive_only
-        # What is accumulated of pairs of positive values tells the covariance of all values too, until one is negative.
-        self._whole = bool(needs & {"pairs", "covariance"}) and not self._pairs
-        self._needs_covariance = bool(needs & {"pairs", "covariance"})
-        self._needs_units = "units" in needs
-        self._needs_classes = "classes" in needs
+        self._needs = needs_of(select(characteristics, labelled=True))
         self._labelled: bool | None = None
         self._width: int | None = None
         self._not_finite = 0
-        self._double = False
-        self._block = np.empty((0, 0))
-        self._waiting = 0
-        self._moments = Moments()
-        self._positive = PositiveMoments()
-        self._units = UnitMoments(positive_only)
-        self._classes = ClassMoments()
         self._samples = 0
+        self._units = UnitMoments(positive_only, spread="unit moments" in self._needs)
+        self._classes = ClassMoments()
+        self._all = self._covariances()
+        self._within: dict[Any, Covariances] = {}
+        self._margins = MarginSample()
+
+    def _covariances(self, of: str = "") -> Covariances:
+        """An accumulator of what is needed of all samples, or of those of a class."""
+        pairs, covariance = self._second_order(of)
+        precise = of + "covariance" in self._needs or (self._keeps_moments and not of)
+        return Covariances(pairs, covariance, precise)
+
+    def _second_order(self, of: str) -> tuple[bool, bool]:
+        """Whether pairs of positive values, and the covariance of all values, are needed."""
+        pairs = of + "pairs" in self._needs
+        covariance = bool({of + "norms", of + "covariance"} & self._needs)
+        return pairs and self.positive_only, covariance or (pairs and not self.positive_only)
 
     @property
     def samples(self) -> int:
-        """How many samples there were so far."""
+        """The number of samples so far."""
         return self._samples
 
     @property
@@ -73,8 +100,8 @@ class Characteristics:
 
     @property
     def has_covariance(self) -> bool:
-        """Whether the covariance is accumulated: some chosen characteristic needs it."""
-        return self._needs_covariance
+        """Whether the covariance of all values is accumulated: some chosen characteristic needs it."""
+        return self._second_order("")[1]
 
     @property
     def moments(self) -> Moments:
@@ -85,23 +112,57 @@ class Characteristics:
         """
         if not self.has_covariance:
             raise ValueError(f"Expected a characteristic that needs the covariance. Received: {self._names}")
-        self._flush()
-        return self._moments if self._whole else self._positive.all_values()
+        return self._all.moments
 
     def spectrum(self) -> NDArray[np.float64]:
         """The eigenvalues of the covariance so far, the largest first; see `moments`."""
-        return eigenvalues(self.moments.covariance)
+        if not self.has_covariance:
+            raise ValueError(f"Expected a characteristic that needs the covariance. Received: {self._names}")
+        return self._all.now().eigenvalues
 
     @property
     def finite(self) -> bool:
         """Whether no value so far was NaN or infinite; otherwise all characteristics are NaN."""
         return not self._not_finite
 
+    def memory(self, units: int, classes: int = 0) -> int:
+        """Return how many bytes are held at most, for any number of samples.
+
+        Args:
+            units: M, the number of units.
+            classes: K, the number of classes, 0 without labels.
+
+        Examples:
+            >>> from keras_repreg.characteristics import Characteristics
+            >>> Characteristics().memory(units=2_000) // 2**20
+            183
+            >>> Characteristics(characteristics=["sparsity", "mean"]).memory(units=50_000) // 2**20
+            3
+        """
+        held = 64 * units * (1 + classes * ("classes" in self._needs))
+        for of, number in (("", 1), ("class ", classes)):
+            pairs, covariance = self._second_order(of)
+            if pairs or covariance:
+                held += number * Covariances.memory(units, pairs, covariance)
+        return held
+
+    def _check_memory(self, units: int) -> None:
+        if self._needs <= LINEAR:
+            return
+        needed, available = self.memory(units), available_memory()
+        if needed > available:
+            raise ValueError(
+                f"Expected enough memory for matrices of {units:,} x {units:,} units: {in_words(needed)}, and "
+                f"{in_words(available)} are available. Choose among the characteristics without such matrices: "
+                f"{', '.join(CHEAP)}. Received: characteristics={self._names}"
+            )
+
     def update(self, z: NDArray[Any], labels: NDArray[Any] | None = None) -> None:
         """Add a batch of shape (N, M), with the class of each sample where characteristics of classes are wanted.
 
         Raises:
-            ValueError: if the number of units differs from earlier batches, or only some batches have labels.
+            ValueError: if the number of units differs from earlier batches, only some batches have labels, or
+                the units are so many that what is to be accumulated does not fit into memory.
         """
         z = np.asarray(z)
         if z.ndim != 2 or self._width not in (None, z.shape[1]):
@@ -109,53 +170,34 @@ class Characteristics:
         labelled = labels is not None
         if self._labelled not in (None, labelled):
             raise ValueError(f"Expected labels with all batches or with none. Received: labels={labels!r}")
+        if self._width is None:
+            self._check_memory(z.shape[1])
         self._width, self._labelled = z.shape[1], labelled
         self._samples += len(z)
+        if z.dtype.kind not in "iu" and z.dtype not in (np.float32, np.float64):
+            z = z.astype(np.float32 if z.dtype.itemsize <= 2 else np.float64)
         with np.errstate(invalid="ignore", over="ignore"):
-            total = z.sum(dtype=np.float64)
+            total = z.sum()
         if not np.isfinite(total):
             self._not_finite += int(z.size - np.isfinite(z).sum())
         if self._not_finite:
-            self._waiting = 0
             return
-        self._double = self._double or (self._needs_covariance and has_digits_of_float64(z))
-        if labels is not None and self._needs_classes:
-            self._classes.update(z.astype(np.float64, copy=False), labels)
-        for start in range(0, len(z), BLOCK):
-            self._gather(z[start : start + BLOCK])
-
-    def _gather(self, z: NDArray[Any]) -> None:
-        if len(z) == BLOCK and z.dtype == np.float64 and not self._waiting:
-            self._add(z)
-            return
-        if not self._block.size:
-            self._block = np.empty((BLOCK, z.shape[1]))
-        room = BLOCK - self._waiting
-        self._block[self._waiting : self._waiting + min(len(z), room)] = z[:room]
-        self._waiting += min(len(z), room)
-        if self._waiting == BLOCK:
-            self._flush()
-            if len(z) > room:
-                self._gather(z[room:])
-
-    def _flush(self) -> None:
-        waiting, self._waiting = self._waiting, 0
-        if waiting:
-            self._add(self._block[:waiting])
-
-    def _add(self, z: NDArray[np.float64]) -> None:
-        if self._needs_units:
+        if {"units", "unit moments"} & self._needs:
             self._units.update(z)
-        if self._pairs:
-            if not self._whole and z.min(initial=0) < 0:
-                self._take_all_values()
-            self._positive.update(z)
-        if self._whole:
-            self._moments.update(z)
+        if any(self._second_order("")):
+            self._all.update(z)
+        if self.chance:
+            self._margins.update(z)
+        if labels is not None and "classes" in self._needs:
+            self._classes.update(z, labels)
+            if any(self._second_order("class ")):
+                for label in np.unique(labels):
+                    self._of_class(label.item()).update(z[labels == label])
 
-    def _take_all_values(self) -> None:
-        """From here on all values have moments of their own: there are negative ones."""
-        self._moments, self._whole = self._positive.all_values(), True
+    def _of_class(self, label: Any) -> Covariances:
+        if label not in self._within:
+            self._within[label] = self._covariances("class ")
+        return self._within[label]
 
     def merge(self, other: "Characteristics") -> None:
         """Add what another accumulator, of another worker say, has seen.
@@ -163,33 +205,28 @@ class Characteristics:
         Raises:
             ValueError: if the other one has other settings or another number of units.
         """
-        if (other.positive_only, other._names) != (self.positive_only, self._names):
-            raise ValueError(
-                f"Expected an accumulator with positive_only={self.positive_only}, characteristics={self._names}. "
-                f"Received: positive_only={other.positive_only}, characteristics={other._names}"
-            )
+        if other._settings() != self._settings():
+            raise ValueError(f"Expected an accumulator with {self._settings()}. Received: {other._settings()}")
         if None not in (self._width, other._width) and self._width != other._width:
             raise ValueError(f"Expected an accumulator of {self._width} units. Received: {other._width} units")
         if None not in (self._labelled, other._labelled) and self._labelled != other._labelled:
             raise ValueError(f"Expected accumulators that both saw labels, or none. Received: {other._labelled=}")
-        self._flush()
-        other._flush()
         self._width = self._width or other._width
         self._labelled = other._labelled if self._labelled is None else self._labelled
         self._samples += other._samples
         self._not_finite += other._not_finite
-        self._double |= other._double
-        if self._pairs and self._whole != other._whole:
-            for accumulator in (self, other):
-                if not accumulator._whole:
-                    accumulator._take_all_values()
-        self._moments.merge(other._moments)
-        self._positive.merge(other._positive)
         self._units.merge(other._units)
         self._classes.merge(other._classes)
+        self._all.merge(other._all)
+        self._margins.merge(other._margins)
+        for label, covariances in other._within.items():
+            self._of_class(label).merge(covariances)
+
+    def _settings(self) -> str:
+        return f"positive_only={self.positive_only}, characteristics={self._names}, chance={self.chance}"
 
     def result(self) -> dict[str, Any]:
-        """The characteristics so far by name, floats but for the array of a spectrum.
+        """Return the characteristics so far by name, floats except for the array of a spectrum.
 
         What is not defined (no sample, no pair) is 0; all are NaN after a value that is not finite.
 
@@ -198,25 +235,55 @@ class Characteristics:
         """
         names = select(self._names, labelled=bool(self._labelled))
         if not self.finite:
-            return {name: np.full(self.width, np.nan) if name == "spectrum" else float("nan") for name in names}
-        self._flush()
+            keys = with_chance(names) if self.chance else names
+            return {name: np.full(self.width, np.nan) if name == "spectrum" else float("nan") for name in keys}
         measured = Measured(
             self._units,
             self._classes,
-            self.moments if self.has_covariance else Moments(),
-            self._positive if self._pairs else None,
-            self._double,
+            self._all.now(),
+            [self._within[label].now() for label in self._classes.labels if label in self._within],
         )
-        return {name: CHARACTERISTICS[name].value(measured) for name in names}
+        found = {name: CHARACTERISTICS[name].value(measured) for name in names}
+        if not self.chance:
+            return found
+        found |= self._at_chance(names)
+        return {key: found[key] for key in with_chance(names)}
+
+    def units(self) -> UnitsTable:
+        """Return statistics of each unit so far: see `keras_repreg.measure_units`.
+
+        Raises:
+            ValueError: if `PER_UNIT` is not among the chosen characteristics, or a value was not finite.
+        """
+        missing = needs_of(PER_UNIT) - self._needs
+        if missing or not self.finite:
+            received = f"without {sorted(missing)}" if missing else f"{self._not_finite} NaN or infinite values"
+            raise ValueError(f"Expected finite values and all of the characteristics {PER_UNIT}. Received: {received}")
+        return unit_table(self._units, self._all.now(), self._classes)
+
+    def _at_chance(self, names: Sequence[str]) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        chosen = {
+            kind: [name for name in names if CHARACTERISTICS[name].chance == kind] for kind in ("units", "labels")
+        }
+        if chosen["units"]:
+            independent = Characteristics(self.positive_only, chosen["units"])
+            for batch in self._margins.independent_units(self._samples):
+                independent.update(batch)
+            found |= independent.result()
+        if chosen["labels"]:
+            shuffled = Characteristics(self.positive_only, chosen["labels"])
+            for batch, classes in self._margins.shuffled_labels(self._classes.labels, self._classes.counts):
+                shuffled.update(batch, classes)
+            found |= shuffled.result() if shuffled.samples else dict.fromkeys(chosen["labels"], 0.0)
+        return {name + AT_CHANCE: value for name, value in found.items()}
 
 
-def check_positive_only(value: Any) -> None:
-    """That `positive_only` is a bool, or a TypeError."""
+def check_bool(value: Any, name: str) -> None:
+    """Check that an argument is True or False.
+
+    Raises:
+        TypeError: if it is neither.
+    """
     if not isinstance(value, (bool, np.bool_)):
-        raise TypeError(f"Expected `positive_only` to be True or False. Received: positive_only={value!r}")
-
-
-def has_digits_of_float64(z: NDArray[Any]) -> bool:
-    """Whether some value has more digits than float32 holds; whole numbers are taken to be exact."""
-    with np.errstate(over="ignore"):
-        return z.dtype.kind in "iu" or (z.dtype == np.float64 and bool((z != z.astype(np.float32)).any()))
+        raise TypeError(f"Expected `{name}` to be True or False. Received: {name}={value!r}")

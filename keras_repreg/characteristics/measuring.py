@@ -1,5 +1,6 @@
 """The two entry points: characteristics of an array, and of the layers of a model."""
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,11 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keras_repreg.activations import Source, forward_pass
-from keras_repreg.characteristics.accumulator import Characteristics, check_positive_only
+from keras_repreg.batches import batches
+from keras_repreg.characteristics.accumulator import Characteristics, check_bool
+from keras_repreg.characteristics.batch_size import can_split, split, suitable_batch_size
 from keras_repreg.characteristics.definitions import needs_labels, select
+from keras_repreg.characteristics.rectified import graphs_within, positive_only_of
 from keras_repreg.characteristics.selection import select_layers
 from keras_repreg.characteristics.table import CharacteristicsTable
 from keras_repreg.characteristics.targets import LabelSource
+from keras_repreg.graph import Graph
 from keras_repreg.labels import sample_classes
 from keras_repreg.rows import channel_axis, kept_rows, rows_of
 
@@ -24,6 +29,7 @@ def characterize(
     *,
     characteristics: str | Sequence[str] | None = None,
     units: str = "channels",
+    chance: bool = False,
 ) -> dict[str, Any]:
     """The statistical characteristics of Table 1 for an array of activations, and others by name.
 
@@ -66,6 +72,8 @@ def characterize(
         characteristics: Names of those wanted, or "all". Where all of them are among amplitude, sparsity, dead units,
             mean, variance and the class variances, no M x M matrix is formed.
         units: "channels", or "flatten" for each position of each channel as a unit.
+        chance: Also give, under `<name>_at_chance`, what covariance, correlation and ranks are for independent units
+            of the same margins and this number of samples, and characteristics of classes for shuffled labels.
 
     Returns:
         A dict of floats, and of an array for the spectrum.
@@ -103,7 +111,7 @@ def characterize(
     samples = np.shape(z)[0]
     classes = None if labels is None else np.repeat(sample_classes(labels, samples), len(matrix) // samples)
     select(characteristics, labelled=labels is not None)
-    accumulator = Characteristics(positive_only, characteristics)
+    accumulator = Characteristics(positive_only, characteristics, chance=chance)
     accumulator.update(matrix, classes)
     return accumulator.result()
 
@@ -117,9 +125,10 @@ def measure(
     characteristics: str | Sequence[str] | None = None,
     units: str = "channels",
     positive_only: bool | None = None,
-    batch_size: int = 256,
+    batch_size: int | None = None,
     steps: int | None = None,
     mask: str | None = None,
+    chance: bool = False,
 ) -> CharacteristicsTable:
     """The statistical characteristics of Table 1, and others, for layers of a model, in one pass over the data.
 
@@ -137,12 +146,14 @@ def measure(
         units: Of layers whose outputs have positions (convolutions, sequences): "channels", where each position
             of each sample counts as a sample, or "flatten", where each position of each channel is a unit.
             The channels are the last axis, or the second of a layer with `data_format="channels_first"`.
-        positive_only: See `characterize`; by default it is so for layers whose values in the first batch are never
-            negative, as those of ReLU are.
-        batch_size: Samples per forward pass, where the data is not batched already.
+        positive_only: See `characterize`; by default the activation of the layer decides: it is so after ReLU and
+            others that are zero for negative inputs, and for layers that pass on the values of such a layer.
+        batch_size: Samples per forward pass, where the data is not batched already; by default 256. Batches that are
+            too large for the layers' outputs, which would take more than 192 MiB, are passed on in parts.
         steps: At most this many batches.
         mask: The name of an input of the model that says which positions count, such as "padding_mask". By default
             Keras's own masks do: rows that they exclude are left out.
+        chance: Also give each value at chance: see `characterize`.
 
     A layer that is called several times per batch is measured over all its calls: their rows are pooled.
 
@@ -170,7 +181,17 @@ def measure(
         True
     """
     sources = select_layers(model, layers)
-    collection = Collection(sources, labels, characteristics, units, positive_only, all_layers=layers is None)
+    collection = Collection(
+        sources,
+        labels,
+        characteristics,
+        units,
+        positive_only,
+        all_layers=layers is None,
+        chance=chance,
+        moments=False,
+        model=model,
+    )
     collection.fill(model, data, batch_size, steps, mask)
     broken = [name for name, accumulator in collection.accumulators.items() if not accumulator.finite]
     if broken:
@@ -187,9 +208,10 @@ def accumulate(
     characteristics: str | Sequence[str] | None = None,
     units: str = "channels",
     positive_only: bool | None = None,
-    batch_size: int = 256,
+    batch_size: int | None = None,
     steps: int | None = None,
     mask: str | None = None,
+    chance: bool = False,
 ) -> dict[str, Characteristics]:
     """As `measure`, but gives the accumulators, which can be merged and hold the full covariance.
 
@@ -211,7 +233,16 @@ def accumulate(
         (100, (8, 8))
     """
     sources = select_layers(model, layers)
-    collection = Collection(sources, labels, characteristics, units, positive_only, all_layers=layers is None)
+    collection = Collection(
+        sources,
+        labels,
+        characteristics,
+        units,
+        positive_only,
+        all_layers=layers is None,
+        chance=chance,
+        model=model,
+    )
     collection.fill(model, data, batch_size, steps, mask)
     return collection.accumulators
 
@@ -221,8 +252,10 @@ class Collection:
 
     Args:
         sources: Where the activations come from.
-        labels, characteristics, units, positive_only: See `measure`.
+        labels, characteristics, units, positive_only, chance: See `measure`.
         all_layers: Whether layers are passed over whose outputs cannot be measured; otherwise they are errors.
+        moments: Whether mean and covariance are kept in float64: see `Characteristics`.
+        model: The model, whose graph tells what stands before a layer that passes values on.
 
     Attributes:
         accumulators: One `Characteristics` per name; of a layer with several outputs there are several.
@@ -237,10 +270,14 @@ class Collection:
         positive_only: bool | None = None,
         *,
         all_layers: bool = False,
+        chance: bool = False,
+        moments: bool = True,
+        model: keras.Model | None = None,
     ):
         rows_of(np.zeros((1, 1)), units)  # names a wrong `units` before any work
         if positive_only is not None:
-            check_positive_only(positive_only)
+            check_bool(positive_only, "positive_only")
+        check_bool(chance, "chance")
         chosen = select(characteristics, labelled=True)
         if labels is None and characteristics not in (None, "all") and any(map(needs_labels, chosen)):
             labels = True
@@ -251,12 +288,24 @@ class Collection:
         self._units = units
         self._positive_only = positive_only
         self._all_layers = all_layers
+        self._chance, self._moments = chance, moments
+        self._model = model
         self._classes: NDArray[Any] | None = None
         self._masked = False
 
-    def fill(self, model: keras.Model, data: Any, batch_size: int, steps: int | None, mask: str | None = None) -> None:
+    @functools.cached_property
+    def _graphs(self) -> Sequence[Graph]:
+        return () if self._model is None else graphs_within(self._model)
+
+    def fill(
+        self, model: keras.Model, data: Any, batch_size: int | None, steps: int | None, mask: str | None = None
+    ) -> None:
         """Add what one forward pass over the data computes."""
-        forward_pass(model, data, self.sources, self.begin, self.receive, batch_size=batch_size, steps=steps, mask=mask)
+        largest = suitable_batch_size(model)
+        given = batches(data, largest if batch_size is None else batch_size, steps)
+        if can_split(model):
+            given = split(given, largest)
+        forward_pass(model, given, self.sources, self.begin, self.receive, batch_size=largest, mask=mask)
         if steps is None:
             self.labels.check_end()
         if not self.accumulators:
@@ -289,8 +338,12 @@ class Collection:
             self._masked = True
             z, classes = z[kept], None if classes is None else classes[kept]
         if name not in self.accumulators:
-            positive_only = bool((z >= 0).all()) if self._positive_only is None else self._positive_only
-            self.accumulators[name] = Characteristics(positive_only, self._characteristics)
+            positive_only = self._positive_only
+            if positive_only is None:
+                positive_only = positive_only_of(layer, self._graphs)
+            self.accumulators[name] = Characteristics(
+                positive_only, self._characteristics, moments=self._moments, chance=self._chance
+            )
         self.accumulators[name].update(z, classes)
         return z
 

@@ -1,42 +1,157 @@
-"""Means over pairs of units of what two units have in common."""
+"""Means over pairs of units of what two units have in common, computed tile by tile."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
-from keras_repreg.characteristics.moments import Array, Moments
-from keras_repreg.characteristics.positive import PositiveMoments
+from keras_repreg.characteristics.moments import Array
+from keras_repreg.characteristics.positive import PairSums, tiles
 
-# A variance below this share of the second moment is rounding noise of the activations: such a unit is constant, and
-# has no correlation with any other. Of float32, 1e-12; of float64, in the same number of its own steps, 3e-30.
-CONSTANT = 1e-12
-CONSTANT_IN_FLOAT64 = 3e-30
+# A standard deviation of two units in the last place is rounding noise of the activations: such a unit is constant, and
+# has no correlation with any other. As a share of the second moment, for activations in float32 and in float64.
+CONSTANT = (2 * 2.0**-23) ** 2
+CONSTANT_IN_FLOAT64 = (2 * 2.0**-52) ** 2
 
 
-class Pairs:
-    """Covariance and correlation of the pairs i != j for which they are defined.
+@dataclass(frozen=True)
+class Tile:
+    """Pairs (i, j), i in `rows`, j in `columns`, i < j where `defined`.
+
+    The covariance, in units of `scale_i scale_j`, counts where `defined`, the correlation where `correlated`; elsewhere
+    they hold anything finite.
+    """
+
+    rows: slice
+    columns: slice
+    defined: NDArray[np.bool_]
+    correlated: NDArray[np.bool_]
+    covariance: NDArray[np.floating]
+    correlation: NDArray[np.floating]
+    scale: Array
+
+
+class PairSource(Protocol):
+    """Where the sums over positive values come from, in units of a scale."""
+
+    @property
+    def shift(self) -> Array: ...
+
+    @property
+    def scale(self) -> Array: ...
+
+    def of_units(self) -> tuple[Array, Array, Array]: ...
+
+    def sums(self, rows: slice, columns: slice) -> PairSums: ...
+
+
+def positive_pairs(source: PairSource, double: bool) -> Iterator[Tile]:
+    """Pairs of units over the samples where both are positive."""
+    shift, scale = source.shift, source.scale
+    units = len(shift)
+    number, total, second = source.of_units()
+    # E[z^2] of the unit's positive values.
+    threshold = (second + 2 * shift * total) / np.maximum(number, 1) + shift**2
+    threshold *= CONSTANT_IN_FLOAT64 if double else CONSTANT
+    every = np.arange(units)
+    for rows, columns in tiles(units):
+        count, sum_i, sum_j, square_i, square_j, product = source.sums(rows, columns)
+        defined = (count >= 2) & (every[columns] > every[rows, None])
+        share = 1 / np.maximum(count, 1)
+        mean_i, mean_j = sum_i * share, sum_j * share
+        variance_i, variance_j = square_i * share - mean_i**2, square_j * share - mean_j**2
+        covariance = product * share - mean_i * mean_j
+        limit = threshold.astype(share.dtype)
+        correlated = defined & (variance_i > limit[rows, None]) & (variance_j > limit[columns])
+        # Two roots: the product of two small variances can be zero.
+        deviations = np.sqrt(np.where(correlated, variance_i, 1)) * np.sqrt(np.where(correlated, variance_j, 1))
+        correlation = np.clip(covariance / deviations, -1, 1)
+        yield Tile(rows, columns, defined, correlated, covariance, correlation, scale)
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """The covariance of all values: `scale_i scale_j block(rows, columns)` of the pairs, a new array each time."""
+
+    count: int
+    mean: Array
+    variance: Array
+    scale: Array
+    block: Callable[[slice, slice], NDArray[Any]]
+
+
+def all_pairs(blocks: Blocks, double: bool) -> Iterator[Tile]:
+    """Pairs of units over all samples."""
+    every = np.arange(len(blocks.mean))
+    varies = varying(blocks.mean, blocks.variance, double)
+    # In units of the scale.
+    deviation = np.where(varies, np.sqrt(np.where(varies, blocks.variance, 1)) / blocks.scale, 1)
+    for rows, columns in tiles(len(blocks.mean)):
+        block = blocks.block(rows, columns).astype(np.float64, copy=False)
+        defined = (every[columns] > every[rows, None]) & (blocks.count >= 2)
+        correlated = defined & varies[rows, None] & varies[columns]
+        correlation = np.clip(block / deviation[rows, None] / deviation[columns], -1, 1)
+        yield Tile(rows, columns, defined, correlated, block, correlation, blocks.scale)
+
+
+def varying(mean: Array, variance: Array, double: bool) -> NDArray[np.bool_]:
+    """Which units are not constant, shape (M,)."""
+    return variance > (CONSTANT_IN_FLOAT64 if double else CONSTANT) * (mean**2 + variance)
+
+
+@dataclass(frozen=True)
+class PairMeans:
+    """Means over the pairs i != j for which they are defined; 0 of no pair.
 
     Two samples define a covariance; a pair without them is left out of the mean, and so is a pair with a constant
     unit out of the mean correlation.
-
-    Args:
-        moments: Those of all values.
-        positive: Those of positive values, where only these count.
-        double: Whether the activations have more digits than float32 holds.
     """
 
-    def __init__(self, moments: Moments, positive: PositiveMoments | None, double: bool):
-        if positive is not None:
-            counts, covariance, variance_i, variance_j = positive.pairs()
-        else:
-            covariance = moments.covariance
-            counts = np.full_like(covariance, moments.count)
-            diagonal = np.maximum(np.diag(covariance), 0)
-            variance_i, variance_j = np.meshgrid(diagonal, diagonal, indexing="ij")
-        defined = (counts >= 2) & ~np.eye(len(counts), dtype=bool)
-        scale = (CONSTANT_IN_FLOAT64 if double else CONSTANT) * (np.square(moments.mean) + np.diag(moments.covariance))
-        correlated = defined & (variance_i > scale[:, None]) & (variance_j > scale[None, :])
-        rho = covariance[correlated] / np.sqrt(variance_i[correlated] * variance_j[correlated])
-        self.covariances: Array = covariance[defined]
-        self.correlations: Array = np.clip(rho, -1, 1)
+    covariance: float
+    signed_covariance: float
+    correlation: float
+    signed_correlation: float
+
+    @classmethod
+    def of_all(cls, blocks: Blocks, double: bool) -> "PairMeans":
+        """The means over `all_pairs`, from products with vectors rather than pair by pair."""
+        units = len(blocks.mean)
+        if blocks.count < 2 or units < 2:
+            return cls(0.0, 0.0, 0.0, 0.0)
+        varies = varying(blocks.mean, blocks.variance, double)
+        inverse = np.where(varies, blocks.scale / np.sqrt(np.where(varies, blocks.variance, 1)), 0)
+        largest = blocks.scale.max()
+        weights = np.stack([blocks.scale / largest, inverse], axis=1)
+        sums = np.zeros((2, 2))
+        for rows, columns in tiles(units):
+            block = blocks.block(rows, columns)
+            diagonal = block[:, : rows.stop - rows.start]
+            diagonal[np.tril_indices(len(diagonal))] = 0
+            left, right = weights[rows], weights[columns].astype(block.dtype)
+            sums[0] += ((block @ right) * left).sum(axis=0)
+            sums[1] += ((np.abs(block, out=block) @ right) * left).sum(axis=0)
+        sums[:, 0] *= largest**2 / (units * (units - 1) / 2)
+        sums[:, 1] /= max(np.sum(varies) * (np.sum(varies) - 1) / 2, 1)
+        (signed_covariance, signed_correlation), (covariance, correlation) = sums.tolist()
+        bounded = min(correlation, 1.0)
+        return cls(covariance, signed_covariance, bounded, min(max(signed_correlation, -bounded), bounded))
+
+    @classmethod
+    def of(cls, pairs: Iterator[Tile]) -> "PairMeans":
+        """The means over all tiles."""
+        sums, numbers = np.zeros(4), np.zeros(2)
+        for tile in pairs:
+            correlation = tile.correlation * tile.correlated
+            covariance = tile.covariance * tile.defined
+            # Those of one unit are added up in the dtype that they have.
+            left, right = tile.scale[tile.rows], (tile.scale[tile.columns] / tile.scale.max()).astype(covariance.dtype)
+            signed, magnitude = covariance @ right, np.abs(covariance) @ right
+            numbers += np.count_nonzero(tile.defined), np.count_nonzero(tile.correlated)
+            top = tile.scale.max()
+            sums += top * (left @ magnitude), top * (left @ signed), np.abs(correlation).sum(), correlation.sum()
+        return cls(*(sums / np.maximum(numbers, 1).repeat(2)).tolist())
 
 
 def mean(values: Array) -> float:

@@ -1,29 +1,33 @@
-"""Covariance of each pair of units over the samples where both are positive."""
+"""Sums over the samples where both units of a pair are positive, from which the pair's covariance follows."""
+
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from keras_repreg.characteristics.moments import Array, Moments, pieces
+from keras_repreg.characteristics.moments import Array, Moments, pieces, powers_of_two, quick
+
+# Counts, sums of i, sums of j, squares of i, squares of j and products of the pairs (i, j) of one tile.
+PairSums = tuple[NDArray[np.floating], ...]
 
 
 class PositiveMoments:
-    """Covariances and variances of each pair of units over the samples where BOTH are positive.
+    """Sums for each pair of units over the samples where BOTH are positive.
 
     The paper leaves ReLU's zeros out of covariance and correlation; a pair (i, j) then has its own samples, hence
-    its own means and variances. With P = [Z > 0] four matrix products per batch hold them all: the counts P^T P,
-    the sums Z^T P, the squares (Z^2)^T P and the products Z^T Z. Of values that are never negative they hold the
-    moments of all values as well.
+    its own means and variances. With P = [Z > 0] and Z shifted by a mean of each unit, four matrix products per batch
+    hold them all: the counts P^T P, the sums Z^T P, the squares (Z^2)^T P and the products Z^T Z.
     """
 
     def __init__(self) -> None:
         self.samples = 0
-        self._shift: Array = np.zeros(0)
+        self.shift: Array = np.zeros(0)
         self._count: Array = np.zeros((0, 0))
         self._sum = self._square = self._product = self._count
-        self._rows: list[NDArray[np.floating]] = []
 
-    def update(self, z: Array) -> None:
-        """Add a batch of shape (N, M)."""
+    def update(self, z: NDArray[Any], double: bool) -> None:
+        """Add a batch of shape (N, M); without `double` its products are formed in float32."""
         if not len(z):
             return
         if not self.samples:
@@ -31,40 +35,27 @@ class PositiveMoments:
         # A unit that was never positive has no sums yet, and its shift is still to choose.
         silent = np.diag(self._count) == 0
         if silent.any():
-            self._shift[silent] = _positive_mean(z[:, silent])
-        positive, narrow, shifted, squared = self._buffers(len(z))
-        for rows in pieces(*z.shape):
-            np.greater(z[rows], 0, out=positive[rows])
-            narrow[rows] = positive[rows]
-            np.subtract(z[rows], self._shift, out=shifted[rows])
-            shifted[rows] *= positive[rows]
-            np.square(shifted[rows], out=squared[rows])
+            self.shift[silent] = positive_mean(z[:, silent])
         self.samples += len(z)
-        # Counts up to 2^24 are exact in float32, in which a product takes half the time.
-        self._count += narrow.T @ narrow
-        self._sum += shifted.T @ positive
-        self._square += squared.T @ positive
-        self._product += shifted.T @ shifted
-
-    def _buffers(self, rows: int) -> list[NDArray[np.floating]]:
-        """Room for `rows` samples of P, P in float32, shifted Z and its square; kept from batch to batch."""
-        if not self._rows or len(self._rows[0]) < rows:
-            dtypes = (np.float64, np.float32, np.float64, np.float64)
-            self._rows = [np.empty((rows, len(self._shift)), dtype) for dtype in dtypes]
-        return [buffer[:rows] for buffer in self._rows]
+        active, values, squares, scale = terms(z, self.shift, double or quick(*z.shape))
+        rows = scale[:, None]
+        self._count += active.T @ active
+        self._sum += (values.T @ active) * rows
+        self._square += (squares.T @ active) * rows**2
+        self._product += (values.T @ values) * rows * scale
 
     def _start(self, shift: Array) -> None:
-        self._shift = shift
-        self._count, self._sum, self._square, self._product = np.zeros((4, len(shift), len(shift)))
+        self.shift = shift
+        self._count, self._sum, self._square, self._product = (np.zeros((len(shift), len(shift))) for _ in range(4))
 
     def merge(self, other: "PositiveMoments") -> None:
         """Add the batches that another accumulator has seen."""
         if not other.samples:
             return
         if not self.samples:
-            self._start(other._shift.copy())
-        self._shift = np.where(np.diag(self._count) == 0, other._shift, self._shift)
-        d = np.where(np.diag(other._count) == 0, 0, other._shift - self._shift)
+            self._start(other.shift.copy())
+        self.shift = np.where(np.diag(self._count) == 0, other.shift, self.shift)
+        d = np.where(np.diag(other._count) == 0, 0, other.shift - self.shift)
         rows = d[:, None]
         self.samples += other.samples
         self._count += other._count
@@ -72,16 +63,28 @@ class PositiveMoments:
         self._square += other._square + 2 * rows * other._sum + rows**2 * other._count
         self._product += other._product + other._sum * d + (other._sum * d).T + rows * d * other._count
 
-    def pairs(self) -> tuple[Array, Array, Array, Array]:
-        """(counts, covariance, variance of i, variance of j) of each pair (i, j); zero where nothing is shared."""
-        n = np.maximum(self._count, 1)
-        mean = self._sum / n
-        variance = np.maximum(self._square / n - mean**2, 0)
-        covariance = self._product / n - mean * mean.T
-        return self._count, covariance, variance, variance.T
+    def sums(self, rows: slice, columns: slice) -> PairSums:
+        """The sums of the pairs (i, j), i in `rows` and j in `columns`."""
+        return (
+            self._count[rows, columns],
+            self._sum[rows, columns],
+            self._sum[columns, rows].T,
+            self._square[rows, columns],
+            self._square[columns, rows].T,
+            self._product[rows, columns],
+        )
+
+    def of_units(self) -> tuple[Array, Array, Array]:
+        """Count, sum and sum of squares of each unit's positive values."""
+        return np.diag(self._count), np.diag(self._sum), np.diag(self._square)
+
+    @property
+    def scale(self) -> Array:
+        """What the values of each unit are divided by in `sums`: nothing."""
+        return np.ones_like(self.shift)
 
     def all_values(self) -> Moments:
-        """The moments of all values, zeros included, if none was negative.
+        """Mean and covariance of all values, zeros included, if none was negative.
 
         Then z_i = s_i + m_i p_i with p_i = [z_i > 0], the shift m_i and the shifted s_i, and the covariance of such
         sums is that of their terms. The counts are whole numbers: a unit that is always positive has cov(p_i, .)
@@ -93,12 +96,74 @@ class PositiveMoments:
         indicators = (n * self._count - np.outer(active, active)) / n**2
         mixed = self._sum / n - np.outer(total / n, active / n)
         mixed[:, active == n] = 0
-        values = self._product / n - np.outer(total, total) / n**2
-        cross = mixed * self._shift
-        covariance = values + cross + cross.T + indicators * np.outer(self._shift, self._shift)
-        return Moments.of(self.samples, (total + self._shift * active) / n, covariance)
+        covariance = self._product / n - np.outer(total / n, total / n)
+        cross = mixed * self.shift
+        covariance += cross + cross.T + indicators * np.outer(self.shift, self.shift)
+        return Moments.of(self.samples, (total + self.shift * active) / n, covariance)
 
 
-def _positive_mean(z: Array) -> Array:
+class PositiveRows:
+    """The same sums from the samples themselves, formed only for the pairs that are asked for.
+
+    Attributes:
+        scale: What the values of each unit are divided by, so that float32 holds their squares.
+        shift: The shift of each unit, divided by the scale.
+    """
+
+    def __init__(self, z: NDArray[Any], double: bool):
+        shift = positive_mean(z)
+        double = double or quick(*z.shape, once=True)
+        self._active, self._values, self._squares, self.scale = terms(z, shift, double)
+        self.shift = shift / self.scale
+
+    def of_units(self) -> tuple[Array, Array, Array]:
+        """Count, sum and sum of squares of each unit's positive values."""
+        terms = (self._active, self._values, self._squares)
+        count, total, square = (part.sum(axis=0, dtype=np.float64) for part in terms)
+        return count, total, square
+
+    def sums(self, rows: slice, columns: slice) -> PairSums:
+        """The sums of the pairs (i, j), i in `rows` and j in `columns`."""
+        active, values, squares = (part[:, rows].T for part in (self._active, self._values, self._squares))
+        return (
+            active @ self._active[:, columns],
+            values @ self._active[:, columns],
+            active @ self._values[:, columns],
+            squares @ self._active[:, columns],
+            active @ self._squares[:, columns],
+            values @ self._values[:, columns],
+        )
+
+
+def positive_mean(z: NDArray[Any]) -> Array:
     """Of each unit, the mean of its positive values; 0 of none."""
-    return np.maximum(z, 0).sum(axis=0) / np.maximum((z > 0).sum(axis=0), 1)
+    total, number = np.zeros((2, z.shape[1]))
+    for rows in pieces(*z.shape):
+        total += np.maximum(z[rows], 0).sum(axis=0, dtype=np.float64)
+        number += np.count_nonzero(z[rows] > 0, axis=0)
+    return total / np.maximum(number, 1)
+
+
+def terms(z: NDArray[Any], shift: Array, double: bool) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], Array]:
+    """[z > 0], (z - shift) / scale and its square where z > 0, and the scale of each unit, a power of two.
+
+    They are in float32 unless `double`, whose range the scale keeps them in.
+    """
+    scale = np.ones(z.shape[1]) if double else powers_of_two(np.maximum(z.max(axis=0, initial=0), shift))
+    active, values, squares = (np.empty(z.shape, np.float64 if double else np.float32) for _ in range(3))
+    inverse = 1 / scale
+    for rows in pieces(*z.shape):
+        positive = z[rows] > 0
+        active[rows] = positive
+        shifted = z[rows] - shift
+        shifted *= inverse
+        shifted *= positive
+        values[rows] = shifted
+        np.square(shifted, out=squares[rows], casting="same_kind")
+    return active, values, squares, scale
+
+
+def tiles(units: int, size: int = 1 << 18) -> Iterator[tuple[slice, slice]]:
+    """Rows and columns of tiles, of about `size` numbers, that cover the pairs i <= j of so many units."""
+    step = max(size // max(units, 1), 1)
+    return ((slice(start, min(start + step, units)), slice(start, units)) for start in range(0, units, step))

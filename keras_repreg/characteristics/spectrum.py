@@ -1,11 +1,12 @@
-"""How many directions the activations use: five answers from the eigenvalues of the covariance.
+"""How many directions the activations use: answers from the covariance's norms and its eigenvalues.
 
-Each function takes eigenvalues of a covariance, any order, and is 0 where all of them are. All are scale free.
+Each function of eigenvalues takes them in any order and is 0 where all of them are. All are scale free.
 """
 
 import numpy as np
 
 from keras_repreg.arrays import to_float64
+from keras_repreg.characteristics.lanczos import largest_eigenvalue
 from keras_repreg.characteristics.moments import Array
 
 # Directions with less variance than this share of the largest count as without: float32 activations have no
@@ -25,30 +26,59 @@ def eigenvalues(matrix: Array) -> Array:
     return values * largest
 
 
-def stable_rank_of(values: Array) -> float:
-    """||C||_F^2 / ||C||_2^2."""
-    shares = _relative_to_largest(values)
-    return float(np.sum(shares**2))
+def stable_rank_of(matrix: Array) -> float:
+    """||C||_F^2 / ||C||_2^2 of a symmetric positive semi-definite matrix."""
+    scaled = _scaled(matrix)
+    squared = float(np.vdot(scaled, scaled))
+    return max(squared / largest_eigenvalue(scaled) ** 2, 1.0) if squared else 0.0
+
+
+def participation_ratio_of(matrix: Array) -> float:
+    """(tr C)^2 / tr C^2: (sum of the eigenvalues)^2 / sum of their squares."""
+    scaled = _scaled(matrix)
+    squared = float(np.vdot(scaled, scaled))
+    return float(max(np.trace(scaled), 0.0) ** 2 / squared) if squared else 0.0
+
+
+def unbiased_participation_ratio(matrix: Array, samples: int, fourth: float, units: int) -> float:
+    """The ratio of unbiased estimates of (tr C)^2 and tr C^2, whatever the distribution of the samples.
+
+    Args:
+        matrix: The biased covariance of the samples, or their Gram matrix, which has the same two norms.
+        samples: N; the estimates need four.
+        fourth: E[||z - mu||^4].
+        units: M, which the ratio cannot exceed.
+
+    Reference:
+        Himeno and Yamada (2014), "Estimations for some functions of covariance matrix in high dimension under
+        non-normality and its applications", section 2.
+    """
+    n = samples
+    largest = float(np.abs(matrix).max(initial=0))
+    if n < 4 or not largest > 0:
+        return 0.0
+    # With S the unbiased covariance and Q = sum of ||z - mean||^4 / (N - 1), all over `largest`.
+    s = matrix / largest * (n / (n - 1))
+    trace, squared = float(np.trace(s)) ** 2, float(np.vdot(s, s))
+    q = fourth / largest**2 * n / (n - 1)
+    numerator = 2 * squared + (n * n - 3 * n + 1) * trace - n * q
+    denominator = (n - 1) * (n - 2) * squared + trace - n * q
+    # The estimates can leave the range that the ratio itself has.
+    return float(np.clip(numerator / denominator, 1, units)) if denominator > 0 else float(units)
 
 
 def numerical_rank(values: Array) -> float:
     """The number of eigenvalues above `NULL_SPACE` times the largest."""
-    return float(np.count_nonzero(_relative_to_largest(values) > NULL_SPACE))
+    return float(np.count_nonzero(_scaled(values) > NULL_SPACE))
 
 
 def effective_rank(values: Array) -> float:
     """exp(-sum of p_i log p_i), p the values divided by their sum."""
-    shares = _relative_to_largest(values)
-    if not shares.any():
+    scaled = _scaled(values)
+    if not scaled.any():
         return 0.0
-    p = shares[shares > 0] / shares.sum()
+    p = scaled[scaled > 0] / scaled.sum()
     return float(np.exp(-np.sum(p * np.log(p))))
-
-
-def participation_ratio(values: Array) -> float:
-    """(sum of the eigenvalues)^2 / sum of their squares."""
-    shares = _relative_to_largest(values)
-    return float(shares.sum() ** 2 / np.sum(shares**2)) if shares.any() else 0.0
 
 
 def stable_rank(covariance: Array) -> float:
@@ -60,9 +90,10 @@ def stable_rank(covariance: Array) -> float:
     covariance = to_float64(covariance)
     if covariance.ndim != 2 or len(set(covariance.shape)) != 1 or not np.isfinite(covariance).all():
         raise ValueError(f"Expected a finite matrix of shape (M, M). Received: covariance={covariance!r}")
-    return stable_rank_of(eigenvalues(covariance))
+    return stable_rank_of(covariance)
 
 
-def _relative_to_largest(values: Array) -> Array:
-    largest = values.max(initial=0)
+def _scaled(values: Array) -> Array:
+    """The values divided by their largest magnitude, so that no square leaves the range of float64."""
+    largest = float(np.abs(values).max(initial=0))
     return values / largest if largest > 0 else np.zeros_like(values)

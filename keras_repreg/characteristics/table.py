@@ -1,70 +1,64 @@
-"""What `measure` found: a mapping from layers to their characteristics that prints as a table."""
+"""What `measure` and `measure_units` found: mappings from layers or units to values, which print as tables."""
 
 import csv
 import html
 import io
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
 from keras_repreg.files import write_atomically
 
+Key = TypeVar("Key", bound=str | int)
 
-class CharacteristicsTable(Mapping[str, dict[str, Any]]):
-    """The characteristics of layers: `table["hidden"]["stable_rank"]`.
+# Of a longer table so many rows at the top and at the end are printed.
+PRINTED = 30
 
-    A mapping from layer names to dicts of characteristics. It prints as a table, in notebooks too.
+
+class Table(Mapping[Key, dict[str, Any]]):
+    """Rows of values by name, which print as a table.
 
     Args:
-        layers: `{layer name: {characteristic: value}}`, values floats or arrays.
-        samples: How many samples each layer was measured on.
-
-    Examples:
-        >>> from keras_repreg.characteristics import CharacteristicsTable
-        >>> table = CharacteristicsTable({"hidden": {"sparsity": 0.25, "stable_rank": 3.1416}})
-        >>> table
-        layer   sparsity  stable_rank
-        hidden      0.25        3.142
-        >>> table["hidden"]["sparsity"]
-        0.25
+        rows: `{key: {column: value}}`.
     """
 
-    def __init__(self, layers: Mapping[str, Mapping[str, Any]], samples: Mapping[str, int] | None = None):
-        self._layers = {name: dict(values) for name, values in layers.items()}
-        self.samples = dict(samples or {})
+    key_name: ClassVar[str]
 
-    def __getitem__(self, layer: str) -> dict[str, Any]:
-        return self._layers[layer]
+    def __init__(self, rows: Mapping[Key, Mapping[str, Any]]):
+        self._rows: dict[Key, dict[str, Any]] = {key: dict(values) for key, values in rows.items()}
 
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._layers)
+    def __getitem__(self, key: Key) -> dict[str, Any]:
+        return self._rows[key]
+
+    def __iter__(self) -> Iterator[Key]:
+        return iter(self._rows)
 
     def __len__(self) -> int:
-        return len(self._layers)
+        return len(self._rows)
 
     @property
-    def characteristics(self) -> tuple[str, ...]:
-        """The columns."""
-        return tuple(dict.fromkeys(name for values in self._layers.values() for name in values))
+    def columns(self) -> tuple[str, ...]:
+        """The names of the columns."""
+        return tuple(dict.fromkeys(name for values in self._rows.values() for name in values))
 
-    def to_dict(self) -> dict[str, dict[str, Any]]:
-        """Plain dicts, floats and lists, as `json.dumps` takes them."""
-        return {layer: {name: _plain(value) for name, value in values.items()} for layer, values in self.items()}
+    def to_dict(self) -> dict[Key, dict[str, Any]]:
+        """Return plain dicts, numbers and lists, as `json.dumps` takes them."""
+        return {key: {name: _plain(value) for name, value in values.items()} for key, values in self.items()}
 
     def rows(self) -> list[dict[str, Any]]:
-        """One dict for each layer, with its name under "layer": what `pandas.DataFrame` takes."""
-        return [{"layer": layer, **values} for layer, values in self.items()]
+        """Return one dict for each row, with its key too: what `pandas.DataFrame` takes."""
+        return [{self.key_name: key, **values} for key, values in self.items()]
 
     def to_csv(self, path: str | Path, *, overwrite: bool = False) -> None:
-        """Write a file with one line for each layer, all digits of each value, and spectra separated by blanks.
+        """Write a file with one line for each row, all digits of each value, and arrays separated by blanks.
 
         Raises:
             FileExistsError: if the file is there already, unless `overwrite`.
         """
         text = io.StringIO()
-        writer = csv.DictWriter(text, ["layer", *self.characteristics], lineterminator="\n")
+        writer = csv.DictWriter(text, [self.key_name, *self.columns], lineterminator="\n")
         writer.writeheader()
         for row in self.rows():
             writer.writerow({name: _cell(value) for name, value in row.items()})
@@ -88,9 +82,54 @@ class CharacteristicsTable(Mapping[str, dict[str, Any]]):
         return "<table>" + "".join(f"<tr>{row}</tr>" for row in rows) + "</table>"
 
     def _lines(self) -> list[list[str]]:
-        names = self.characteristics
-        body = [[layer, *(shown(values.get(name)) for name in names)] for layer, values in self.items()]
-        return [["layer", *names], *body]
+        names = self.columns
+        body = [[str(key), *(shown(values.get(name)) for name in names)] for key, values in self.items()]
+        if len(body) > 2 * PRINTED:
+            body = [*body[:PRINTED], ["..."] * (1 + len(names)), *body[-PRINTED:]]
+        return [[self.key_name, *names], *body]
+
+
+class CharacteristicsTable(Table[str]):
+    """The characteristics of layers: `table["hidden"]["stable_rank"]`.
+
+    A mapping from layer names to dicts of characteristics. It prints as a table, in notebooks too.
+
+    Args:
+        layers: `{layer name: {characteristic: value}}`, values floats or arrays.
+        samples: How many samples each layer was measured on.
+
+    Examples:
+        >>> from keras_repreg.characteristics import CharacteristicsTable
+        >>> table = CharacteristicsTable({"hidden": {"sparsity": 0.25, "stable_rank": 3.1416}})
+        >>> table
+        layer   sparsity  stable_rank
+        hidden      0.25        3.142
+        >>> table["hidden"]["sparsity"]
+        0.25
+    """
+
+    key_name = "layer"
+
+    def __init__(self, layers: Mapping[str, Mapping[str, Any]], samples: Mapping[str, int] | None = None):
+        super().__init__(layers)
+        self.samples = dict(samples or {})
+
+    @property
+    def characteristics(self) -> tuple[str, ...]:
+        """The columns."""
+        return self.columns
+
+
+class UnitsTable(Table[int]):
+    """Statistics of the units of a layer, one row per unit: `table[3]["variance"]`.
+
+    A mapping from the unit's number to a dict. It prints as a table, in notebooks too.
+
+    Args:
+        units: `{unit: {column: value}}`.
+    """
+
+    key_name = "unit"
 
 
 def shown(value: Any) -> str:
@@ -99,7 +138,9 @@ def shown(value: Any) -> str:
         return ""
     if isinstance(value, np.ndarray):
         return f"[{value.size} values]"
-    return f"{value:.4g}"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value) if isinstance(value, (str, int)) else f"{value:.4g}"
 
 
 def _plain(value: Any) -> Any:
@@ -107,4 +148,6 @@ def _plain(value: Any) -> Any:
 
 
 def _cell(value: Any) -> str:
-    return " ".join(map(repr, value.tolist())) if isinstance(value, np.ndarray) else str(value)
+    if isinstance(value, np.ndarray):
+        return " ".join(map(repr, value.tolist()))
+    return "" if value is None else str(value)

@@ -1,52 +1,60 @@
-"""What one unit at a time tells: amplitude, zeros, mean and variance. Memory grows with the width alone."""
+"""Statistics of single units: amplitude, zeros, mean and variance. Memory grows with the width alone."""
+
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from keras_repreg.characteristics.moments import Array, pieces
 
+# Sokar et al. (2023) call a unit dormant whose score is at most this.
+DORMANT = 0.025
+
 
 class UnitMoments:
-    """Mean, variance, zeros and amplitude of each unit, over any number of batches of shape (N, M).
+    """Amplitude and zeros of each unit, and where asked for its mean and variance, over batches of shape (N, M).
 
     Args:
         positive_only: Take the amplitude over positive values only.
+        spread: Whether mean and variance are wanted.
     """
 
-    def __init__(self, positive_only: bool) -> None:
+    def __init__(self, positive_only: bool, spread: bool = True) -> None:
         self.positive_only = positive_only
+        self._spread = spread
         self.count = 0
-        self._magnitude = 0.0
-        self._measured = 0
-        self._zeros = 0
-        self._alive: NDArray[np.bool_] = np.zeros(0, dtype=bool)
         self._shift: Array = np.zeros(0)
-        self._sum: Array = np.zeros(0)
-        self._square: Array = np.zeros(0)
+        # One row each: values - shift, their squares, magnitudes, positive values, and how many are not zero, positive.
+        self._sums: Array = np.zeros((6, 0))
 
-    def update(self, z: Array) -> None:
+    def update(self, z: NDArray[Any]) -> None:
         """Add a batch of shape (N, M)."""
         if not len(z):
             return
         if not self.count:
-            self._start(z.mean(axis=0))
+            self._start(z.mean(axis=0, dtype=np.float64) if self._spread else np.zeros(z.shape[1]))
         self.count += len(z)
         for rows in pieces(*z.shape):
-            values = z[rows]
-            nonzero = values != 0
-            self._zeros += nonzero.size - int(np.count_nonzero(nonzero))
-            self._alive |= nonzero.any(axis=0)
-            magnitudes = np.maximum(values, 0) if self.positive_only else np.abs(values)
-            self._magnitude += float(magnitudes.sum())
-            self._measured += int(np.count_nonzero(magnitudes)) if self.positive_only else values.size
-            shifted = values - self._shift
-            self._sum += shifted.sum(axis=0)
-            self._square += np.square(shifted, out=shifted).sum(axis=0)
+            values = z[rows].astype(np.float64)
+            ones, flags = np.ones(len(values)), np.empty(values.shape, np.float32)
+            few = ones.astype(np.float32)  # whose sums are whole numbers that float32 holds
+            self._sums[4] += few @ np.not_equal(values, 0, out=flags)
+            if values.min() < 0:
+                if self.positive_only:
+                    self._sums[5] += few @ np.greater(values, 0, out=flags)
+                    self._sums[3] += ones @ np.maximum(values, 0)
+                self._sums[2] += ones @ np.abs(values)
+            else:
+                self._sums[5] += few @ flags
+                self._sums[2:4] += ones @ values
+            if self._spread:
+                values -= self._shift
+                self._sums[0] += ones @ values
+                self._sums[1] += ones @ np.square(values, out=values)
 
     def _start(self, shift: Array) -> None:
         self._shift = shift
-        self._sum, self._square = np.zeros((2, len(shift)))
-        self._alive = np.zeros(len(shift), dtype=bool)
+        self._sums = np.zeros((6, len(shift)))
 
     def merge(self, other: "UnitMoments") -> None:
         """Add the batches that another accumulator has seen."""
@@ -56,40 +64,67 @@ class UnitMoments:
             self._start(other._shift)
         d = other._shift - self._shift
         self.count += other.count
-        self._magnitude += other._magnitude
-        self._measured += other._measured
-        self._zeros += other._zeros
-        self._alive = self._alive | other._alive
-        self._square += other._square + 2 * d * other._sum + other.count * d**2
-        self._sum += other._sum + other.count * d
+        self._sums += other._sums
+        self._sums[1] += 2 * d * other._sums[0] + other.count * d**2
+        self._sums[0] += other.count * d
 
     @property
     def mean(self) -> Array:
         """mu_i, shape (M,)."""
-        return self._shift + self._sum / max(self.count, 1)
+        return self._shift + self._sums[0] / max(self.count, 1)
 
     @property
     def variance(self) -> Array:
         """v_i = E[(z_i - mu_i)^2], shape (M,)."""
         n = max(self.count, 1)
-        return np.maximum(self._square / n - np.square(self._sum / n), 0)
+        return np.maximum(self._sums[1] / n - np.square(self._sums[0] / n), 0)
+
+    @property
+    def amplitudes(self) -> Array:
+        """E[abs(z_i)] of each unit, shape (M,)."""
+        if self.positive_only:
+            return self._sums[3] / np.maximum(self._sums[5], 1)
+        return self._sums[2] / max(self.count, 1)
 
     @property
     def amplitude(self) -> float:
-        """E[abs(z_i)]."""
-        return self._magnitude / max(self._measured, 1)
+        """E[abs(z)] over all units."""
+        total, number = (self._sums[3], self._sums[5].sum()) if self.positive_only else (self._sums[2], self._values)
+        return float(total.sum() / max(number, 1))
+
+    @property
+    def _values(self) -> int:
+        return self.count * len(self._shift)
+
+    @property
+    def sparsities(self) -> Array:
+        """The fraction of values of each unit that are zero, shape (M,)."""
+        return 1 - self._sums[4] / max(self.count, 1)
 
     @property
     def sparsity(self) -> float:
         """P_s, the fraction of values that are zero."""
-        return self._zeros / max(self.count * len(self._alive), 1)
+        return float((self._values - self._sums[4].sum()) / max(self._values, 1))
 
     @property
     def dead(self) -> NDArray[np.bool_]:
         """Which units are zero for every sample, shape (M,)."""
-        return ~self._alive
+        return self._sums[4] == 0
 
     @property
     def dead_units(self) -> float:
         """P_d, the fraction of units that are zero for every sample."""
         return float(self.dead.mean()) if self.dead.size else 0.0
+
+    @property
+    def dormant_scores(self) -> Array:
+        """E[abs(z_i)] over its mean over the units, shape (M,); 0 if all values are zero."""
+        magnitudes = self._sums[2]
+        average = magnitudes.mean() if magnitudes.size else 0.0
+        return magnitudes / average if average > 0 else np.zeros_like(magnitudes)
+
+    @property
+    def dormant_units(self) -> float:
+        """The fraction of units with a dormant score of at most `DORMANT`."""
+        scores = self.dormant_scores
+        return float(np.mean(scores <= DORMANT)) if scores.size else 0.0

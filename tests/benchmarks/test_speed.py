@@ -1,6 +1,8 @@
 """Timing in turns, the loops that kernels are compared with, and the command as a whole."""
 
+import dataclasses
 import os
+import time
 
 import keras
 import numpy as np
@@ -10,7 +12,7 @@ if keras.backend.backend() == "torch":
     pytest.skip("nothing is compiled on PyTorch", allow_module_level=True)
 
 from benchmarks.__main__ import main
-from benchmarks.experiments import kernels, speed, steps
+from benchmarks.experiments import kernels, measurements, speed, steps
 from benchmarks.experiments.loops import FORMULAS
 from benchmarks.models import cnn
 from benchmarks.timing import ratio, take_turns
@@ -95,6 +97,28 @@ def test_both_ways_of_a_sweep_train_all_networks_anew(tmp_path, monkeypatch):
     # Before each of the two ways, short ones for the processes to start by.
     assert trained == [["Baseline"] * os.cpu_count(), ["Baseline", "L1W"]] * 2
     assert f"{row['ratio_median']:.2f}" in processes.as_markdown([row])
+
+
+def test_characteristics_are_timed_in_a_process_for_each_case(monkeypatch):
+    rows = measurements.compare(1, smoke=True)
+    assert [row["case"] for row in rows] == list(measurements.SMOKE_CASES)
+    for row in rows:
+        assert row["ratio_low"] == row["ratio_high"] == pytest.approx(row["seconds"] / row["plain_seconds"])
+        assert 0 <= row["added_megabytes"] < row["peak_megabytes"]
+        assert f"| {row['case']} |" in measurements.as_markdown(rows)
+    monkeypatch.setattr(measurements, "SMOKE_CASES", ("no such case",))
+    with pytest.raises(RuntimeError, match="(?s)Received: .*invalid choice"):
+        measurements.compare(1, smoke=True)
+
+
+def test_where_a_target_is_missed_the_profile_says_why(monkeypatch):
+    case = measurements.Case("nothing", lambda smoke: (lambda: None, lambda: sum(range(10**6))), most=0.5)
+    monkeypatch.setitem(measurements.CASES, "sums", case)
+    row = measurements.measure_case("sums", 3, time.perf_counter, smoke=True)
+    assert "ncalls" in row["profile"]
+    assert "sums: where the time goes" in measurements.as_text([row])
+    monkeypatch.setitem(measurements.CASES, "sums", dataclasses.replace(case, most=None))
+    assert not measurements.measure_case("sums", 3, time.perf_counter, smoke=True)["profile"]
 
 
 def test_the_command(tmp_path, monkeypatch, capsys):

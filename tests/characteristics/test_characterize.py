@@ -1,6 +1,7 @@
 """Each characteristic against a loop over pairs; batch by batch, merged, and at large means."""
 
 import itertools
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -8,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import keras_repreg
-from keras_repreg.characteristics import CHARACTERISTICS, Characteristics
+from keras_repreg.characteristics import Characteristics
+from keras_repreg.characteristics import accumulator as accumulator_module
 from tests import reference
 
 
@@ -47,10 +49,10 @@ def test_large_mean_costs_no_digits():
 @pytest.mark.parametrize("shape", [(60, 5), (200, 9), (6, 10)], ids=str)
 def test_every_characteristic_against_its_definition(shape, mean, positive_only):
     z, labels = activations(*shape, mean=mean), np.arange(shape[0]) % 3
-    found = keras_repreg.characterize(z, labels, positive_only, characteristics="all")
-    assert set(found) == set(CHARACTERISTICS)
+    expected = all_of_them(z, positive_only, labels)
+    found = keras_repreg.characterize(z, labels, positive_only, characteristics=list(expected))
     # Singular values of Z lose digits where the mean is large, as they are roots of eigenvalues of order mean^2.
-    assert_close(found, all_of_them(z, positive_only, labels), rel=1e-6 if mean > 100 else 1e-8, absolute=1e-8)
+    assert_close(found, expected, rel=1e-6 if mean > 100 else 1e-8, absolute=1e-8)
 
 
 @settings(max_examples=60, deadline=None)
@@ -76,23 +78,24 @@ def test_batch_by_batch_merged_in_any_order_and_all_at_once_agree(
     labels = np.random.default_rng(seed).integers(0, 3, samples)
     bounds = [0, *sorted(min(cut, samples) for cut in cuts), samples]
     parts = [slice(a, b) for a, b in itertools.pairwise(bounds)]
-    whole = Characteristics(positive_only, "all")
+    expected = all_of_them(z, positive_only, labels)
+    names = list(expected)
+    whole = Characteristics(positive_only, names)
     whole.update(z, labels)
-    total = Characteristics(positive_only, "all")
+    total = Characteristics(positive_only, names)
     for part in reversed(parts):
         if merge:
-            other = Characteristics(positive_only, "all")
+            other = Characteristics(positive_only, names)
             middle = part.start + (part.stop - part.start) // 3
             for half in (slice(part.start, middle), slice(middle, part.stop)):
                 other.update(z[half], labels[half])
-                other._flush()  # so that its sums are not those about its own mean, which vanish
+                other._all.flush()  # so that its sums are not those about its own mean, which vanish
             total.merge(other)
         else:
             total.update(z[part], labels[part])
-            total._flush()  # otherwise what follows waits for it, and is one batch with it
-    # Of few samples, rank and NC1 hang on eigenvalues that are zero but for rounding: 1e-10 of mean 1000 squared.
+            total._all.flush()  # otherwise what follows waits for it, and is one batch with it
+    # Of few samples, rank and NC1 depend on eigenvalues that are zero except for rounding: 1e-10 of mean 1000 squared.
     steady = [name for name in whole.result() if name not in ("rankme", "nc1", "numerical_rank", "spectrum")]
-    expected = all_of_them(z, positive_only, labels)
     for found in (total.result(), whole.result()):
         assert_close({n: found[n] for n in steady}, {n: expected[n] for n in steady}, rel=1e-6, absolute=1e-8)
         np.testing.assert_allclose(found["spectrum"], expected["spectrum"], atol=1e-8)
@@ -161,7 +164,7 @@ def test_dead_units_are_bounded_by_sparsity_and_rank(samples, units, seed, mean)
 def test_all_zero_is_all_zero_but_sparsity_and_dead_units():
     found = keras_repreg.characterize(np.zeros((5, 3)), np.arange(5), characteristics="all")
     assert found.pop("spectrum").tolist() == [0.0, 0.0, 0.0]
-    expected = dict.fromkeys(found, 0.0) | {"sparsity": 1.0, "dead_units": 1.0}
+    expected = dict.fromkeys(found, 0.0) | {"sparsity": 1.0, "dead_units": 1.0, "dormant_units": 1.0}
     assert found == expected
 
 
@@ -212,8 +215,9 @@ def test_flattened_positions_are_units():
         (np.ones((4, 3)), np.zeros((4, 2, 2))),
         (np.ones((4, 3)), np.array([0.5, 1, 1, 1])),
         (np.ones((4, 3)), np.array([np.nan, 1, 1, 1])),
+        (np.ones((4, 3)), np.full((4, 2), 0.25)),
     ],
-    ids=["rank", "dtype", "nan", "infinite", "empty", "labels", "labels rank", "fractions", "nan labels"],
+    ids=["rank", "dtype", "nan", "infinite", "empty", "labels", "labels rank", "fractions", "nan labels", "half sums"],
 )
 def test_wrong_input(z, labels):
     with pytest.raises(ValueError, match="Received: "):
@@ -273,3 +277,72 @@ def test_blocks_of_any_length():
             accumulator.update(z[start : start + 700].astype(dtype))
         assert accumulator.samples == 2500
         assert_close(accumulator.result(), expected, rel=1e-5, absolute=1e-7)
+
+
+@pytest.mark.parametrize("positive_only", [True, False])
+@pytest.mark.parametrize("samples", [40, 3000])
+def test_float32_far_from_zero_keeps_correlations_of_a_few_steps(samples, positive_only):
+    # float32 has steps of 0.06 at 1e6.
+    spread = np.random.default_rng(0).normal(0, 0.9, size=(samples, 1))
+    z = (1e6 + spread * np.ones((1, 4))).astype("float32")
+    found = keras_repreg.characterize(z, positive_only=positive_only)
+    assert found["correlation"] == pytest.approx(1, abs=1e-6)
+
+
+@pytest.mark.parametrize("positive_only", [True, False])
+@pytest.mark.parametrize("samples", [40, 3000])
+def test_noise_in_the_last_place_is_no_variance(samples, positive_only):
+    steps = np.random.default_rng(0).integers(0, 2, size=(samples, 4))
+    for dtype in ("float32", "float64"):
+        z = np.where(steps, np.nextafter(np.array(0.7, dtype), np.array(1, dtype)), np.array(0.7, dtype)).astype(dtype)
+        assert keras_repreg.characterize(z, positive_only=positive_only)["correlation"] == 0
+
+
+def test_not_finite_values_arrive_by_merging():
+    broken = Characteristics()
+    broken.update(np.array([[1.0, np.nan]]))
+    total = Characteristics()
+    total.update(np.ones((3, 2)))
+    total.merge(broken)
+    assert not total.finite
+    assert np.isnan(list(total.result().values())).all()
+    total.update(np.ones((3, 2)))
+    assert not total.finite
+
+
+def test_more_than_memory_holds_is_refused_before_the_work(monkeypatch):
+    wide = np.zeros((2, 50_000), "float32")
+    monkeypatch.setattr(accumulator_module, "available_memory", lambda: 64 << 30)
+    with pytest.raises(
+        ValueError, match=r"50,000 x 50,000 units.*sparsity, dead_units.*Received: characteristics=None"
+    ):
+        keras_repreg.characterize(wide)
+    monkeypatch.setattr(accumulator_module, "available_memory", lambda: 10**6)
+    keras_repreg.characterize(np.ones((2, 10)))
+    with pytest.raises(ValueError, match="1,000 x 1,000 units: .* MiB, and 1 MiB are available"):
+        keras_repreg.characterize(np.ones((2, 1000)))
+    cheap = keras_repreg.characterize(wide, characteristics=["sparsity", "dead_units", "amplitude"])
+    assert cheap == {"sparsity": 1.0, "dead_units": 1.0, "amplitude": 0.0}
+
+
+def test_memory_is_estimated_for_what_is_chosen():
+    def megabytes(names, **arguments):
+        return Characteristics(**arguments, characteristics=names).memory(units=2000, classes=10) / 1e6
+
+    assert megabytes(["sparsity"]) < 1
+    assert megabytes(["cdnv"]) < 3
+    assert megabytes(["stable_rank"]) == pytest.approx(64, rel=0.01)  # samples that wait, and the covariance
+    assert megabytes(["correlation"]) == pytest.approx(160, rel=0.01)  # with four sums of pairs
+    assert megabytes(["correlation"], positive_only=False) == pytest.approx(64, rel=0.01)
+    assert megabytes(["classwise_stable_rank"]) == pytest.approx(640, rel=0.01)
+
+
+def test_what_is_held_stays_below_the_estimate():
+    accumulator = Characteristics()
+    expected = accumulator.memory(units=400)
+    tracemalloc.start()
+    for seed in range(10):
+        accumulator.update(activations(300, 400, seed).astype("float32"))
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert 0.5 * expected < held < 1.3 * expected

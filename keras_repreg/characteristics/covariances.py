@@ -1,0 +1,259 @@
+"""Second-order statistics of one set of samples: accumulated over batches, and what follows from them.
+
+Samples wait as they are until there are more of them than units. Up to then everything follows from the samples
+themselves: their N x N Gram matrix has the eigenvalues of the covariance, and pairs of units are formed tile by tile.
+"""
+
+from collections.abc import Iterator
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from keras_repreg.characteristics import spectrum
+from keras_repreg.characteristics.moments import Array, Moments, powers_of_two, quick
+from keras_repreg.characteristics.pairs import Blocks, PairMeans, Tile, all_pairs, positive_pairs
+from keras_repreg.characteristics.positive import PositiveMoments, PositiveRows
+
+# A product of M x M costs the same for a few samples as for M of them: at least so many wait.
+BLOCK = 1024
+
+
+class Covariances:
+    """Accumulates what the covariance of all values, and pairs of positive values, need.
+
+    Args:
+        pairs: Whether pairs of positive values are wanted.
+        covariance: Whether the covariance of all values is wanted.
+        precise: Whether its products are formed in float64, as its small eigenvalues need. Otherwise they are formed
+            in float32 for activations in float32, and follow from pairs of positive values as long as no value is
+            negative.
+    """
+
+    def __init__(self, pairs: bool, covariance: bool, precise: bool = True):
+        self._wants_pairs, self._wants_covariance, self._precise = pairs, covariance, precise
+        self._derived = pairs and covariance and not precise
+        self._moments = Moments()
+        self._positive = PositiveMoments()
+        self._rows: NDArray[Any] = np.empty((0, 0), np.float32)
+        self._waiting = 0
+        self._double = False
+
+    @staticmethod
+    def memory(units: int, pairs: bool, covariance: bool) -> int:
+        """At most so many bytes are held, for any number of samples of so many units."""
+        return units * max(units, BLOCK) * 8 + units**2 * 8 * (covariance + 4 * pairs)
+
+    def update(self, z: NDArray[Any]) -> None:
+        """Add a batch of shape (N, M)."""
+        self._double = self._double or has_digits_of_float64(z)
+        limit = max(BLOCK, z.shape[1])
+        start = 0
+        while start < len(z):
+            if self._waiting == limit:
+                self.flush()
+            part = z[start : start + limit - self._waiting]
+            start += len(part)
+            if len(part) == limit and self._summed:
+                self._add(part)
+            else:
+                self._keep(part, limit)
+
+    @property
+    def _summed(self) -> bool:
+        """Whether there were more samples than wait."""
+        return bool(self._moments.count or self._positive.samples)
+
+    def _keep(self, z: NDArray[Any], limit: int) -> None:
+        needed = self._waiting + len(z)
+        dtype = np.result_type(self._rows.dtype, z.dtype, np.float32)
+        if needed > len(self._rows) or dtype != self._rows.dtype:
+            length = limit if self._summed else min(max(needed, 2 * len(self._rows)), limit)
+            rows = np.empty((length, z.shape[1]), dtype)
+            if self._waiting:
+                rows[: self._waiting] = self._rows[: self._waiting]
+            self._rows = rows
+        self._rows[self._waiting : needed] = z
+        self._waiting = needed
+
+    def flush(self) -> None:
+        """Turn the samples that wait into sums."""
+        waiting, self._waiting = self._waiting, 0
+        if waiting:
+            self._add(self._rows[:waiting])
+            self._rows = self._rows[:0].copy()
+
+    def _add(self, z: NDArray[Any]) -> None:
+        if self._derived and z.min(initial=0) < 0:
+            self._stop_deriving()
+        if self._wants_covariance and not self._derived:
+            self._moments.update(z, self._precise or self._double or quick(*z.shape))
+        if self._wants_pairs:
+            self._positive.update(z, self._double)
+
+    def _stop_deriving(self) -> None:
+        """From here on all values have sums of their own: there are negative ones."""
+        self._moments, self._derived = self._positive.all_values(), False
+
+    def merge(self, other: "Covariances") -> None:
+        """Add the batches that another accumulator has seen."""
+        if other._waiting:
+            self.update(other._rows[: other._waiting])
+        self._double = self._double or other._double
+        if self._derived != other._derived:
+            for one in (self, other):
+                if one._derived:
+                    one._stop_deriving()
+        self._moments.merge(other._moments)
+        self._positive.merge(other._positive)
+
+    @property
+    def moments(self) -> Moments:
+        """Mean and covariance of all values so far."""
+        self.flush()
+        return self._positive.all_values() if self._derived else self._moments
+
+    def now(self) -> "SecondOrder":
+        """What follows from the samples so far."""
+        rows = self._rows[: self._waiting] if self._waiting and not self._summed else None
+        moments = self.moments if rows is None else self._moments
+        positive = self._positive if self._wants_pairs else None
+        return SecondOrder(moments, positive, rows, self._double, self._precise)
+
+
+class SecondOrder:
+    """What follows from second-order statistics, each computed when it is asked for, and once.
+
+    Args:
+        moments: Those of all values, unless there are `rows`.
+        positive: The sums over positive values, where pairs are of these; of no samples if there are `rows`.
+        rows: The samples themselves.
+        double: Whether the activations have more digits than float32 holds.
+        precise: See `Covariances`.
+    """
+
+    def __init__(
+        self,
+        moments: Moments,
+        positive: PositiveMoments | None,
+        rows: NDArray[Any] | None,
+        double: bool,
+        precise: bool = True,
+    ):
+        self._moments, self._positive, self._rows, self._double = moments, positive, rows, double
+        # In which dtype products of the samples are formed, for pairs and for the whole covariance.
+        self._single_pairs = not (double or rows is None or quick(*rows.shape, once=True))
+        self._single = self._single_pairs and not precise
+
+    @property
+    def count(self) -> int:
+        """N, the number of samples."""
+        if self._rows is not None:
+            return len(self._rows)
+        return self._moments.count or (self._positive.samples if self._positive is not None else 0)
+
+    @cached_property
+    def mean(self) -> Array:
+        """mu, shape (M,)."""
+        return self._moments.mean if self._rows is None else self._rows.mean(axis=0, dtype=np.float64)
+
+    @cached_property
+    def _centred(self) -> Array:
+        """The samples minus their mean, over sqrt(N)."""
+        assert self._rows is not None
+        centred = self._rows - self.mean
+        # What the rounding of the mean leaves is constant, and no variance.
+        return (centred - centred.mean(axis=0)) / np.sqrt(max(len(self._rows), 1))
+
+    @cached_property
+    def covariance(self) -> Array:
+        """C, shape (M, M)."""
+        if self._rows is None:
+            return self._moments.covariance
+        if not self._single:
+            return self._centred.T @ self._centred
+        z, scale = self._in_float32
+        return (z.T @ z) * scale[:, None] * scale
+
+    @cached_property
+    def _in_float32(self) -> tuple[NDArray[np.float32], Array]:
+        """The centred samples, divided by a power of two for each unit, and these."""
+        scale = powers_of_two(np.sqrt(self.variance))
+        return (self._centred * (1 / scale)).astype(np.float32), scale
+
+    @cached_property
+    def core(self) -> Array:
+        """The smaller of the covariance and the samples' Gram matrix, which has the same eigenvalues above zero."""
+        if self._rows is None or len(self._rows) >= self._rows.shape[1]:
+            return self.covariance
+        return self._centred @ self._centred.T
+
+    @cached_property
+    def variance(self) -> Array:
+        """v_i, shape (M,)."""
+        if self._rows is None:
+            return np.maximum(np.diag(self.covariance), 0)
+        return np.square(self._centred).sum(axis=0)
+
+    @cached_property
+    def eigenvalues(self) -> Array:
+        """Of the covariance, shape (M,), the largest first."""
+        return self._padded(spectrum.eigenvalues(self.core))
+
+    @cached_property
+    def singular_values(self) -> Array:
+        """Of Z, over sqrt(N), shape (M,), the largest first."""
+        if self._rows is None or len(self._rows) >= self._rows.shape[1]:
+            second = self.covariance + np.outer(self.mean, self.mean)
+        else:
+            z = self._rows / np.sqrt(len(self._rows), dtype=np.float64)
+            second = z @ z.T
+        return self._padded(np.sqrt(spectrum.eigenvalues(second)))
+
+    def _padded(self, values: Array) -> Array:
+        return np.concatenate([values, np.zeros(len(self.mean) - len(values))])
+
+    @cached_property
+    def unbiased_participation_ratio(self) -> float:
+        """(tr C)^2 / tr C^2 from unbiased estimates of both."""
+        if self._rows is None:
+            fourth = self._moments.fourth
+        else:
+            fourth = float(np.mean((len(self._rows) * np.square(self._centred).sum(axis=1)) ** 2))
+        return spectrum.unbiased_participation_ratio(self.core, self.count, fourth, len(self.mean))
+
+    def along(self, directions: Array) -> Array:
+        """d^T C d for each row d of the directions."""
+        if self._rows is None:
+            return np.einsum("ri,ij,rj->r", directions, self.covariance, directions, optimize=True)
+        return np.square(self._centred @ directions.T).sum(axis=0)
+
+    def tiles(self) -> Iterator[Tile]:
+        """The pairs of units, over the samples where both are positive where only these count."""
+        if self._positive is not None:
+            source = self._positive if self._rows is None else PositiveRows(self._rows, self._double)
+            return positive_pairs(source, self._double)
+        return all_pairs(self._blocks(), self._double)
+
+    @cached_property
+    def pairs(self) -> PairMeans:
+        """Means over the pairs of units."""
+        if self._positive is not None:
+            return PairMeans.of(self.tiles())
+        return PairMeans.of_all(self._blocks(), self._double)
+
+    def _blocks(self) -> Blocks:
+        """Blocks of the covariance of all values: products of the samples where it need not be formed as a whole."""
+        units = len(self.mean)
+        if "covariance" in vars(self) or self._rows is None or len(self._rows) >= units:
+            scale, c = np.ones(units), self.covariance
+            return Blocks(self.count, self.mean, self.variance, scale, lambda i, j: c[i, j].copy())
+        z, scale = (self._centred, np.ones(units)) if not self._single_pairs else self._in_float32
+        return Blocks(self.count, self.mean, self.variance, scale, lambda i, j: z[:, i].T @ z[:, j])
+
+
+def has_digits_of_float64(z: NDArray[Any]) -> bool:
+    """Whether some value has more digits than float32 holds; whole numbers are taken to be exact."""
+    with np.errstate(over="ignore"):
+        return z.dtype.kind in "iu" or (z.dtype == np.float64 and bool((z != z.astype(np.float32)).any()))
