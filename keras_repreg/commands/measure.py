@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from keras_repreg.commands import memory, options
+from keras_repreg.commands.archive import check_archive
 from keras_repreg.commands.csv_file import csv_text
 from keras_repreg.commands.outputs import Terminal, check_outputs, write
 from keras_repreg.commands.progress import Progress
@@ -79,18 +80,16 @@ def run(arguments: argparse.Namespace) -> bool:
     if arguments.report is not None:
         _check_pictures()
     terminal, progress = Terminal(arguments.quiet), Progress(arguments.quiet)
-    from keras_repreg.commands.archive import check_archive
-
     check_archive(arguments.model)
-    with quiet():
-        from keras_repreg.commands.data.opening import open_source
+    from keras_repreg.commands.data.opening import open_source
 
-        source = open_source(arguments.data)
-        # This imports Keras and its backend, and what these have to tell.
-        progress.say("loading the model")
+    source = open_source(arguments.data)
+    progress.say("loading the model")
+    # This imports Keras and its backend, and what these have to tell.
+    with quiet():
         from keras_repreg.commands.data.inputs import ModelInputs
-        from keras_repreg.commands.measurement import Plan, check_cost
         from keras_repreg.commands.model import ModelFile
+        from keras_repreg.commands.planning import Plan, check_cost
         from keras_repreg.commands.selection import chosen_characteristics, chosen_layers
 
     try:
@@ -115,6 +114,7 @@ def run(arguments: argparse.Namespace) -> bool:
                 model = file.load()
                 layers = chosen_layers(model, arguments.layers)
             data = source.read(labels=not arguments.no_labels, divide_by=arguments.divide_by)
+            progress.end()
             for note in data.notes:
                 terminal.note(note)
             return _measure(arguments, model, layers, data, plan, terminal, progress)

@@ -12,42 +12,12 @@ from numpy.typing import NDArray
 from keras_repreg.activations import Source, forward_pass
 from keras_repreg.characteristics import Characteristics
 from keras_repreg.characteristics.measuring import Collection
-from keras_repreg.commands import cost, memory
+from keras_repreg.commands import memory, planning
 from keras_repreg.commands.data.source import Data
+from keras_repreg.commands.planning import Plan, Shape
 from keras_repreg.commands.progress import Progress
 from keras_repreg.commands.refusal import Refusal
 from keras_repreg.rows import channel_axis, kept_rows, rows_of
-
-# Shares of the free memory that the layers of one pass, and one batch's forward pass, are planned with.
-PASS, BATCH = 0.15, 0.1
-# Where the free memory is not known.
-UNKNOWN = 2**32
-BATCH_SIZE = 256
-# Bytes of activations that are held of one layer for its pictures and its mutual information.
-HELD = 2**28
-
-Shape = tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What is measured, and how.
-
-    Attributes:
-        names: The characteristics.
-        units: "channels" or "flatten".
-        batch_size: Samples for each forward pass, or None for as many as memory allows, up to 256.
-        samples: How many samples' activations are held for a report; 0 for none.
-        share: Of the free memory that may be taken.
-        all_layers: Whether layers are passed over whose outputs cannot be measured.
-    """
-
-    names: tuple[str, ...]
-    units: str
-    batch_size: int | None
-    samples: int
-    share: float
-    all_layers: bool
 
 
 @dataclass(frozen=True)
@@ -68,33 +38,6 @@ class LayerMeasurement:
     held: Held | None
 
 
-def check_cost(model: Any, sources: Sequence[Source], plan: Plan, taken: float) -> None:
-    """That measuring fits into memory, by the shapes of the layers, as far as they are known.
-
-    Args:
-        model: The model, its variables with or without values.
-        sources: Its layers.
-        plan: What is measured.
-        taken: Bytes that the weights and the data will take.
-
-    Raises:
-        Refusal: if it does not.
-    """
-    widths = {
-        source.name: cost.width_of(shape, plan.units, channel_axis(source.layer))
-        for source in sources
-        if (shape := cost.output_shape(source.layer)) is not None
-    }
-    if widths:
-        name, width = max(widths.items(), key=lambda item: item[1])
-        advice = "measure other layers with --layers, or sparsity and amplitude with --characteristics, which are cheap"
-        needed = cost.accumulator_bytes(width, plan.names) + cost.result_bytes(width, plan.names, plan.samples > 0)
-        memory.check(taken + needed, f"measuring layer {name!r} with its {width:,} units", advice, plan.share)
-    each = cost.forward_bytes(model)
-    batch = plan.batch_size or 1
-    memory.check(taken + each * batch, f"a forward pass of {batch:,} samples", "try a smaller --batch-size", plan.share)
-
-
 def stream(
     model: Any, data: Data, sources: Sequence[Source], plan: Plan, progress: Progress
 ) -> Iterator[LayerMeasurement]:
@@ -106,9 +49,9 @@ def stream(
     try:
         with _refusing(data):
             shapes = _shapes(model, data, sources)
-        available = memory.free() or UNKNOWN
-        batch_size = plan.batch_size or _batch_size(model, shapes, available)
-        groups = _groups(sources, shapes, plan, plan.share * available)
+        available = memory.free() or planning.UNKNOWN
+        batch_size = plan.batch_size or planning.batch_size_of(model, shapes, available)
+        groups = planning.groups_of(sources, shapes, plan, plan.share * available)
         progress.expect(batch=len(groups) * -(-data.samples // batch_size), layer=len(sources))
         for group in groups:
             taken = _Group(group, data, plan, progress)
@@ -207,7 +150,7 @@ class _Group:
     def _chosen_samples(self, name: str, shape: Shape) -> NDArray[np.bool_]:
         """Which samples are held: as many as were asked for, or as fit into memory."""
         if name not in self._chosen:
-            most = max(HELD // max(4 * math.prod(shape[1:]), 1), 2)
+            most = max(planning.HELD // max(4 * math.prod(shape[1:]), 1), 2)
             number = min(self._plan.samples, self._data.samples, most)
             chosen = np.zeros(self._data.samples, bool)
             chosen[np.random.default_rng(0).choice(len(chosen), number, replace=False)] = True
@@ -244,27 +187,3 @@ def _shapes(model: Any, data: Data, sources: Sequence[Source]) -> dict[str, list
 
     forward_pass(model, iter([(packed(model, x), classes)]), sources, begin, receive, batch_size=1)
     return {source.name: found.get(id(source.layer), []) for source in sources}
-
-
-def _batch_size(model: Any, shapes: dict[str, list[Shape]], available: float) -> int:
-    each = max(cost.forward_bytes(model), 4.0 * sum(math.prod(s) for calls in shapes.values() for s in calls), 1.0)
-    return int(min(max(BATCH * available // each, 1), BATCH_SIZE))
-
-
-def _groups(
-    sources: Sequence[Source], shapes: dict[str, list[Shape]], plan: Plan, available: float
-) -> list[list[Source]]:
-    """The layers, in order, in groups that one pass can hold; at least one layer each."""
-    groups: list[list[Source]] = [[]]
-    used, budget = 0.0, PASS * available
-    for source in sources:
-        each = 0.0
-        for shape in shapes[source.name]:
-            width = cost.width_of(shape, plan.units, channel_axis(source.layer))
-            each += cost.accumulator_bytes(width, plan.names) + min(4.0 * plan.samples * math.prod(shape), HELD)
-        if groups[-1] and used + each > budget:
-            groups.append([])
-            used = 0.0
-        groups[-1].append(source)
-        used += each
-    return groups

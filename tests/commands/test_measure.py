@@ -11,7 +11,7 @@ import pytest
 from keras import layers
 
 import keras_repreg
-from keras_repreg.commands import measurement
+from keras_repreg.commands import measurement, planning
 from keras_repreg.commands.data import mnist
 from tests.commands.cases import arrays, images, run, write_idx
 
@@ -177,7 +177,7 @@ def test_layers_in_several_passes(folder, capsys, monkeypatch):
     expected, passes = capsys.readouterr().out, []
     fill = measurement._Group.fill
     monkeypatch.setattr(measurement._Group, "fill", lambda self, *args: passes.append(self) or fill(self, *args))
-    monkeypatch.setattr(measurement, "PASS", 1e-12)
+    monkeypatch.setattr(planning, "PASS", 1e-12)
     assert run(*arguments) == 0
     assert len(passes) == 2
     assert capsys.readouterr().out == expected
@@ -185,7 +185,7 @@ def test_layers_in_several_passes(folder, capsys, monkeypatch):
 
 def test_fewer_samples_of_large_layers(folder, tmp_path, monkeypatch):
     """Pictures and mutual information hold what fits into memory, and the page says of how many samples they are."""
-    monkeypatch.setattr(measurement, "HELD", 4 * 8 * 25)
+    monkeypatch.setattr(planning, "HELD", 4 * 8 * 25)
     path = tmp_path / "report.html"
     assert run(folder / "model.keras", "--data", folder / "data.npz", "--report", path) == 0
     text = path.read_text(encoding="utf-8")
