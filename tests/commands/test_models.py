@@ -84,5 +84,5 @@ def test_a_real_model_is_loaded(kind, tmp_path):
     loaded = file.load()
     # Not the weights: those of low rank are saved as their product.
     x = np.random.default_rng(0).integers(0, 9, (2, *model.input_shape[1:])).astype(model.inputs[0].dtype)
-    found, wanted = (np.asarray(keras.ops.convert_to_numpy(m(x))) for m in (loaded, model))
+    found, wanted = (np.asarray(keras.ops.convert_to_numpy(m(x, training=False))) for m in (loaded, model))
     np.testing.assert_allclose(found, wanted, atol=1e-5)
