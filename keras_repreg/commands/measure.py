@@ -114,9 +114,6 @@ def run(arguments: argparse.Namespace) -> bool:
                 model = file.load()
                 layers = chosen_layers(model, arguments.layers)
             data = source.read(labels=not arguments.no_labels, divide_by=arguments.divide_by)
-            progress.end()
-            for note in data.notes:
-                terminal.note(note)
             return _measure(arguments, model, layers, data, plan, terminal, progress)
     finally:
         progress.end()
@@ -131,7 +128,10 @@ def _measure(
     from keras_repreg.commands.measurement import stream
     from keras_repreg.commands.selection import chosen_characteristics
 
-    shown = chosen_characteristics(arguments.characteristics, labelled=data.classes is not None)
+    try:
+        shown = chosen_characteristics(arguments.characteristics, labelled=data.classes is not None)
+    except Refusal as refusal:
+        raise Refusal("; ".join([str(refusal), *data.notes])) from refusal
     plan = replace(plan, names=_measured(arguments, labelled=data.classes is not None))
     names = class_names(arguments.class_names, data)
     report = None
@@ -148,7 +148,8 @@ def _measure(
             report.add(layer, found)
         del layer
     table = CharacteristicsTable(values, samples)
-    progress.end()
+    for note in data.notes:  # and not before, since a refusal is one line
+        terminal.note(note)
     _print(arguments, model, data, table, terminal)
     if arguments.csv is not None:
         write(arguments.csv, csv_text(table, table.characteristics), arguments.overwrite)

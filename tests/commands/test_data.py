@@ -49,7 +49,7 @@ def test_files_of_one_input(name, folder, tmp_path, capsys):
     elif name == "array.npy":
         np.save(path, x)
     elif name == "data.npz":
-        np.savez_compressed(path, x=x.astype("float64"), y=y[:, None])
+        np.savez_compressed(path, x=x.astype(np.longdouble), y=y[:, None])
     else:
         with path.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
@@ -87,7 +87,10 @@ def test_targets_that_are_no_classes(kind, folder, tmp_path, capsys):
     found, err = measured(capsys, folder / "model.keras", "--data", path, *options, "--quiet")
     assert err == ""
     assert run(folder / "model.keras", "--data", path, *options, "--characteristics", "nc1", "--quiet") == 2
-    assert "for characteristics of classes" in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert "for characteristics of classes" in err
+    assert ("are no classes" in err) == (kind in targets)
+    assert err.count("\n") == 1
 
 
 @pytest.fixture(scope="module")

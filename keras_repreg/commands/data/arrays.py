@@ -82,6 +82,8 @@ class Arrays(Source):
             array = self._checked(name)
             check_finite(array, name, self.name)
             array = array.reshape(self._shapes[key])
+            if array.dtype == np.longdouble:  # which backends do not have
+                array = array.astype(np.float64)
             arrays[key] = array if divisor == 1 else np.divide(array, divisor, dtype=np.float32, casting="unsafe")
         classes, notes = None, []
         if labels and self._labels is not None:

@@ -77,5 +77,5 @@ def classes_of(y: NDArray[Any], name: str) -> tuple[NDArray[Any] | None, str | N
     try:
         return sample_classes(y, len(y)), None
     except ValueError as error:
-        reason = str(error).split(" Received: ")[-1]
+        reason = str(error).split(" Received: ")[-1][:200]
         return None, f"the targets in {name} are no classes and are left out: {reason}"
