@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import keras
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,6 +13,7 @@ from keras_repreg.characteristics import Characteristics
 from keras_repreg.characteristics.measuring import Collection
 from keras_repreg.commands import memory, planning
 from keras_repreg.commands.data.source import Data
+from keras_repreg.commands.model import packed
 from keras_repreg.commands.planning import Plan, Shape
 from keras_repreg.commands.progress import Progress
 from keras_repreg.commands.refusal import Refusal
@@ -165,13 +165,6 @@ def _joined(parts: list[Held]) -> Held | None:
     classes = [part.classes for part in parts if part.classes is not None]
     parts.clear()
     return Held(z, kept, np.concatenate(classes) if classes else None)
-
-
-def packed(model: Any, x: list[Any]) -> Any:
-    """The arrays in the structure that the model takes."""
-    if len(x) == 1:
-        return x[0]
-    return keras.tree.pack_sequence_as(model.input, x)
 
 
 def _shapes(model: Any, data: Data, sources: Sequence[Source]) -> dict[str, list[Shape]]:

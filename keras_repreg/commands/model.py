@@ -87,6 +87,13 @@ class ModelFile:
         return model if isinstance(model, keras.Model) else None
 
 
+def packed(model: Any, x: list[Any]) -> Any:
+    """Arrays, one for each input, in the structure that the model takes."""
+    if len(x) == 1:
+        return x[0]
+    return keras.tree.pack_sequence_as(model.input, x)
+
+
 @contextlib.contextmanager
 def _without_warnings() -> Iterator[None]:
     with warnings.catch_warnings():
