@@ -1,8 +1,13 @@
-"""Files are whole or not there, and replace others only where they shall."""
+"""Files are whole or not there, and replace others only where they should."""
+
+import errno
+import os
+import socket
+from pathlib import Path
 
 import pytest
 
-from keras_repreg.files import write_atomically
+from keras_repreg.files import kind_of, write_atomically
 
 
 def test_it_writes_text_and_bytes_and_replaces(tmp_path):
@@ -24,3 +29,84 @@ def test_a_file_that_is_there_stays_unless_told_otherwise(tmp_path):
     write_atomically(tmp_path / "other", "new", overwrite=False)
     assert (tmp_path / "other").read_text() == "new"
     assert len(list(tmp_path.iterdir())) == 2
+
+
+def without_links(number):
+    """`os.link` as file systems without hard links have it."""
+
+    def link(*args, **kwargs):
+        raise OSError(number, os.strerror(number))
+
+    return link
+
+
+@pytest.mark.parametrize("number", [errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EACCES, errno.EMLINK])
+def test_where_there_are_no_hard_links(number, tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "link", without_links(number))
+    path = tmp_path / "file"
+    write_atomically(path, "new", overwrite=False)
+    assert path.read_text() == "new"
+    with pytest.raises(FileExistsError, match="overwrite=False keeps it"):
+        write_atomically(path, "newer", overwrite=False)
+    assert path.read_text() == "new"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_without_hard_links_a_move_that_fails_leaves_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "link", without_links(errno.EPERM))
+    monkeypatch.setattr(os, "replace", without_links(errno.ENOSPC))
+    with pytest.raises(OSError, match="No space left"):
+        write_atomically(tmp_path / "file", "new", overwrite=False)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_where_there_are_no_permissions(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "chmod", without_links(errno.EPERM))
+    write_atomically(tmp_path / "file", "new")
+    assert (tmp_path / "file").read_text() == "new"
+
+
+def special(kind, path):
+    """Something at a path that is no regular file, and how to see that it is still there."""
+    if kind == "symbolic link":
+        (path.parent / "target").write_text("old")
+        path.symlink_to("target")
+    elif kind == "dangling link":
+        path.symlink_to("nowhere")
+    elif kind == "FIFO":
+        os.mkfifo(path)
+    elif kind == "socket":
+        with socket.socket(socket.AF_UNIX) as made:
+            made.bind(os.fspath(path))
+    else:
+        path.mkdir()
+    return os.lstat(path)
+
+
+@pytest.mark.parametrize("overwrite", [True, False])
+@pytest.mark.parametrize("kind", ["symbolic link", "dangling link", "FIFO", "socket", "directory"])
+def test_only_regular_files_are_replaced(kind, overwrite, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # a socket's path is short
+    path = Path("special")
+    before = special(kind, path)
+    with pytest.raises(FileExistsError, match=kind.removeprefix("dangling ")):
+        write_atomically(path, "new", overwrite=overwrite)
+    after = os.lstat(path)
+    assert (after.st_ino, after.st_mode) == (before.st_ino, before.st_mode)
+    assert not Path("nowhere").exists()
+    assert {p.name for p in Path().iterdir()} <= {"special", "target"}
+    if kind == "symbolic link":
+        assert Path("target").read_text() == "old"
+
+
+def test_devices_are_devices():
+    assert kind_of(Path("/dev/null")) == "device"
+    with pytest.raises(FileExistsError, match="a device, which is kept"):
+        write_atomically(Path("/dev/null"), "new")
+    assert kind_of(Path("/dev/null")) == "device"
+
+
+def test_names_as_long_as_the_system_allows(tmp_path):
+    path = tmp_path / ("x" * 255)
+    write_atomically(path, "new")
+    assert path.read_text() == "new"

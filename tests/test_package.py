@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+import zipfile
 from importlib import metadata
 from pathlib import Path
 
@@ -121,10 +122,14 @@ def test_other_modules_that_are_missing_are_none_of_its_business():
     assert advice(ModuleNotFoundError("No module named 'h5py'", name="h5py")) is None
 
 
-def test_the_command_says_so_in_a_line():
+def test_the_command_says_so_in_a_line(tmp_path):
+    with zipfile.ZipFile(tmp_path / "model.keras", "w") as archive:
+        for name in ("config.json", "model.weights.h5"):
+            archive.writestr(name, "{}")
+    (tmp_path / "test.csv").write_text("1,2")
     code = HIDDEN.format(names=BACKENDS) + "from keras_repreg.commands import main; sys.exit(main(sys.argv[1:]))"
     done = subprocess.run(
-        [sys.executable, "-c", code, "measure", "model.keras", "--data", "test.npz"],
+        [sys.executable, "-c", code, "measure", tmp_path / "model.keras", "--data", tmp_path / "test.csv"],
         env={**os.environ, "KERAS_BACKEND": "tensorflow"},
         capture_output=True,
         text=True,

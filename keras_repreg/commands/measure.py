@@ -2,59 +2,192 @@
 
 import argparse
 import importlib
+import json
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from keras_repreg.commands import memory, options
+from keras_repreg.commands.archive import check_archive
+from keras_repreg.commands.csv_file import csv_text
+from keras_repreg.commands.outputs import Terminal, check_outputs, write
+from keras_repreg.commands.progress import Progress
 from keras_repreg.commands.quiet import quiet
 from keras_repreg.commands.refusal import Refusal
+from keras_repreg.commands.text import printable
+
+if TYPE_CHECKING:
+    from keras_repreg.characteristics import CharacteristicsTable
+    from keras_repreg.commands.data.source import Data
+
+HELP = "print the characteristics of a model's layers, and write a report"
+DESCRIPTION = """\
+Prints the characteristics of a model's layers on a data set: amplitude, covariance, correlation, sparsity, dead units
+and stable rank, as in Table 1 of Choi, Lee, Shin and Rhee (2018), or others by name.
+"""
+EPILOG = f"""\
+examples:
+  keras-repreg measure model.keras --data test.npz
+  keras-repreg measure model.keras --data mnist --report report.html
+  keras-repreg measure model.keras --data images/ --layers hidden,code --characteristics effective_rank,nc1
+  keras-repreg measure model.keras --data test.csv --characteristics all --csv table.csv
+  keras-repreg measure model.keras --data tfds:cifar10 --divide-by 255 --json
+
+{options.DATA}
+{options.SAFETY}
+{options.CODES}"""
 
 
-def run(arguments: argparse.Namespace) -> None:
-    """Measure, print, write.
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments to its parser."""
+    parser.add_argument("model", type=options.path, metavar="MODEL.keras", help="a model that `model.save` wrote")
+    options.add_data(parser)
+    parser.add_argument(
+        "--class-names", type=options.names, metavar="A,B", help="names of classes 0, 1 ... for the report"
+    )
+    options.add_layers(parser)
+    parser.add_argument(
+        "--characteristics",
+        type=options.names,
+        metavar="A,B",
+        help="names, or all (default: the six of Table 1, and the variances of classes)",
+    )
+    parser.add_argument(
+        "--report", type=options.path, metavar="OUT.html", help="write a page with pictures and findings"
+    )
+    options.add_output(parser)
+    parser.add_argument(
+        "--noise-variance", type=options.positive, default=0.1, metavar="S2",
+        help="of the noise with which the report defines mutual information (default: 0.1)",
+    )  # fmt: skip
+    parser.add_argument("--unit", choices=("nats", "bits"), default="nats", help="of mutual information")
+    parser.add_argument(
+        "--samples", type=options.count, default=2000, metavar="N",
+        help="how many samples, chosen at random, the report draws and takes mutual information of (default: 2000)",
+    )  # fmt: skip
+
+
+def run(arguments: argparse.Namespace) -> bool:
+    """Measure, print, write; and return whether all that was printed was read.
+
+    First the arguments, then headers of files, then the model's shapes, then an estimate of the memory, then the data.
 
     Raises:
         Refusal: if anything about the arguments, the model or the data is wrong.
     """
     outputs = [path for path in (arguments.report, arguments.csv) if path is not None]
-    for path in outputs:
-        _check_output(path, arguments.overwrite)
-        if path.resolve() in (arguments.model.resolve(), Path(arguments.data).resolve()):
-            raise Refusal(f"{path} is what is measured; write elsewhere")
-    if len({path.resolve() for path in outputs}) != len(outputs):
-        raise Refusal(f"--report and --csv are the same file, {arguments.csv}")
+    check_outputs(outputs, [arguments.model, Path(arguments.data)], arguments.overwrite)
     if arguments.report is not None:
         _check_pictures()
-    # After the checks that cost nothing: this imports Keras and its backend, and what these have to tell.
+    terminal, progress = Terminal(arguments.quiet), Progress(arguments.quiet)
+    check_archive(arguments.model)
+    from keras_repreg.commands.data.opening import open_source
+
+    source = open_source(arguments.data)
+    progress.say("loading the model")
+    # This imports Keras and its backend, and what these have to tell.
     with quiet():
-        from keras_repreg.commands.data import load_data
-        from keras_repreg.commands.measurement import measure
-        from keras_repreg.commands.model import load_model
+        from keras_repreg.commands.data.inputs import ModelInputs
+        from keras_repreg.commands.model import ModelFile
+        from keras_repreg.commands.planning import Plan, check_cost
+        from keras_repreg.commands.selection import chosen_characteristics, chosen_layers
 
-    model = load_model(arguments.model)
-    data = load_data(arguments.data, model, arguments.divide_by)
-    measurement = measure(model, data, arguments)
-    print(f"{model.name} ({arguments.model}), {len(data.x):,} samples of {data.name}")
-    print(measurement.table)
-    if arguments.csv is not None:
-        _write(arguments.csv, measurement.table.to_csv, arguments.overwrite)
+    try:
+        file = ModelFile(arguments.model)
+        chosen_characteristics(arguments.characteristics, labelled=True)
+        with memory.limited():
+            # A model that cannot be built without its weights is loaded first.
+            model = file.load() if file.shapes is None else file.shapes
+            layers = chosen_layers(model, arguments.layers)
+            needed = source.fit(ModelInputs.of(model)) + file.weight_bytes
+            plan = Plan(
+                _measured(arguments, labelled=True),
+                arguments.units,
+                arguments.batch_size,
+                0 if arguments.report is None else arguments.samples,
+                arguments.memory_share,
+                arguments.layers is None,
+            )
+            memory.check(needed, f"the weights and {source.name}", share=arguments.memory_share)
+            check_cost(model, layers, plan, needed)
+            if file.shapes is not None:
+                model = file.load()
+                layers = chosen_layers(model, arguments.layers)
+            data = source.read(labels=not arguments.no_labels, divide_by=arguments.divide_by)
+            return _measure(arguments, model, layers, data, plan, terminal, progress)
+    finally:
+        progress.end()
+
+
+def _measure(
+    arguments: argparse.Namespace, model: Any, layers: list[Any], data: "Data", plan: Any, terminal: Terminal,
+    progress: Progress,
+) -> bool:  # fmt: skip
+    from keras_repreg.characteristics import CharacteristicsTable
+    from keras_repreg.commands.classes import class_names
+    from keras_repreg.commands.measurement import stream
+    from keras_repreg.commands.selection import chosen_characteristics
+
+    try:
+        shown = chosen_characteristics(arguments.characteristics, labelled=data.classes is not None)
+    except Refusal as refusal:
+        raise Refusal("; ".join([str(refusal), *data.notes])) from refusal
+    plan = replace(plan, names=_measured(arguments, labelled=data.classes is not None))
+    names = class_names(arguments.class_names, data)
+    report = None
     if arguments.report is not None:
-        from keras_repreg.commands.report import write_report
+        from keras_repreg.commands.report import Report
 
-        def write(path: Path, *, overwrite: bool) -> None:
-            try:
-                write_report(path, model, data, measurement, arguments, overwrite=overwrite)
-            except ValueError as error:  # what only the pictures and the mutual information ask of the numbers
-                raise Refusal(str(error).splitlines()[0]) from None
+        report = Report(arguments, data, names, shown)
+    values, samples = {}, {}
+    for layer in stream(model, data, layers, plan, progress):
+        found = layer.accumulator.result()
+        values[layer.name] = {name: found[name] for name in shown}
+        samples[layer.name] = layer.accumulator.samples
+        if report is not None:
+            report.add(layer, found)
+        del layer
+    table = CharacteristicsTable(values, samples)
+    for note in data.notes:  # and not before, since a refusal is one line
+        terminal.note(note)
+    _print(arguments, model, data, table, terminal)
+    if arguments.csv is not None:
+        write(arguments.csv, csv_text(table, table.characteristics), arguments.overwrite)
+    if report is not None:
+        write(arguments.report, report.page(), arguments.overwrite)
+    if not arguments.json:
+        for path in (arguments.csv, arguments.report):
+            if path is not None:
+                terminal.print(f"wrote {printable(path)}")
+    return not terminal.closed
 
-        _write(arguments.report, write, arguments.overwrite)
+
+def _measured(arguments: argparse.Namespace, *, labelled: bool) -> tuple[str, ...]:
+    """The characteristics that are shown, and for a report also those that its pages list."""
+    from keras_repreg.commands.selection import chosen_characteristics, reported_characteristics
+
+    shown = chosen_characteristics(arguments.characteristics, labelled=labelled)
+    more = reported_characteristics(labelled=labelled) if arguments.report is not None else ()
+    return tuple(dict.fromkeys([*shown, *more]))
 
 
-def _check_output(path: Path, overwrite: bool) -> None:
-    if path.is_dir():
-        raise Refusal(f"{path} is a directory, a file to write is expected")
-    if path.exists() and not overwrite:
-        raise Refusal(f"{path} exists; --overwrite replaces it")
-    if not path.absolute().parent.is_dir():
-        raise Refusal(f"{path} cannot be written: there is no directory {path.absolute().parent}")
+def _print(
+    arguments: argparse.Namespace, model: Any, data: "Data", table: "CharacteristicsTable", terminal: Terminal
+) -> None:
+    from keras_repreg.characteristics.table import shown
+    from keras_repreg.commands.layout import table_lines, terminal_width
+
+    if arguments.json:
+        content = {
+            "model": str(arguments.model), "name": model.name, "data": data.name, "samples": data.samples,
+            "labelled": data.classes is not None, "notes": data.notes, "layers": table.to_dict(),
+        }  # fmt: skip
+        terminal.print(json.dumps(content, indent=1))
+        return
+    terminal.print(printable(f"{model.name} ({arguments.model}), {data.samples:,} samples of {data.name}"))
+    rows = [[layer, *(shown(values[name]) for name in table.characteristics)] for layer, values in table.items()]
+    width = None if arguments.wide else terminal_width()
+    terminal.print("\n".join(table_lines(["layer", *table.characteristics], rows, width)))
 
 
 def _check_pictures() -> None:
@@ -64,13 +197,3 @@ def _check_pictures() -> None:
         plots.matplotlib()
     except ImportError as error:
         raise Refusal(error) from error
-
-
-def _write(path: Path, write: object, overwrite: bool) -> None:
-    try:
-        write(path, overwrite=overwrite)  # type: ignore[operator]
-    except FileExistsError as error:
-        raise Refusal(f"{path} exists; --overwrite replaces it") from error
-    except OSError as error:
-        raise Refusal(f"{path} cannot be written: {error.strerror}") from error
-    print(f"wrote {path}")

@@ -1,83 +1,182 @@
-"""What the command has measured: the table, and for a report also the activations of some samples."""
+"""Measuring layer after layer in bounded memory: as many layers in one pass over the data as memory allows."""
 
-import argparse
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from keras_repreg.activations import forward_pass
-from keras_repreg.characteristics import Characteristics, CharacteristicsTable, accumulate, select_layers
-from keras_repreg.characteristics.definitions import select
-from keras_repreg.commands.data import Data
+from keras_repreg.activations import Source, forward_pass
+from keras_repreg.characteristics import Characteristics
+from keras_repreg.characteristics.measuring import Collection
+from keras_repreg.commands import memory, planning
+from keras_repreg.commands.data.source import Data
+from keras_repreg.commands.model import packed
+from keras_repreg.commands.planning import Plan, Shape
+from keras_repreg.commands.progress import Progress
 from keras_repreg.commands.refusal import Refusal
-from keras_repreg.rows import channel_axis, rows_of
+from keras_repreg.rows import channel_axis, kept_rows, rows_of
 
 
 @dataclass(frozen=True)
-class Measurement:
-    """The table as asked for; for a report everything by layer, and activations of `chosen` samples."""
+class Held:
+    """Activations of some samples: (samples, positions, channels), which positions count, and the samples' classes."""
 
-    table: CharacteristicsTable
-    accumulators: dict[str, Characteristics]
-    chosen: NDArray[np.intp]
-    activations: dict[str, NDArray[Any]]
+    z: NDArray[Any]
+    kept: NDArray[np.bool_]
+    classes: NDArray[Any] | None
 
 
-def measure(model: Any, data: Data, arguments: argparse.Namespace) -> Measurement:
-    """Measure the layers that the arguments name.
+@dataclass(frozen=True)
+class LayerMeasurement:
+    """What was found in one layer."""
+
+    name: str
+    accumulator: Characteristics
+    held: Held | None
+
+
+def stream(
+    model: Any, data: Data, sources: Sequence[Source], plan: Plan, progress: Progress
+) -> Iterator[LayerMeasurement]:
+    """Measure the layers, in their order, each to be forgotten before the next is asked for.
 
     Raises:
-        Refusal: if there is no such layer or characteristic, or an activation is not finite.
+        Refusal: if the model fails on the data, or activations are not finite.
     """
-    labelled = data.y is not None
-    wanted = arguments.characteristics
-    wanted = "all" if wanted == ["all"] else wanted
     try:
-        names = select(wanted, labelled=labelled)
-        layers = select_layers(model, arguments.layers)
-        accumulators = accumulate(
-            model,
-            data.x,
-            layers,
-            labels=data.y,
-            characteristics="all" if arguments.report is not None else names,
-            units=arguments.units,
-            batch_size=arguments.batch_size,
-        )
-    except (TypeError, ValueError) as error:
-        raise Refusal(error) from error
-    except Exception as error:  # a layer of the model that the data does not suit
-        raise Refusal(f"the model fails on {data.name}: {' '.join(str(error).split())[:300]}") from error
-    broken = [name for name, accumulator in accumulators.items() if not accumulator.finite]
-    if broken:
-        raise Refusal(f"activations are NaN or infinite in layers {', '.join(broken)}")
-    results = {name: accumulator.result() for name, accumulator in accumulators.items()}
-    table = CharacteristicsTable(
-        {layer: {name: values[name] for name in names} for layer, values in results.items()},
-        {name: accumulator.samples for name, accumulator in accumulators.items()},
-    )
-    chosen, activations = np.zeros(0, np.intp), {}
-    if arguments.report is not None:
-        number = min(arguments.samples, len(data.x))
-        chosen = np.sort(np.random.default_rng(0).choice(len(data.x), number, replace=False))
-        activations = _activations(model, data.x[chosen], layers, arguments.batch_size)
-    return Measurement(table, accumulators, chosen, activations)
+        with _refusing(data):
+            shapes = _shapes(model, data, sources)
+        available = memory.free() or planning.UNKNOWN
+        batch_size = plan.batch_size or planning.batch_size_of(model, shapes, available)
+        groups = planning.groups_of(sources, shapes, plan, plan.share * available)
+        progress.expect(batch=len(groups) * -(-data.samples // batch_size), layer=len(sources))
+        for group in groups:
+            taken = _Group(group, data, plan, progress)
+            with _refusing(data):
+                taken.fill(model, batch_size)
+            yield from taken.measurements()
+    finally:
+        progress.end()
 
 
-def _activations(model: Any, x: NDArray[Any], layers: list[Any], batch_size: int) -> dict[str, NDArray[Any]]:
-    """The outputs of the layers, (samples, ..., channels)."""
-    parts: dict[str, list[NDArray[Any]]] = {}
-    size = 0
+class _refusing:  # noqa: N801 - used as a function
+    """What a layer of the model raises on data that does not suit it is a refusal."""
 
-    def begin(y: Any, samples: int, inputs: Any) -> None:
-        nonlocal size
-        size = samples
+    def __init__(self, data: Data):
+        self._name = data.name
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
+        if isinstance(error, Exception) and not isinstance(error, (Refusal, MemoryError)):
+            text = " ".join(str(error).split())[:300] or type(error).__name__
+            raise Refusal(f"the model fails on {self._name}: {text}") from error
+
+
+class _Group:
+    """The layers of one pass: their accumulators, and activations of some samples, filled batch by batch."""
+
+    def __init__(self, sources: Sequence[Source], data: Data, plan: Plan, progress: Progress):
+        labels = None if data.classes is None else True
+        self._collection = Collection(sources, labels, plan.names, plan.units, all_layers=plan.all_layers)
+        self._sources, self._data, self._plan, self._progress = sources, data, plan, progress
+        self._chosen: dict[str, NDArray[np.bool_]] = {}
+        self._held: dict[str, list[Held]] = {}
+        self._in_batch: set[str] = set()
+        self._classes: Any = None
+        self._start = self._samples = 0
+
+    def fill(self, model: Any, batch_size: int) -> None:
+        """Add what one pass over the data computes."""
+        forward_pass(model, self._batches(model, batch_size), self._sources, self._begin, self._receive,
+                     batch_size=batch_size)  # fmt: skip
+        if self._start + self._samples != self._data.samples:
+            raise Refusal(
+                f"{self._data.name} has {self._start + self._samples:,} samples, and not {self._data.samples:,} as it "
+                "says"
+            )
+
+    def measurements(self) -> Iterator[LayerMeasurement]:
+        """What was found, layer by layer.
+
+        Raises:
+            Refusal: if activations are not finite.
+        """
+        accumulators = self._collection.accumulators
+        broken = [name for name, accumulator in accumulators.items() if not accumulator.finite]
+        if broken:
+            raise Refusal(f"activations are NaN or infinite in layers {', '.join(broken)}")
+        for name in list(accumulators):
+            yield LayerMeasurement(name, accumulators.pop(name), _joined(self._held.pop(name, [])))
+            self._progress.step("layer", f"layer {name}")
+
+    def _batches(self, model: Any, batch_size: int) -> Iterator[tuple[Any, Any]]:
+        total, layers = self._data.samples, len(self._sources)
+        for number, (x, classes) in enumerate(self._data.batches(batch_size)):
+            if number:
+                done = min(number * batch_size, total)
+                self._progress.step("batch", f"{self._data.name}: {done:,} of {total:,} samples, {layers} layers")
+            yield packed(model, x), classes
+        self._progress.step("batch", f"{self._data.name}: {total:,} samples, {layers} layers")
+
+    def _begin(self, classes: Any, samples: int, inputs: Any) -> None:
+        self._collection.begin(classes, samples)
+        self._start += self._samples
+        self._samples, self._classes = samples, classes
+        self._in_batch.clear()
+
+    def _receive(self, name: str, layer: Any, output: Any, mask: Any) -> None:
+        rows = self._collection.receive(name, layer, output, mask)
+        # Of a layer that is called several times the first call is drawn.
+        if rows is None or not self._plan.samples or name in self._in_batch:
+            return
+        self._in_batch.add(name)
+        shape, axis = tuple(output.shape), channel_axis(layer)
+        chosen = self._chosen_samples(name, shape)[self._start : self._start + self._samples]
+        if not chosen.any():
+            return
+        channels = rows_of(output, "channels", axis)
+        z = channels.reshape(self._samples, -1, channels.shape[1])[chosen]
+        kept = kept_rows(mask, shape, "channels", axis)
+        kept = np.ones(z.shape[:2], bool) if kept is None else kept.reshape(self._samples, -1)[chosen]
+        z = np.where(kept[..., None], z, 0).astype(z.dtype) if not kept.all() else z
+        classes = None if self._classes is None else np.asarray(self._classes)[chosen]
+        self._held.setdefault(name, []).append(Held(z, kept, classes))
+
+    def _chosen_samples(self, name: str, shape: Shape) -> NDArray[np.bool_]:
+        """Which samples are held: as many as were asked for, or as fit into memory."""
+        if name not in self._chosen:
+            most = max(planning.HELD // max(4 * math.prod(shape[1:]), 1), 2)
+            number = min(self._plan.samples, self._data.samples, most)
+            chosen = np.zeros(self._data.samples, bool)
+            chosen[np.random.default_rng(0).choice(len(chosen), number, replace=False)] = True
+            self._chosen[name] = chosen
+        return self._chosen[name]
+
+
+def _joined(parts: list[Held]) -> Held | None:
+    if not parts:
+        return None
+    z, kept = np.concatenate([part.z for part in parts]), np.concatenate([part.kept for part in parts])
+    classes = [part.classes for part in parts if part.classes is not None]
+    parts.clear()
+    return Held(z, kept, np.concatenate(classes) if classes else None)
+
+
+def _shapes(model: Any, data: Data, sources: Sequence[Source]) -> dict[str, list[Shape]]:
+    """The shapes of the layers' outputs for one sample, of each call and each part, by the names of the sources."""
+    x, classes = next(data.batches(1))
+    found: dict[int, list[Shape]] = {}
 
     def receive(name: str, layer: Any, output: Any, mask: Any) -> None:
-        rows = rows_of(output, "channels", channel_axis(layer))
-        parts.setdefault(name, []).append(rows.reshape(size, -1, rows.shape[1]))
+        found.setdefault(id(layer), []).append(tuple(output.shape[1:]))
 
-    forward_pass(model, x, layers, begin, receive, batch_size=batch_size)
-    return {name: np.concatenate(found) for name, found in parts.items()}
+    def begin(*args: Any) -> None:
+        pass
+
+    forward_pass(model, iter([(packed(model, x), classes)]), sources, begin, receive, batch_size=1)
+    return {source.name: found.get(id(source.layer), []) for source in sources}

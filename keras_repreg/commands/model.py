@@ -1,39 +1,119 @@
-"""A model from a file, with no code out of it."""
+"""A model from a file, with no code out of it: first its shapes, then, when these are in order, its weights."""
 
+import contextlib
+import json
+import math
+import re
 import warnings
-import zipfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import keras
 
-import keras_repreg.labels
-import keras_repreg.layers  # noqa: F401 - both register what a file may hold
+import keras_repreg.layers
+import keras_repreg.models  # noqa: F401 - both register what a file may hold
+from keras_repreg.commands import memory
+from keras_repreg.commands.archive import check_archive, read_config
+from keras_repreg.commands.config import check_config
 from keras_repreg.commands.refusal import Refusal
+from keras_repreg.commands.weights import check_weights
 
 
-def load_model(path: Path) -> Any:
-    """The model in a .keras file.
+class ModelFile:
+    """A .keras file.
+
+    Args:
+        path: Where it is.
+
+    Attributes:
+        shapes: The model without values of its variables, which takes no memory; None if it cannot be built so.
 
     Raises:
-        Refusal: if there is none, or it holds code, or layers that are not Keras's or this package's.
+        Refusal: if there is no such file, or it holds code, or is larger than the memory allows.
     """
-    if not path.exists():
-        raise Refusal(f"{path} does not exist, a .keras file is expected")
-    # Of older formats Keras cannot tell that they hold no code.
-    if not path.is_file() or path.suffix != ".keras" or not zipfile.is_zipfile(path):
-        raise Refusal(f"{path} is not a .keras file, as `model.save('name.keras')` writes it")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            model = keras.saving.load_model(path, compile=False, safe_mode=True)
-    except Exception as error:  # whatever a damaged file makes Keras raise
-        raise Refusal(f"{path} cannot be loaded: {_first_sentence(error)}") from error
-    if not isinstance(model, keras.Model):
-        raise Refusal(f"{path} holds a {type(model).__name__}, a model is expected")
-    return model
+
+    def __init__(self, path: Path):
+        check_archive(path)
+        self.path = path
+        self._config = read_config(path)
+        check_config(self._config, path)
+        self.shapes = self._without_values()
+        if self.shapes is not None:
+            memory.check(self.weight_bytes, f"the weights of {path}")
+
+    @property
+    def weight_bytes(self) -> int:
+        """How much memory the weights take, as far as it is known."""
+        # As float32, once in the file and once in the model.
+        return sum(8 * _numbers(variable) for variable in self._variables())
+
+    def load(self) -> Any:
+        """The model.
+
+        Raises:
+            Refusal: if the weights are not the model's, or the file is damaged.
+        """
+        variables = self._variables()
+        check_weights(self.path, max(map(_numbers, variables)) if variables else None)
+        try:
+            with _without_warnings():
+                model = keras.saving.load_model(self.path, compile=False, safe_mode=True)
+        except Exception as error:  # whatever a damaged file makes Keras raise
+            raise Refusal(f"{self.path} cannot be loaded: {cause(error)}") from error
+        if not isinstance(model, keras.Model):
+            raise Refusal(f"{self.path} holds a {type(model).__name__}, a model is expected")
+        return model
+
+    def _variables(self) -> list[Any]:
+        return [] if self.shapes is None else self.shapes.variables
+
+    def _without_values(self) -> Any:
+        """The model as its configuration has it, no variable with a value."""
+        # An optimizer, of a model within the model perhaps, is built from values.
+        config = json.loads(json.dumps(self._config), object_hook=_uncompiled)
+
+        def build() -> Any:
+            # In a thread of its own, since Keras keeps a list for each thread of the variables that have no value yet.
+            with keras.StatelessScope(initialize_variables=False):
+                return keras.saving.deserialize_keras_object(config, safe_mode=True)
+
+        with _without_warnings(), ThreadPoolExecutor(1) as thread:
+            try:
+                model = thread.submit(build).result()
+            except Exception:  # What is wrong, loading will say; some layers are not built without values.
+                return None
+        return model if isinstance(model, keras.Model) else None
 
 
-def _first_sentence(error: Exception) -> str:
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text.split(". ")[0][:300]
+def packed(model: Any, x: list[Any]) -> Any:
+    """Arrays, one for each input, in the structure that the model takes."""
+    if len(x) == 1:
+        return x[0]
+    return keras.tree.pack_sequence_as(model.input, x)
+
+
+@contextlib.contextmanager
+def _without_warnings() -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def _uncompiled(part: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in part.items() if key != "compile_config"}
+
+
+def _numbers(variable: Any) -> int:
+    return math.prod(variable.shape)
+
+
+def cause(error: BaseException) -> str:
+    """The innermost reason that an error of Keras's gives, its first sentence."""
+    text = str(error) or type(error).__name__
+    text = text.rsplit("Exception encountered: ", 1)[-1]
+    example = re.search(r"Example error message for object (.*?):\s+(.*?)(?:\n\s*List of objects|\Z)", text, re.DOTALL)
+    if example:
+        text = f"{example[1]}: {example[2]}"
+    return re.split(r"\. (?=[A-Z])", " ".join(text.split()))[0][:300]

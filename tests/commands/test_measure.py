@@ -11,6 +11,8 @@ import pytest
 from keras import layers
 
 import keras_repreg
+from keras_repreg.commands import measurement, planning
+from keras_repreg.commands.data import mnist
 from tests.commands.cases import arrays, images, run, write_idx
 
 
@@ -84,7 +86,7 @@ def test_the_report_holds_everything_in_one_page(folder, tmp_path, labelled):
     assert page.open == []
     assert all(source.startswith("data:image/png;base64,") for source in page.images)
     assert len(page.images) == 8  # four of each layer
-    assert page.links == ["#first", "#<second>"]  # nothing from elsewhere
+    assert page.links == ["#layer-1", "#layer-2"]  # nothing from elsewhere
     assert "<second>" in text
     assert "bits, s^2 = 0.5, N = 50" in text
     assert ("nc1" in text) == labelled
@@ -114,6 +116,7 @@ def test_mnist_is_scaled_and_shaped_for_the_model(tmp_path, shape, capsys, monke
         assert run(tmp_path / "model.keras", "--data", tmp_path / f"idx{compress}") == 0
         assert capsys.readouterr().out.endswith(expected + "\n")
     np.savez(tmp_path / "mnist.npz", x_test=images(), y_test=np.arange(12), x_train=images())
+    monkeypatch.setattr(mnist, "SAMPLES", 12)
     monkeypatch.setattr(keras.utils, "get_file", lambda *_, **__: str(tmp_path / "mnist.npz"))
     assert run(tmp_path / "model.keras", "--data", "mnist") == 0
     assert capsys.readouterr().out.endswith(expected + "\n")
@@ -136,9 +139,55 @@ def test_as_a_program(folder):
 
 def test_help_imports_no_keras():
     code = (
-        "import sys\nfrom keras_repreg.commands import main\n"
+        "import sys\nsys.argv = ['keras-repreg']\nfrom keras_repreg.commands import main\n"
         "try:\n    main(['measure', '--help'])\nexcept SystemExit:\n    pass\n"
         "assert not {'keras', 'numpy'} & set(sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
+
+
+def test_layers_by_path_masks_and_layers_called_twice(tmp_path, capsys):
+    """As `measure` has them, in one pass or in several."""
+    keras.utils.set_random_seed(0)
+    inner = keras.Sequential([keras.Input((7, 4)), layers.Dense(5, activation="relu", name="deep")], name="backbone")
+    start = keras.Input((7,), dtype="int32")
+    twice = layers.Dense(4, name="twice")
+    z = layers.Embedding(9, 4, mask_zero=True, name="words")(start)
+    z = layers.LSTM(3, name="lstm")(twice(twice(z)))
+    deep = layers.Flatten()(inner(layers.Embedding(9, 4)(start)))
+    model = keras.Model(start, layers.Dense(2)(layers.Concatenate()([z, deep])))
+    model.save(tmp_path / "model.keras")
+    x = np.random.default_rng(0).integers(1, 9, (30, 7))
+    x[:, 5:] = 0
+    np.savez(tmp_path / "data.npz", x=x, y=np.arange(30) % 3)
+    names = ["twice", "backbone/deep", "lstm"]
+    expected = keras_repreg.measure(model, (x, np.arange(30) % 3), names, labels=True)
+    arguments = (tmp_path / "model.keras", "--data", tmp_path / "data.npz", "--layers", ",".join(names))
+    assert run(*arguments) == 0
+    assert capsys.readouterr().out.endswith(f"\n{expected}\n")
+    assert run(*arguments, "--report", tmp_path / "report.html") == 0
+    assert "backbone/deep" in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+def test_layers_in_several_passes(folder, capsys, monkeypatch):
+    """Where one pass cannot hold them, the numbers are the same."""
+    arguments = (folder / "model.keras", "--data", folder / "data.npz")
+    assert run(*arguments) == 0
+    expected, passes = capsys.readouterr().out, []
+    fill = measurement._Group.fill
+    monkeypatch.setattr(measurement._Group, "fill", lambda self, *args: passes.append(self) or fill(self, *args))
+    monkeypatch.setattr(planning, "PASS", 1e-12)
+    assert run(*arguments) == 0
+    assert len(passes) == 2
+    assert capsys.readouterr().out == expected
+
+
+def test_fewer_samples_of_large_layers(folder, tmp_path, monkeypatch):
+    """Pictures and mutual information hold what fits into memory, and the page says of how many samples they are."""
+    monkeypatch.setattr(planning, "HELD", 4 * 8 * 25)
+    path = tmp_path / "report.html"
+    assert run(folder / "model.keras", "--data", folder / "data.npz", "--report", path) == 0
+    text = path.read_text(encoding="utf-8")
+    assert "N = 25" in text
+    assert "N = 33" in text  # six units

@@ -3,6 +3,7 @@
 import os
 import pickle
 import sys
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -10,18 +11,22 @@ import pytest
 from keras import layers
 
 from keras_repreg.commands import main
+from keras_repreg.commands.data import mnist, npy
 from tests.commands.cases import arrays, run
 
 
-def test_mnist_that_cannot_be_had_is_a_line(folder, capsys, monkeypatch):
-    def offline(*args, **kwargs):
-        raise Exception("URL fetch failure\non storage: no route")
-
-    monkeypatch.setattr(keras.utils, "get_file", offline)
-    assert run(folder / "model.keras", "--data", "mnist") == 2
-    err = capsys.readouterr().err
+def test_mnist_that_cannot_be_had_is_a_line(tmp_path, capsys, monkeypatch):
+    """And Keras, which says what it downloads before it fails, says nothing."""
+    model = keras.Sequential([keras.Input((784,)), layers.Dense(2, name="hidden"), layers.Dense(2)])
+    model.save(tmp_path / "model.keras")
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "empty"))
+    monkeypatch.setattr(mnist, "ORIGIN", (tmp_path / "nowhere.npz").as_uri())
+    assert run(tmp_path / "model.keras", "--data", "mnist") == 2
+    out, err = capsys.readouterr()
     assert "could not be downloaded" in err
     assert err.count("\n") == 1
+    assert out == ""
+    assert keras.config.is_interactive_logging_enabled()
 
 
 class Exploit:
@@ -37,12 +42,11 @@ def wrong(tmp_path):
         "pickled labels": {"x": x, "y": np.array([Exploit()] * 60, dtype=object)},
         "shape": {"x": np.ones((4, 7), "float32")},
         "rank": {"x": np.ones((4, 5, 1), "float32")},
-        "names": {"images": x},
+        "names": {"images": x, "more": x},
         "nan": {"x": np.full((4, 5), np.nan)},
         "lengths": {"x": x, "y": y[:-1]},
         "text": {"x": np.array([["a"] * 5])},
         "empty": {"x": np.zeros((0, 5))},
-        "labels": {"x": x, "y": y + 0.5},
         "huge": {"x": np.full((4, 5), 3e38, "float32")},
     }
     for name, content in save.items():
@@ -68,25 +72,24 @@ def wrong(tmp_path):
         "folder": ([tmp_path / "folder.keras"], "is not a .keras file"),
         "zip": ([tmp_path / "zip.keras"], "cannot be loaded"),
         "no data": (["--data", tmp_path / "nowhere.npz"], "does not exist"),
-        "other data": (["--data", tmp_path / "data.csv"], "a file ending in .npz"),
+        "other data": (["--data", tmp_path / "data.txt"], "a file ending in .npz, .npy or .csv"),
         "pickled": (["--data", tmp_path / "pickled.npz"], "pickled objects"),
         "pickled labels": (["--data", tmp_path / "pickled labels.npz"], "pickled objects"),
         "pickle": (["--data", tmp_path / "pickle.npz"], "pickle"),
         "damaged": (["--data", tmp_path / "damaged.npz"], "not an npz file"),
         "shape": (["--data", tmp_path / "shape.npz"], "takes inputs of shape (N, 5), and"),
         "rank": (["--data", tmp_path / "rank.npz"], "(N, 5, 1)"),
-        "names": (["--data", tmp_path / "names.npz"], "no array x or x_test, but images"),
+        "names": (["--data", tmp_path / "names.npz"], "no array x or x_test, but images, more"),
         "nan": (["--data", tmp_path / "nan.npz"], "20 values that are NaN"),
         "lengths": (["--data", tmp_path / "lengths.npz"], "different lengths"),
         "text": (["--data", tmp_path / "text.npz"], "not an array of samples of real numbers"),
         "empty": (["--data", tmp_path / "empty.npz"], "not an array of samples of real numbers"),
-        "labels": (["--data", tmp_path / "labels.npz"], "class ids"),
         "huge": (["--data", tmp_path / "huge.npz"], "activations are NaN or infinite in layers"),
-        "empty folder": (["--data", tmp_path / "empty"], "holds neither t10k-images-idx3-ubyte nor"),
+        "empty folder": (["--data", tmp_path / "empty"], "holds neither MNIST's files nor folders of images"),
         "broken": (["--data", tmp_path / "broken"], "not an IDX file"),
         "gzip": (["--data", tmp_path / "gzip"], "cannot be read"),
         "layer": (["--layers", "third"], "'first'"),
-        "characteristic": (["--characteristics", "beauty"], "Received: 'beauty'"),
+        "characteristic": (["--characteristics", "beauty"], "there is no characteristic 'beauty'"),
         "report in no folder": (["--report", tmp_path / "no" / "report.html"], "there is no directory"),
         "report is a folder": (["--report", tmp_path / "empty"], "is a directory"),
         "same file": (["--report", tmp_path / "a", "--csv", tmp_path / "a"], "the same file"),
@@ -95,7 +98,7 @@ def wrong(tmp_path):
 
 KINDS = (
     "no model", "no zip", "old format", "folder", "zip", "no data", "other data", "pickled", "pickled labels", "pickle",
-    "damaged", "shape", "rank", "names", "nan", "lengths", "text", "empty", "labels", "huge", "empty folder", "broken",
+    "damaged", "shape", "rank", "names", "nan", "lengths", "text", "empty", "huge", "empty folder", "broken",
     "gzip", "layer", "characteristic", "report in no folder", "report is a folder", "same file",
 )  # fmt: skip
 
@@ -172,3 +175,57 @@ def test_a_noise_that_is_out_of_range_is_a_line(folder, tmp_path, capsys):
     assert main([*arguments, "--noise-variance", "1e-320", "--report", str(tmp_path / "r.html")]) == 2
     assert capsys.readouterr().err.count("\n") == 1
     assert not (tmp_path / "r.html").exists()
+
+
+@pytest.mark.parametrize("option", ["--csv", "--report"])
+@pytest.mark.parametrize("kind", ["symbolic link", "dangling", "FIFO", "device", "stdout", "directory"])
+def test_only_files_are_replaced(kind, option, folder, tmp_path, capsys):
+    """Whatever is there stays, with --overwrite too, and no work is done before it is said."""
+    path = tmp_path / "out"
+    (tmp_path / "target").write_text("old")
+    if kind == "symbolic link":
+        path.symlink_to(tmp_path / "target")
+    elif kind == "dangling":
+        path.symlink_to(tmp_path / "nowhere")
+    elif kind == "FIFO":
+        os.mkfifo(path)
+    elif kind == "directory":
+        path.mkdir()
+    else:
+        path = Path("/dev/null" if kind == "device" else "/dev/stdout")
+    before = os.lstat(path)
+    for overwrite in ([], ["--overwrite"]):
+        assert run(folder / "model.keras", "--data", folder / "data.npz", option, path, *overwrite) == 2
+        out, err = capsys.readouterr()
+        assert "which is never replaced" in err
+        assert "--overwrite" not in err
+        assert out == ""
+    assert os.lstat(path).st_ino == before.st_ino
+    assert (tmp_path / "target").read_text() == "old"
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_a_hard_link_to_what_is_measured_is_not_replaced(folder, tmp_path, capsys):
+    for name in ("model.keras", "data.npz"):
+        (tmp_path / name).write_bytes((folder / name).read_bytes())
+        os.link(tmp_path / name, tmp_path / "link")
+        arguments = (tmp_path / "model.keras", "--data", folder / "data.npz") if name == "model.keras" else (
+            folder / "model.keras", "--data", tmp_path / "data.npz")  # fmt: skip
+        assert run(*arguments, "--csv", tmp_path / "link", "--overwrite") == 2
+        assert "is what is measured" in capsys.readouterr().err
+        (tmp_path / "link").unlink()
+
+
+def test_an_output_that_appears_meanwhile_is_kept(folder, tmp_path, capsys, monkeypatch):
+    path = tmp_path / "table.csv"
+
+    def read(self, name):
+        path.write_text("somebody else's")
+        return np.load(folder / "data.npz")[name]
+
+    monkeypatch.setattr(npy.Npz, "values", read)
+    assert run(folder / "model.keras", "--data", folder / "data.npz", "--csv", path) == 2
+    out, err = capsys.readouterr()
+    assert err == f"keras-repreg: {path} exists; --overwrite replaces files\n"
+    assert "first" in out  # the table is not lost
+    assert path.read_text() == "somebody else's"

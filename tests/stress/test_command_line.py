@@ -1,4 +1,4 @@
-"""Both command lines with arguments at random: done, or exit code 2 and one line, and nothing written."""
+"""Both command lines with random arguments: done, or exit code 2 and one line, and nothing written."""
 
 import os
 
@@ -29,6 +29,8 @@ MEASURE = {
     "--samples": NUMBERS,
     "--batch-size": NUMBERS,
     "--divide-by": NUMBERS,
+    "--memory-share": [*NUMBERS, "2"],
+    "--class-names": ["", ",", "a,,b", " ", "a", "a,b"],
     "--data": [*PATHS, "mnist.csv"],
 }
 
@@ -45,6 +47,7 @@ def ended(command, arguments, capsys, name):
     if code == 2:
         assert err.startswith(name), (arguments, err)
         assert err.count("\n") == 1, (arguments, err)
+        assert err.strip("\n").isprintable()
         assert "Traceback" not in err
     return code
 

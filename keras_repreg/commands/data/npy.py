@@ -1,0 +1,88 @@
+"""NumPy's own files, .npy and .npz: headers first, and nothing unpickled."""
+
+import zipfile
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.lib import format as npy
+from numpy.typing import NDArray
+
+from keras_repreg.commands.data.arrays import Arrays
+from keras_repreg.commands.data.source import Header
+from keras_repreg.commands.refusal import Refusal
+
+
+class Npy(Arrays):
+    """A .npy file, one array of inputs."""
+
+    def __init__(self, path: Path):
+        try:
+            with path.open("rb") as file:
+                header = _header(file)
+                held = path.stat().st_size - file.tell()
+        except Exception as error:  # whatever a damaged header makes NumPy raise
+            raise Refusal(f"{path} cannot be read as an npy file: {error}") from error
+        if header.bytes > held and header.dtype.kind != "O":
+            raise Refusal(f"{path} is cut off: its array of shape {header.shape} takes {header.bytes:,} bytes")
+        super().__init__(str(path), {"x": header})
+        self._path = path
+
+    def values(self, name: str) -> NDArray[Any]:
+        try:
+            return np.asarray(np.load(self._path, allow_pickle=False))
+        except (OSError, ValueError, EOFError) as error:
+            raise Refusal(f"{self._path} cannot be read as an npy file: {error}") from error
+
+
+class Npz(Arrays):
+    """A .npz file: arrays by name."""
+
+    def __init__(self, path: Path):
+        if not zipfile.is_zipfile(path):
+            raise Refusal(f"{path} is not an npz file, as `numpy.savez` writes it")
+        self._path = path
+        headers = {}
+        try:
+            with zipfile.ZipFile(path) as archive:
+                for member in archive.infolist():
+                    if not member.filename.endswith(".npy"):
+                        continue
+                    name = member.filename.removesuffix(".npy")
+                    if name in headers:
+                        raise Refusal(f"{path} cannot be read as an npz file: it holds {name} more than once")
+                    with archive.open(member) as file:
+                        headers[name] = _header(file)
+                        _check_size(member, headers[name], file.tell(), path)
+        except Refusal:
+            raise
+        except Exception as error:  # whatever a damaged archive makes NumPy and zipfile raise
+            raise Refusal(f"{path} cannot be read as an npz file of arrays: {error}") from error
+        super().__init__(str(path), headers)
+
+    def values(self, name: str) -> NDArray[Any]:
+        try:
+            with np.load(self._path, allow_pickle=False) as arrays:
+                return np.asarray(arrays[name])
+        except Exception as error:  # whatever a damaged archive makes NumPy and zipfile raise
+            raise Refusal(f"{self._path} cannot be read as an npz file of arrays: {error}") from error
+
+
+def _header(file: IO[bytes]) -> Header:
+    version = npy.read_magic(file)
+    read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+    shape, _, dtype = read(file)
+    if any(not isinstance(n, int) or n < 0 for n in shape):
+        raise ValueError(f"its shape is {shape}")
+    return Header(tuple(shape), dtype)
+
+
+def _check_size(member: zipfile.ZipInfo, header: Header, start: int, path: Path) -> None:
+    """That a member is as large as its header says; only one with an array that could be read."""
+    if header.dtype.kind == "O":
+        return
+    if member.file_size - start != header.bytes:
+        raise Refusal(
+            f"{path} cannot be read as an npz file of arrays: {member.filename} has {member.file_size - start:,} bytes "
+            f"of values, and its header promises {header.bytes:,}"
+        )

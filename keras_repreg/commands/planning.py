@@ -1,0 +1,93 @@
+"""What is measured, what it takes in memory, and which layers one pass over the data can hold."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from keras_repreg.activations import Source
+from keras_repreg.commands import cost, memory
+from keras_repreg.rows import channel_axis
+
+# Shares of the free memory that the layers of one pass, and one batch's forward pass, are planned with.
+PASS, BATCH = 0.15, 0.1
+# Where the free memory is not known.
+UNKNOWN = 2**32
+BATCH_SIZE = 256
+# Bytes of activations that are held of one layer for its pictures and its mutual information.
+HELD = 2**28
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is measured, and how.
+
+    Attributes:
+        names: The characteristics.
+        units: "channels" or "flatten".
+        batch_size: Samples for each forward pass, or None for as many as memory allows, up to 256.
+        samples: How many samples' activations are held for a report; 0 for none.
+        share: Of the free memory that may be taken.
+        all_layers: Whether layers are passed over whose outputs cannot be measured.
+    """
+
+    names: tuple[str, ...]
+    units: str
+    batch_size: int | None
+    samples: int
+    share: float
+    all_layers: bool
+
+
+def check_cost(model: Any, sources: Sequence[Source], plan: Plan, taken: float) -> None:
+    """That measuring fits into memory, by the shapes of the layers, as far as they are known.
+
+    Args:
+        model: The model, its variables with or without values.
+        sources: Its layers.
+        plan: What is measured.
+        taken: Bytes that the weights and the data will take.
+
+    Raises:
+        Refusal: if it does not.
+    """
+    widths = {
+        source.name: cost.width_of(shape, plan.units, channel_axis(source.layer))
+        for source in sources
+        if (shape := cost.output_shape(source.layer)) is not None
+    }
+    if widths:
+        name, width = max(widths.items(), key=lambda item: item[1])
+        advice = "measure other layers with --layers, or sparsity and amplitude with --characteristics, which are cheap"
+        needed = cost.accumulator_bytes(width, plan.names) + cost.result_bytes(width, plan.names, plan.samples > 0)
+        memory.check(taken + needed, f"measuring layer {name!r} with its {width:,} units", advice, plan.share)
+    each = cost.forward_bytes(model)
+    batch = plan.batch_size or 1
+    memory.check(taken + each * batch, f"a forward pass of {batch:,} samples", "try a smaller --batch-size", plan.share)
+
+
+def batch_size_of(model: Any, shapes: dict[str, list[Shape]], available: float) -> int:
+    """As many samples as one forward pass should take, where the command line does not say."""
+    each = max(cost.forward_bytes(model), 4.0 * sum(math.prod(s) for calls in shapes.values() for s in calls), 1.0)
+    return int(min(max(BATCH * available // each, 1), BATCH_SIZE))
+
+
+def groups_of(
+    sources: Sequence[Source], shapes: dict[str, list[Shape]], plan: Plan, available: float
+) -> list[list[Source]]:
+    """The layers, in order, in groups that one pass can hold; at least one layer each."""
+    groups: list[list[Source]] = [[]]
+    used, budget = 0.0, PASS * available
+    for source in sources:
+        each = 0.0
+        for shape in shapes[source.name]:
+            width = cost.width_of(shape, plan.units, channel_axis(source.layer))
+            each += cost.accumulator_bytes(width, plan.names) + min(4.0 * plan.samples * math.prod(shape), HELD)
+        if groups[-1] and used + each > budget:
+            groups.append([])
+            used = 0.0
+        groups[-1].append(source)
+        used += each
+    return groups

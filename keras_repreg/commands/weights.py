@@ -1,0 +1,76 @@
+"""The shapes of a model file's weights, compared with the model's before they are read."""
+
+import io
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import h5py
+
+from keras_repreg.commands.archive import WEIGHTS
+from keras_repreg.commands.refusal import Refusal
+
+# Bytes that a weight may take whatever the model says: states, counts and names.
+HARMLESS = 2**20
+# Beyond these, where the model's own shapes are not known, a weight must be stored at least so densely.
+LARGEST_EXPANSION = 100
+
+
+def check_weights(path: Path, largest: int | None) -> None:
+    """That no weight in a .keras file is larger than the model's largest, or lies elsewhere.
+
+    Args:
+        path: The file, see `check_archive`.
+        largest: The size of the model's largest variable in numbers, or None if it is not known.
+
+    Raises:
+        Refusal: otherwise.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive, h5py.File(io.BytesIO(archive.read(WEIGHTS)), "r") as file:
+            for name, dataset in _datasets(file):
+                _check(name, dataset, largest)
+    except Refusal as refusal:
+        raise Refusal(f"{path} cannot be loaded: {refusal}") from refusal
+    except Exception as error:  # whatever a damaged file makes zipfile and h5py raise
+        raise Refusal(f"{path} cannot be loaded: {WEIGHTS}: {error}") from error
+
+
+def _datasets(group: Any) -> Iterator[tuple[str, Any]]:
+    """Every data set that is loaded, each once, however groups are linked; the optimizer's are not loaded."""
+    waiting, seen = [("", group)], set()
+    while waiting:
+        path, parent = waiting.pop()
+        for name in parent:
+            place = f"{path}{name}"
+            link = parent.get(name, getlink=True)
+            if not isinstance(link, h5py.HardLink):
+                raise Refusal(f"its weights at {place!r} are a {type(link).__name__} to elsewhere")
+            if place == "optimizer":
+                continue
+            child = parent[name]
+            address = h5py.h5o.get_info(child.id).addr
+            if address in seen:
+                continue
+            seen.add(address)
+            if isinstance(child, h5py.Dataset):
+                yield place, child
+            elif isinstance(child, h5py.Group):
+                waiting.append((f"{place}/", child))
+
+
+def _check(name: str, dataset: Any, largest: int | None) -> None:
+    if dataset.external or dataset.is_virtual:
+        raise Refusal(f"its weights {name!r} are in another file")
+    # The declared size, of any type; at least a double each.
+    declared = dataset.size * max(dataset.dtype.itemsize, 1) if dataset.shape is not None else 0
+    if declared <= HARMLESS:
+        return
+    if largest is not None and declared > 8 * max(largest, 1):
+        raise Refusal(
+            f"its weights {name!r} are of shape {dataset.shape} ({dataset.dtype}), and the largest of the model has "
+            f"{largest:,} numbers"
+        )
+    if largest is None and declared > LARGEST_EXPANSION * dataset.id.get_storage_size():
+        raise Refusal(f"its weights {name!r} of shape {dataset.shape} are not stored in full")
