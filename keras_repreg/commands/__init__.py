@@ -18,7 +18,7 @@ from keras_repreg.commands.refusal import Refusal
 from keras_repreg.commands.text import printable
 
 DESCRIPTION = "Look inside a trained Keras network."
-COMMANDS = ("measure",)
+COMMANDS = ("measure", "compare", "survey")
 REFUSED, INTERRUPTED, CLOSED = 2, 130, 141
 
 
