@@ -90,4 +90,5 @@ def as_tensors(x: Any) -> Any:
 
 def samples_in(x: Any) -> int:
     """The number of samples in a batch of inputs."""
-    return len(next(array for array in keras.tree.flatten(x) if array is not None))
+    array = next(array for array in keras.tree.flatten(x) if array is not None)
+    return int(array.shape[0]) if getattr(array, "shape", None) else len(array)  # a sparse tensor has no length

@@ -5,23 +5,26 @@ from typing import Any
 
 import keras
 
-from keras_repreg import graph
+from keras_repreg import graph, seam
 from keras_repreg.layers.base import RepresentationRegularization
 from keras_repreg.layers.classwise import ClasswiseRegularization
 from keras_repreg.models import is_label_aware, label_aware
+
+METHODS = ("call", "compute_loss", "train_step", "test_step", "predict_step")
 
 
 def insert(model: keras.Model, layer: Any, penalty: RepresentationRegularization) -> keras.Model:
     """Return a model with a penalty after a layer, which shares all layers and weights with the given one.
 
-    The given model stays as it is, but for its weights, which training the new model changes. The new model is label
-    aware if the penalty is class-wise or the given model was, and compiled as the given one was, with a new optimizer
-    of the same configuration.
+    The given model stays as it is, except that training the new model changes its weights. The new model is Keras's
+    Sequential or functional model, and a warning names methods of a class of your own that it lacks. It is label aware
+    if the penalty is class-wise or the given model was, and compiled as the given one was, with a new optimizer of the
+    same configuration.
 
     Args:
         model: A built Sequential or functional model, such as a pretrained one.
         layer: A layer of it, its name, or the path of a layer of a model within it ("backbone/dense"); a path can end
-            with a part of an output that is a dict ("backbone/pooled_output").
+            with a part of an output that has several ("backbone/pooled_output", "lstm/0").
         penalty: A representation regularizer that is in no model yet.
 
     Returns:
@@ -63,6 +66,15 @@ def insert(model: keras.Model, layer: Any, penalty: RepresentationRegularization
         holder = holders.pop()
         new = _rebuilt(holder, target, penalty if new is None else new, part if new is None else None, new is None)
         target = holder
+    lost = [name for name in METHODS if seam.is_own_method(model, name)]
+    if lost:
+        warnings.warn(
+            f"The new model is a {type(new).__name__}, without the {', '.join(lost)} of {type(model).__name__} "
+            f"'{model.name}'.",
+            stacklevel=2,
+        )
+    if hasattr(model, "output_names"):
+        new.output_names = list(model.output_names)  # which losses and metrics may go by
     if model.compiled:
         _compile_as(new, model)
     if isinstance(penalty, ClasswiseRegularization) or is_label_aware(model):
@@ -81,8 +93,13 @@ def _find(model: keras.Model, layer: Any) -> tuple[list[Any], str | None]:
             found = graph.find_layer(model, holder)
         except ValueError:
             raise error from None
-        if not isinstance(getattr(found, "output", None), dict) or part not in found.output:
+        if part not in _parts(found):
             raise
+    if part is None and _parts(found):
+        raise ValueError(
+            f"Expected one part of the output of layer '{found.name}', such as '{found.name}/{_parts(found)[0]}'. "
+            f"Received: {layer!r}"
+        )
     holders = _path(model, found)
     if holders is None:
         raise ValueError(
@@ -90,6 +107,14 @@ def _find(model: keras.Model, layer: Any) -> tuple[list[Any], str | None]:
             f"Received: layer '{graph.layer_path(model, found)}'"
         )
     return holders, part
+
+
+def _parts(layer: keras.layers.Layer) -> list[str]:
+    """The names of the parts of a layer's output, where it has several."""
+    output = getattr(layer, "output", None)
+    if isinstance(output, dict):
+        return list(output)
+    return [str(i) for i in range(len(output))] if isinstance(output, (list, tuple)) and len(output) > 1 else []
 
 
 def _path(model: keras.Model, layer: keras.layers.Layer) -> list[Any] | None:
@@ -107,7 +132,7 @@ def _rebuilt(model: Any, target: Any, new: Any, part: str | None, after: bool) -
     if isinstance(model, keras.Sequential):
         layers = [entry for other in model.layers for entry in _entries(other, target, new, after)]
         inputs = model.inputs[0]
-        start = keras.Input(batch_shape=inputs.shape, dtype=inputs.dtype, name=inputs.name)
+        start = keras.Input(batch_shape=inputs.shape, dtype=inputs.dtype, name=inputs.name, sparse=inputs.sparse)
         return keras.Sequential([start, *layers], name=model.name)
 
     def call(layer: Any, *args: Any, **kwargs: Any) -> Any:
@@ -116,7 +141,11 @@ def _rebuilt(model: Any, target: Any, new: Any, part: str | None, after: bool) -
         if not after:
             return new(*args, **kwargs)
         output = layer(*args, **kwargs)
-        return new(output) if part is None else {**output, part: new(output[part])}
+        if part is None:
+            return new(output)
+        if isinstance(output, dict):
+            return {**output, part: new(output[part])}
+        return [new(tensor) if str(i) == part else tensor for i, tensor in enumerate(output)]
 
     # A plain model on the same tensors: a subclass may take other arguments, and a compiled one would be compiled here.
     plain = keras.Model(model.input, model.output, name=model.name)

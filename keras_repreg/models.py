@@ -1,5 +1,6 @@
 """Label-aware models, whose class-wise layers see the labels given to `fit` and `evaluate`."""
 
+import contextlib
 import itertools
 import weakref
 from collections.abc import Callable, Iterator
@@ -31,8 +32,10 @@ class LabelAware:
     def __init_subclass__(cls, **kwargs: Any):
         super().__init_subclass__(**kwargs)
         for name, training in (("train_step", True), ("test_step", False)):
-            if name in vars(cls):
-                setattr(cls, name, _scoped(vars(cls)[name], training))
+            # The class's own step, or that of a mixin before this one.
+            owner = next((base for base in cls.__mro__ if name in vars(base)), LabelAware)
+            if not issubclass(owner, LabelAware) or owner is cls:
+                setattr(cls, name, _scoped(vars(owner)[name], training))
 
     def train_step(self, *args: Any, **kwargs: Any) -> Any:
         return _in_scopes(self, True, super().train_step, args, kwargs)  # type: ignore[misc]
@@ -41,10 +44,10 @@ class LabelAware:
         return _in_scopes(self, False, super().test_step, args, kwargs)  # type: ignore[misc]
 
     def fit(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
-        return super().fit(check_labels(self, x, y), y, *args, **kwargs)  # type: ignore[misc]
+        return super().fit(check_run(self, x, y, kwargs), y, *args, **kwargs)  # type: ignore[misc]
 
     def evaluate(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
-        return super().evaluate(check_labels(self, x, y), y, *args, **kwargs)  # type: ignore[misc]
+        return super().evaluate(check_run(self, x, y, kwargs), y, *args, **kwargs)  # type: ignore[misc]
 
 
 def _scoped(step: Callable[..., Any], training: bool) -> Callable[..., Any]:
@@ -144,7 +147,7 @@ class _AroundLoop:
         self._model = weakref.ref(model)
 
     def __call__(self, loop: Callable[..., Any], x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
-        return loop(check_labels(self._model(), x, y), y, *args, **kwargs)
+        return loop(check_run(self._model(), x, y, kwargs), y, *args, **kwargs)
 
 
 def is_label_aware(model: keras.Model) -> bool:
@@ -194,6 +197,18 @@ def label_aware(model: keras.Model) -> keras.Model:
     return model
 
 
+def check_run(model: Any, x: Any, y: Any, arguments: dict[str, Any]) -> Any:
+    """Check the labels of `fit`, those of its validation data as well, or of `evaluate`; see `check_labels`."""
+    if arguments.get("_use_cached_eval_dataset"):  # the validation of a `fit` that has checked it
+        return x
+    validation = arguments.get("validation_data")
+    if isinstance(validation, (tuple, list)) and len(validation) in (2, 3):
+        check_labels(model, *validation[:2])
+    elif validation is not None and not hasattr(validation, "__next__"):
+        check_labels(model, validation, None)
+    return check_labels(model, x, y)
+
+
 def check_labels(model: Any, x: Any, y: Any) -> Any:
     """Check the labels given to `fit` or `evaluate` as far as they can be seen: arrays, or a data set's first batch.
 
@@ -213,10 +228,19 @@ def check_labels(model: Any, x: Any, y: Any) -> Any:
         return x
     if y is None:
         y, x = _first_targets(x)
+    elif any(layer.labels_from_scope is None for layer in layers):
+        _call_symbolically(model, x)
     if y is not None:
         for layer in layers:
             layer.check_targets(y)
     return x
+
+
+def _call_symbolically(model: Any, x: Any) -> None:
+    """Let the layers of a model that was never called show whether labels are passed to them."""
+    shapes = keras.tree.map_structure(lambda part: keras.KerasTensor((None, *part.shape[1:]), str(part.dtype)), x)
+    with contextlib.suppress(Exception):  # a call that cannot be traced so is checked as it runs
+        model.compute_output_spec(shapes)
 
 
 def _first_targets(data: Any) -> tuple[Any, Any]:
@@ -241,4 +265,5 @@ def _first_targets(data: Any) -> tuple[Any, Any]:
 
 def _joined(first: list[Any], rest: Iterator[Any]) -> Iterator[Any]:
     yield from first
-    yield from rest
+    for batch in rest:  # noqa: UP028, which would close the user's generator with this one
+        yield batch

@@ -5,6 +5,7 @@ Nothing outside this module replaces a method of an instance or touches a privat
 """
 
 import contextlib
+import functools
 import inspect
 import threading
 import weakref
@@ -35,12 +36,11 @@ class _Replaced:
         return self._own if self._own is not None else getattr(type(self._owner()), self._name).__get__(self._owner())
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self._call(len(self.around), args, kwargs)
-
-    def _call(self, depth: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if not depth:
-            return self.__wrapped__(*args, **kwargs)
-        return self.around[depth - 1](lambda *a, **k: self._call(depth - 1, a, k), *args, **kwargs)
+        # Another thread may change the list meanwhile.
+        method = self.__wrapped__
+        for around in self.around:
+            method = functools.partial(around, method)
+        return method(*args, **kwargs)
 
     def restore(self) -> None:
         owner = self._owner()
@@ -244,6 +244,15 @@ def value_of(tensor: Tensor) -> Any:
         return ops.convert_to_numpy(tensor)
     except Exception:  # each backend has its own for a tensor without a value
         return None
+
+
+def is_usable(tensor: Tensor) -> bool:
+    """Whether a tensor can be used here: not if it was made in a loop or function whose trace is over."""
+    try:
+        ops.add(tensor, 0)
+    except Exception:  # each backend has its own for a tensor out of its trace
+        return False
+    return True
 
 
 class ExactLosses(keras.layers.Layer):

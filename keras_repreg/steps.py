@@ -8,7 +8,7 @@ import contextlib
 import threading
 import warnings
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, MutableMapping
 from typing import Any, Protocol
 
 import keras
@@ -25,7 +25,7 @@ class Penalty(Protocol):
     """A layer whose penalty is a part of the loss of a step."""
 
     name: str
-    has_effect: bool | None
+    effects: MutableMapping[keras.Model, bool]
 
 
 class Step:
@@ -34,23 +34,25 @@ class Step:
     Attributes:
         training: Whether the step trains.
         samples: Number of samples of the batch.
-        totals: What each layer, by `id`, has contributed to the loss of this step so far.
+        counted: The losses of each layer, by `id`, that are counted in its mean already.
     """
 
-    def __init__(self, training: bool, samples: Tensor):
+    def __init__(self, model: keras.Model, training: bool, samples: Tensor):
         self.training = training
         self.samples = samples
-        self.totals: dict[int, Tensor] = {}
+        self.counted: dict[int, list[Tensor]] = {}
+        self._model = model
         self._unused: dict[int, Penalty] = {}
 
     def watch(self, layer: Penalty, penalty: Tensor) -> Tensor:
         """Return the penalty of a layer, and notice until the end of the step whether the loss depends on it."""
-        if not self.training or layer.has_effect:
+        if self._model in layer.effects:
             return penalty
         if keras.backend.backend() != "jax":
             self._unused[id(layer)] = layer
             return penalty
-        # On JAX, Keras collects all losses before a `compute_loss` is called, which need not use them.
+        # On JAX, Keras collects all losses before a `compute_loss` is called, which need not use them. Whether it does,
+        # a gradient tells, so that an evaluation of a model that was never trained is not looked at.
         return seam.with_hooks(penalty, lambda: self._unused.setdefault(id(layer), layer), lambda: self.use(layer))
 
     def read(self, layer: Penalty) -> None:
@@ -61,19 +63,18 @@ class Step:
     def use(self, layer: Penalty) -> None:
         """Notice that the loss depends on the penalty of a layer."""
         if self._unused.pop(id(layer), None) is not None:
-            layer.has_effect = True
+            layer.effects[self._model] = True
 
-    def warn_of_unused(self, model: keras.Model) -> None:
-        """Warn, once per layer, of penalties that the loss of the step does not depend on."""
+    def warn_of_unused(self) -> None:
+        """Warn, once per layer and model, of penalties that the loss of the step does not depend on."""
         for layer in self._unused.values():
-            if layer.has_effect is None:
-                layer.has_effect = False
-                warnings.warn(
-                    f"The penalty of layer '{layer.name}' has no effect: it is not part of the loss that model "
-                    f"'{model.name}' minimizes. A `compute_loss` or `train_step` of your own must add "
-                    "`sum(self.losses)`.",
-                    stacklevel=2,
-                )
+            layer.effects[self._model] = False
+            warnings.warn(
+                f"The penalty of layer '{layer.name}' has no effect: it is not part of the loss of model "
+                f"'{self._model.name}'. A `compute_loss`, `train_step` or `test_step` of your own must add "
+                "`sum(self.losses)`; on JAX, what `stateless_call(..., return_losses=True)` returns.",
+                stacklevel=2,
+            )
 
 
 @contextlib.contextmanager
@@ -82,12 +83,12 @@ def step_scope(model: keras.Model, batch: Any, *, training: bool) -> Iterator[No
     if current_step() is not None:
         yield
         return
-    _local.step = step = Step(training, _samples(batch))
+    _local.step = step = Step(model, training, _samples(batch))
     try:
         yield
     finally:
         _local.step = None
-    step.warn_of_unused(model)
+    step.warn_of_unused()
 
 
 def current_step() -> Step | None:

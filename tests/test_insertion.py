@@ -174,3 +174,37 @@ def test_a_loss_that_cannot_be_read_leaves_the_new_model_uncompiled_with_a_warni
     with pytest.warns(UserWarning, match="The new model is not compiled"):
         new = keras_repreg.insert(model, "hidden", keras_repreg.L1Regularization(0.1))
     assert not new.compiled
+
+
+def test_methods_of_a_class_of_ones_own_that_are_lost_are_named():
+    class Own(keras.Model):
+        def compute_loss(self, *args, **kwargs):
+            return 100.0 + super().compute_loss(*args, **kwargs)
+
+    start = keras.Input((5,))
+    model = Own(start, layers.Dense(3)(layers.Dense(6, name="hidden")(start)))
+    model.compile("sgd", LOSS)
+    with pytest.warns(UserWarning, match="is a Functional, without the compute_loss of Own"):
+        keras_repreg.insert(model, "hidden", keras_repreg.L1Regularization(0.1))
+
+
+def test_names_of_outputs_stay():
+    start = keras.Input((5,))
+    z = layers.Dense(6, name="hidden")(start)
+    model = keras.Model(start, {"a": layers.Dense(3, name="a")(z), "b": layers.Dense(3, name="b")(z)})
+    model.compile("sgd", {"a": LOSS, "b": LOSS})
+    new = keras_repreg.insert(model, "b", keras_repreg.L1Regularization(0.1))
+    assert np.isfinite(new.fit(X, {"a": Y, "b": Y}, verbose=0).history["loss"]).all()
+
+
+def test_one_part_of_an_output_with_several_is_named():
+    start = keras.Input((5, 3))
+    z, *states = layers.LSTM(4, return_state=True, name="lstm")(start)
+    model = keras.Model(start, layers.Dense(3)(layers.Concatenate()([z, states[1]])))
+    x = RNG.normal(size=(6, 5, 3)).astype("float32")
+    with pytest.raises(ValueError, match="one part of the output of layer 'lstm', such as 'lstm/0'. Received: 'lstm'"):
+        keras_repreg.insert(model, "lstm", keras_repreg.L1Regularization(0.1))
+    cell = ops.convert_to_numpy(model.get_layer("lstm")(x)[2])
+    new = keras_repreg.insert(model, "lstm/2", keras_repreg.L1Regularization(1.0))
+    new(x)
+    assert float(new.losses[0]) == pytest.approx(np.abs(cell).sum(), rel=1e-5)

@@ -324,6 +324,97 @@ def test_what_holds_no_class_labels_is_refused_before_training(form, kind):
         np.testing.assert_array_equal(one, other)
 
 
+def test_a_layer_that_is_passed_its_labels_by_a_subclass_does_not_look_at_targets():
+    class Passing(keras_repreg.Model):
+        def __init__(self):
+            super().__init__()
+            self.hidden, self.logits = layers.Dense(6), layers.Dense(1)
+            self.penalty = keras_repreg.ClasswiseVarianceRegularization(0.1)
+
+        def call(self, inputs):
+            return self.logits(self.penalty(self.hidden(inputs["x"]), labels=inputs["labels"]))
+
+    model = Passing()
+    model.compile("sgd", "mse")
+    assert np.isfinite(model.fit({"x": X, "labels": Y}, FORMS["regression"], verbose=0).history["loss"]).all()
+
+
+def test_only_targets_that_layers_take_labels_from_are_checked():
+    x, labels = keras.Input((5,)), keras.Input((), dtype="int32")
+    z = layers.Dense(6, name="hidden")(x)
+    z = keras_repreg.ClasswiseVarianceRegularization(0.1)([z, labels])
+    outputs = {"a": layers.Dense(1, name="a")(z), "b": layers.Dense(1, name="b")(z)}
+    model = keras_repreg.Model([x, labels], outputs)
+    model.compile("sgd", {"a": "mse", "b": "mse"})
+    targets = {"a": FORMS["regression"], "b": FORMS["regression"]}
+    assert np.isfinite(model.fit([X, Y], targets, verbose=0).history["loss"]).all()
+
+
+def test_ids_that_do_not_fit_in_int32_are_refused():
+    model = built("Sequential")
+    for labels in (Y.astype("int64") * 2**32, Y.astype("float64") * 2.0**32):
+        with pytest.raises(ValueError, match="fit in int32"):
+            model.fit(X, labels, verbose=0)
+
+
+def test_a_generator_is_left_open_and_validation_reads_it_once():
+    def forever():
+        while True:
+            yield X, Y
+
+    model, source = built("Sequential"), forever()
+    for _ in range(2):
+        model.fit(source, steps_per_epoch=2, verbose=0)
+        model.evaluate(source, steps=2, verbose=0)
+    history = model.fit(X, Y, epochs=3, validation_data=forever(), validation_steps=2, verbose=0).history
+    assert len(history["val_loss"]) == 3
+    with pytest.raises(ValueError, match="'penalty': Expected `labels`"):
+        model.fit(X, Y, validation_data=(X, FORMS["fractions"]), verbose=0)
+
+
+def test_a_step_of_a_mixin_sees_the_labels():
+    class Mixin:
+        def test_step(self, *args):
+            assert keras_repreg.labels.current_labels() is not None
+            return super().test_step(*args)
+
+    class Mixed(Mixin, keras_repreg.Sequential):
+        pass
+
+    model = Mixed(stack())
+    model.compile("sgd", LOSS)
+    assert model.evaluate(X, Y, batch_size=24, verbose=0) == pytest.approx(expected_loss(model), rel=1e-4)
+
+
+def test_a_factor_of_one_is_restored(tmp_path):
+    model = built("Sequential")
+    model.fit(X, Y, verbose=0, callbacks=[keras_repreg.WeightSchedule(lambda epoch: 1.0)])
+    expected = model.evaluate(X, Y, batch_size=24, verbose=0)
+    model.save_weights(tmp_path / "model.weights.h5")
+    model.fit(X, Y, verbose=0, callbacks=[keras_repreg.WeightSchedule(lambda epoch: 0.0)])
+    model.load_weights(tmp_path / "model.weights.h5")
+    assert model.evaluate(X, Y, batch_size=24, verbose=0) == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_factor_that_compiled_functions_do_not_know_is_said_and_a_schedule_compiles_them(tmp_path):
+    model = built("Sequential")
+    model.fit(X, Y, verbose=0, callbacks=[keras_repreg.WeightSchedule(lambda epoch: 0.5)])
+    model.save_weights(tmp_path / "model.weights.h5")
+    expected = model.evaluate(X, Y, batch_size=24, verbose=0)
+    other = built("Sequential")
+    other.fit(X, Y, verbose=0)
+    if BACKEND == "tensorflow":
+        with pytest.warns(UserWarning, match="weight factor 0.5 .* call `compile` again"):
+            other.load_weights(tmp_path / "model.weights.h5")
+        other.compile("sgd", LOSS)
+    else:
+        other.load_weights(tmp_path / "model.weights.h5")
+    assert other.evaluate(X, Y, batch_size=24, verbose=0) == pytest.approx(expected, rel=1e-5)
+    schedule = keras_repreg.WeightSchedule(lambda epoch: 0.0)
+    logs = other.fit(X, Y, verbose=0, callbacks=[schedule, keras_repreg.PenaltyLogger()]).history
+    assert logs["penalty_penalty"] == [0.0]
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_layers_and_measure_refuse_the_same(form):
     y = FORMS[form]

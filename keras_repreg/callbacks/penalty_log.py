@@ -30,6 +30,8 @@ class PenaltyLog:
         seam.replace_method(model, "make_train_function", self._begin_training)
         seam.replace_method(model, "make_test_function", self._begin_testing)
         seam.replace_method(model, "_get_metrics_result_or_logs", self._with_penalties)
+        for name in ("evaluate", "train_on_batch", "test_on_batch"):
+            seam.replace_method(model, name, self._within_another)
 
     @classmethod
     def of(cls, model: keras.Model) -> "PenaltyLog":
@@ -45,6 +47,14 @@ class PenaltyLog:
         """Add the penalties of layers, by name, to the logs of the evaluation that has just begun."""
         self._test |= layers
 
+    def _within_another(self, run: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """A run that a callback of another one may have begun, which then goes on as it was."""
+        before = self._train, self._test, self._testing
+        try:
+            return run(*args, **kwargs)
+        finally:
+            self._train, self._test, self._testing = before
+
     def _begin_training(self, make: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         self._train, self._testing = {}, False
         return make(*args, **kwargs)
@@ -57,7 +67,9 @@ class PenaltyLog:
         logs = result(*args, **kwargs)
         layers = self._test if self._testing else self._train
         self._testing = False
-        values = {name: layer.penalty_mean.result() for name, layer in layers.items() if layer.has_effect is not False}
+        model = self._model()
+        effective = {name: layer for name, layer in layers.items() if layer.effects.get(model) is not False}
+        values = {name: layer.penalty_mean.result() for name, layer in effective.items()}
         return {**logs, **{name: value for name, value in values.items() if value is not None}}
 
 

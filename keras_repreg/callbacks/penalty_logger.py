@@ -59,7 +59,7 @@ class PenaltyLogger(keras.callbacks.Callback):
             return
         PenaltyLog.of(self.model)
         strategy = getattr(self.model, "distribute_strategy", None)
-        made = [layer.penalty_mean.make_variables(strategy) for layer in chosen]
+        made = [layer.penalty_mean.make_variables(strategy, layer.path or layer.name) for layer in chosen]
         if any(made):
             seam.forget_compiled(self.model)
 
@@ -68,6 +68,7 @@ class PenaltyLogger(keras.callbacks.Callback):
             PenaltyLog.of(self.model).log_training(self._chosen)
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self.on_train_begin()  # a callback may have begun a run of its own since
         reset_means(self.model, self._chosen)
 
     def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:

@@ -17,8 +17,8 @@ class WeightSchedule(keras.callbacks.Callback):
     """Multiplies the loss weights of representation regularizers by a factor that changes during training.
 
     The factor reaches functions that are compiled already, so that no function is compiled again but the
-    first time the callback is used on a model. After training the last factor stays; a factor other than 1 is saved
-    with the model, so that a copy has the same loss.
+    first time the callback is used on a model. After training the last factor stays; it is saved with the model, so
+    that a copy has the same loss.
 
     Args:
         schedule: From the epoch, counted from zero as in `fit`, to the factor, a finite number >= 0. With
@@ -63,7 +63,7 @@ class WeightSchedule(keras.callbacks.Callback):
         super().set_model(model)
         self._chosen = select_regularizers(self.model, self._layers)
         strategy = getattr(self.model, "distribute_strategy", None)
-        made = [layer.weight_factor.make_variable(strategy) for layer in self._chosen]
+        made = [layer.weight_factor.make_variable(strategy, layer.path or layer.name) for layer in self._chosen]
         if any(made):
             seam.forget_compiled(self.model)
 

@@ -110,4 +110,5 @@ def _has_part(layer: keras.layers.Layer, part: str) -> bool:
         return True
     if isinstance(output, dict):
         return part in output
-    return isinstance(output, (list, tuple)) and part.isdecimal() and int(part) < len(output)
+    # Keras lists the tensors of a dict here; that a key is none of it is told when the layer is called.
+    return isinstance(output, (list, tuple)) and (not part.isdecimal() or int(part) < len(output))

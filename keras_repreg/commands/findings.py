@@ -35,7 +35,7 @@ def findings(values: dict[str, Any], accumulator: Characteristics, information: 
         )
     if information is not None and information.zx_saturated:
         found.append(
-            f"I(z;x) is at its cap: its upper bound is {information.zx_upper:.3f} {information.unit} and log N for N = "
+            f"I(z;x) is at its cap: it is {information.zx:.3f} {information.unit}, and log N for N = "
             f"{information.n_samples:,} samples is {information.sample_entropy:.3f}. At noise variance "
             f"{information.noise_variance:g} nearly all samples can be told apart, so the value says how many there "
             "were, not what the layer keeps; try a larger noise variance or more samples."

@@ -57,8 +57,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     options.add_output(parser)
     parser.add_argument(
-        "--noise-variance", type=options.positive, default=0.1, metavar="S2",
-        help="of the noise with which the report defines mutual information (default: 0.1)",
+        "--noise-variance", type=options.positive, metavar="S2",
+        help="of the noise with which the report defines mutual information (default: the layer's own mean variance)",
     )  # fmt: skip
     parser.add_argument("--unit", choices=("nats", "bits"), default="nats", help="of mutual information")
     parser.add_argument(

@@ -24,7 +24,7 @@ from keras_repreg.commands.findings import correlation_of, findings
 from keras_repreg.commands.measurement import Held, LayerMeasurement
 from keras_repreg.commands.refusal import Refusal
 from keras_repreg.commands.text import printable
-from keras_repreg.information import MutualInformation, mutual_information
+from keras_repreg.information import MutualInformation, mutual_information, relative_noise_variance
 from keras_repreg.plots.canvas import axes_of
 
 STYLE = """
@@ -106,23 +106,26 @@ class Report:
         size = f"{accumulator.width:,} units"
         if accumulator.samples != self._data.samples:
             size += f", {accumulator.samples:,} positions of {self._data.samples:,} samples"
-        words = str(told).split("; ")
-        information = "; ".join(words if self._labelled else [*words[:1], *words[2:]])
+        information = str(told)
         number = len(self._rows) + 1
         self._rows.append(self._row(number, layer.name, values, told))
         self._sections.append(_section(number, layer.name, size, values, found, pictures, information))
 
     def _information(self, held: NDArray[Any], labels: NDArray[Any] | None) -> MutualInformation:
-        classes = np.zeros(len(held), int) if labels is None else labels
-        noise, unit = self._arguments.noise_variance, self._arguments.unit
-        told = mutual_information(_coordinates(held.reshape(len(held), -1)), classes, noise, unit)
+        z, noise = held.reshape(len(held), -1), self._arguments.noise_variance
+        if noise is None:
+            try:
+                noise = relative_noise_variance(z)
+            except ValueError:  # all samples are equal: any noise tells as little
+                noise = 1.0
+        told = mutual_information(_coordinates(z), labels, noise, self._arguments.unit)
         return dataclasses.replace(told, n_units=int(np.prod(held.shape[1:])))
 
     def _row(self, number: int, layer: str, values: dict[str, Any], told: MutualInformation) -> str:
         cells = [shown(values[name]) for name in self._names]
-        cells.append(f"{told.zx_lower:.2f} to {told.zx_upper:.2f}")
+        cells.append(f"{told.zx:.2f} ± {told.zx_error:.1g}")
         if self._labelled:
-            cells.append(f"{told.zy_lower:.2f} to {told.zy_upper:.2f}")
+            cells.append(f"{told.zy:.2f} ± {told.zy_error:.1g}")
         link = f'<a href="#layer-{number}">{_escaped(layer)}</a>'
         return f'<tr><th scope="row">{link}</th>{_cells(cells)}</tr>'
 
@@ -153,11 +156,13 @@ class Report:
 
     def _about(self) -> str:
         arguments, samples = self._arguments, min(self._arguments.samples, self._data.samples)
+        given = arguments.noise_variance
+        noise = "the layer's own mean variance" if given is None else f"variance {given:g}"
         return (
             f"{arguments.model.name}, {self._data.samples:,} samples of {self._data.name}. Pictures and mutual "
             f"information are of {samples:,} of them, chosen at random, or of fewer in layers so large that these "
-            "would not fit into memory: N says of how many. Mutual information is defined with Gaussian noise of "
-            f"variance {arguments.noise_variance:g} and given as a lower and an upper bound."
+            "would not fit into memory: N says of how many. Mutual information is that of the layer with Gaussian "
+            f"noise of {noise} added, a value with one standard error; the sections have its bounds."
         )
 
 

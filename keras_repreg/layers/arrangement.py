@@ -7,6 +7,7 @@ import keras
 from keras import ops
 
 from keras_repreg.arguments import one_of
+from keras_repreg.seam import value_of
 
 Tensor = Any
 
@@ -65,7 +66,8 @@ class Arrangement:
     def labels(self, labels: Tensor, z: Tensor, owner: str, num_classes: int | None = None) -> Tensor:
         """Labels of the rows: of each position those of its sample, or its own where `labels` has positions too.
 
-        Integers of shape (N, T) for T positions are ids of the positions, unless there are T classes.
+        Integers of shape (N, T) for T positions are ids of the positions, unless there are T classes, or each row is
+        one-hot and the number of classes is not given.
 
         Raises:
             ValueError: if `labels` has positions other than those of `z`, or it cannot be told whether it has.
@@ -79,7 +81,7 @@ class Arrangement:
             return ops.reshape(labels, (-1, *given[len(positions) + 1 :]))
         if len(given) == 2 and len(positions) == 1 and given[1] == positions[0] != 1:
             integers = keras.backend.standardize_dtype(labels.dtype).startswith(("int", "uint"))
-            if integers and num_classes != given[1]:
+            if integers and num_classes != given[1] and (num_classes or not _may_be_one_hot(labels)):
                 return ops.reshape(labels, (-1,))
             raise ValueError(
                 f"{owner} cannot tell whether `labels` are one-hot labels of the samples or ids of the positions. "
@@ -122,6 +124,12 @@ class Arrangement:
 
     def get_config(self) -> dict[str, Any]:
         return {"units": self.units, "data_format": self.data_format}
+
+
+def _may_be_one_hot(labels: Tensor) -> bool:
+    """Whether integers of shape (N, T) can be one-hot rows; where a function is compiled, they are taken for ids."""
+    values = value_of(labels)
+    return values is not None and bool(((values == 0) | (values == 1)).all() and (values.sum(axis=1) == 1).all())
 
 
 def _agree(one: tuple[int | None, ...], other: tuple[int | None, ...]) -> bool:

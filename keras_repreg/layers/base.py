@@ -91,7 +91,8 @@ class RepresentationRegularization(seam.ExactLosses):
         self.penalize_evaluation = penalize_evaluation
         self.weight_factor = WeightFactor()
         self.penalty_mean = PenaltyMean()
-        self.has_effect: bool | None = None
+        # By model, whether its loss depends on this layer's penalty, once a step has shown it.
+        self.effects: weakref.WeakKeyDictionary[keras.Model, bool] = weakref.WeakKeyDictionary()
         self.supports_masking = True
         self._shared_losses = replicas.SharedLosses()
         self._arrangement = arrangement
@@ -172,16 +173,23 @@ class RepresentationRegularization(seam.ExactLosses):
     def _penalize(self, omega: Tensor, training: bool | None) -> None:
         penalty = self.weight_factor.times(self.weight, omega)
         step = current_step()
-        if step is not None and training:
+        # A model that a training step calls at inference, such as a teacher, is not trained by it.
+        if step is not None and step.training == bool(training):
             penalty = step.watch(self, penalty)
         self.add_loss(self._shared_losses.share(penalty, self) if self.synchronized else penalty)
 
     def on_losses_read(self, losses: list[Tensor]) -> None:
         # What the model sums up is the loss; what was computed for it may be more.
+        for loss in losses:
+            if not seam.is_usable(loss):
+                raise ValueError(
+                    f"Expected {self._who()} to be called outside of loops that are compiled, such as `keras.ops.map`, "
+                    "out of which no loss comes. Received: a loss from within one"
+                )
         step = current_step()
         if step is not None and losses:
             step.read(self)
-            self.penalty_mean.update(step, self, sum(losses[1:], losses[0]))
+            self.penalty_mean.update(step, self, losses)
 
     def _several(self, number: int) -> ValueError:
         return ValueError(
@@ -198,16 +206,16 @@ class RepresentationRegularization(seam.ExactLosses):
 
     def save_own_variables(self, store: Any) -> None:
         super().save_own_variables(store)
-        if self.weight_factor.value != 1:
+        if self.weight_factor.variables:
             store["weight_factor"] = self.weight_factor.value
 
     def load_own_variables(self, store: Any) -> None:
-        # In files of models that were saved while a schedule was at work.
-        others = {name: store[name] for name in store.keys() if name != "weight_factor"}  # noqa: SIM118, no dict
-        super().load_own_variables(others)
-        if "weight_factor" in store.keys():  # noqa: SIM118
-            self.weight_factor.make_variable()
-            self.weight_factor.assign(float(store["weight_factor"][()]))
+        # Models that a schedule was used on have saved their factor; others say nothing about it.
+        saved = {name: store[name] for name in store.keys()}  # noqa: SIM118, no dict
+        factor = saved.pop("weight_factor", None)
+        super().load_own_variables(saved)
+        if factor is not None:
+            self.weight_factor.restore(float(factor[()]), self.path or self.name)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         if input_shape and isinstance(input_shape[0], (list, tuple)):

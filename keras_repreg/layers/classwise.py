@@ -22,6 +22,9 @@ from keras_repreg.layers.base import RepresentationRegularization
 
 Tensor = Any
 
+# Labels are looked at by so many rows.
+ROWS = 8192
+
 
 class ClasswiseRegularization(RepresentationRegularization):
     """Base class of the penalties that are computed class by class, from labels as a side input.
@@ -96,7 +99,7 @@ class ClasswiseRegularization(RepresentationRegularization):
         self.label_key = label_key
         self.soft_labels = soft_labels
         self.ignore_class = None if ignore_class is None else int(ignore_class)
-        self.labels_from_scope = True
+        self.labels_from_scope: bool | None = None  # not known until the layer is called
         self._left_out = False
         self._warned = False
 
@@ -170,17 +173,22 @@ class ClasswiseRegularization(RepresentationRegularization):
         Raises:
             ValueError: if they hold no class labels: see `keras_repreg.labels.check_label_values`.
         """
+        if self.labels_from_scope is False:
+            return
         labels = select_target(y, self.label_key, "label_key")
         integers = str(getattr(labels, "dtype", "")).startswith(("int", "uint"))
         by_position = self.units == "channels" and integers  # ids of positions look like rows
-        if not self.labels_from_scope or by_position or getattr(labels, "ndim", 0) == 0:
+        if by_position or getattr(labels, "ndim", 0) == 0:
             return
-        values = to_numpy(labels)
-        if values.ndim > 2:
-            values = values.reshape(-1, values.shape[-1])
-        if values.dtype.kind in "biuf":
+        # In slices: what is computed of large one-hot arrays would take their memory several times over.
+        for start in range(0, len(labels), ROWS):
+            values = to_numpy(labels[start : start + ROWS])
+            if values.dtype.kind not in "biuf":
+                return
             try:
-                check_label_values(values, soft=self.soft_labels)
+                check_label_values(
+                    values.reshape(-1, values.shape[-1]) if values.ndim > 2 else values, soft=self.soft_labels
+                )
             except ValueError as error:
                 raise ValueError(f"{self._who()}: {error}") from error
 

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_repreg.layers.weight_factor import variable_scope
 from keras_repreg.steps import Step
 
 Tensor = Any
@@ -22,34 +23,36 @@ class PenaltyMean:
     def __init__(self) -> None:
         self.variables: list[keras.Variable] = []
 
-    def make_variables(self, strategy: Any = None) -> bool:
+    def make_variables(self, strategy: Any, scope: str) -> bool:
         """Make the variables unless they exist, and return whether they were made.
 
         Args:
             strategy: The `tf.distribute` strategy of the model, if it has one.
+            scope: A name for the layer, which tells its variables from those of others.
         """
         if self.variables:
             return False
         arguments = {"trainable": False, "dtype": "float32", "autocast": False}
-        with strategy.scope() if strategy is not None else contextlib.nullcontext():
+        with strategy.scope() if strategy is not None else contextlib.nullcontext(), variable_scope(scope):
             self.variables = [
                 keras.Variable(0.0, aggregation="sum", synchronization="on_read", name=name, **arguments)
                 for name in ("penalty_total", "penalty_samples")
             ]
         return True
 
-    def update(self, step: Step, layer: keras.layers.Layer, penalty: Tensor) -> None:
-        """Take the layer's penalty in this step, in place of what was taken of this step before."""
+    def update(self, step: Step, layer: keras.layers.Layer, losses: list[Tensor]) -> None:
+        """Add what the layer has added to the loss of this step, each tensor once however often it is read."""
         if not self.variables:
             return
         total, samples = self.variables
         count = ops.cast(step.samples, "float32")
-        penalty = ops.cast(ops.stop_gradient(penalty), "float32") * count
-        before = step.totals.get(id(layer))
-        step.totals[id(layer)] = penalty
-        total.assign(total + (penalty if before is None else penalty - before))
-        if before is None:
+        counted = step.counted.setdefault(id(layer), [])
+        if not counted:
             samples.assign(samples + count)
+        for loss in losses:
+            if not any(other is loss for other in counted):
+                counted.append(loss)
+                total.assign(total + ops.cast(ops.stop_gradient(loss), "float32") * count)
 
     def reset(self) -> None:
         """Begin again."""

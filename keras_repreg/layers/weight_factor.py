@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import warnings
 from typing import Any
 
 import keras
@@ -18,7 +19,7 @@ class WeightFactor:
 
     A compiled function keeps a Python number as it was when the function was traced; a variable it reads in every
     step. The variable is a state of the layer as the seed of a Dropout is: among `layer.variables`, but none of its
-    weights and in no count of parameters. A factor other than 1 is saved, so that a copy has the same loss.
+    weights and in no count of parameters. It is saved with the layer, so that a copy has the same loss.
 
     `WeightSchedule` does all this. In a loop of your own, call `layer.weight_factor.make_variable()` before the first
     step, and `layer.weight_factor.assign(0.5)` between two steps.
@@ -26,6 +27,7 @@ class WeightFactor:
 
     def __init__(self) -> None:
         self._variable: keras.Variable | None = None
+        self._traced_as_number = False
 
     @property
     def variables(self) -> list[keras.Variable]:
@@ -37,15 +39,33 @@ class WeightFactor:
         """The factor."""
         return 1.0 if self._variable is None else float(ops.convert_to_numpy(self._variable))
 
-    def make_variable(self, strategy: Any = None) -> bool:
-        """Make the variable unless it exists, and return whether it was made.
+    def make_variable(self, strategy: Any = None, scope: str = "penalty") -> bool:
+        """Make the variable unless it exists, and return whether functions may have been compiled without it.
 
         Args:
             strategy: The `tf.distribute` strategy of the model, if it has one.
+            scope: A name for the layer, which tells its variable from those of others.
         """
+        stale, self._traced_as_number = self._traced_as_number or self._variable is None, False
+        self._create(strategy, scope)
+        return stale
+
+    def restore(self, value: float, scope: str) -> None:
+        """Set the factor to that of a file."""
+        if self._variable is None:
+            self._create(None, scope)
+            if value != 1 and self._traced_as_number and keras.backend.backend() == "tensorflow":
+                warnings.warn(
+                    f"The weight factor {value:g} that was loaded for '{scope}' has no effect in functions that are "
+                    "compiled already: call `compile` again.",
+                    stacklevel=2,
+                )
+        self.assign(value)
+
+    def _create(self, strategy: Any, scope: str) -> None:
         if self._variable is not None:
-            return False
-        with strategy.scope() if strategy is not None else contextlib.nullcontext():
+            return
+        with strategy.scope() if strategy is not None else contextlib.nullcontext(), variable_scope(scope):
             # In half precision a factor would be rounded as the activations are.
             self._variable = keras.Variable(
                 1.0,
@@ -55,7 +75,6 @@ class WeightFactor:
                 aggregation="only_first_replica",
                 name="weight_factor",
             )
-        return True
 
     def assign(self, value: float) -> None:
         """Set the factor.
@@ -75,8 +94,14 @@ class WeightFactor:
     def times(self, weight: float, omega: Tensor) -> Tensor:
         """Return weight * factor * omega, in the dtype of omega."""
         if self._variable is None:
+            self._traced_as_number = True
             return weight * omega
         return weight * ops.cast(self._variable, omega.dtype) * omega
+
+
+def variable_scope(layer: str) -> Any:
+    """A context in which variables get paths of their own, from a layer's path."""
+    return keras.name_scope(layer.replace("/", "."))
 
 
 def checked_factor(value: Any, name: str) -> float:

@@ -432,3 +432,104 @@ def test_no_tracer_outlives_a_step():
             model = compiled(network(case))
             model.fit(x, y, batch_size=48, verbose=0, callbacks=[keras_repreg.PenaltyLogger()])
             model.evaluate(x, y, batch_size=48, verbose=0)
+
+
+def test_runs_that_callbacks_begin_leave_the_logs_as_they_were():
+    x, y = data()
+
+    class Others(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            self.model.test_on_batch(x, y)
+
+        def on_epoch_end(self, epoch, logs=None):
+            self.model.train_on_batch(x, y)
+            assert isinstance(self.model.evaluate(x, y, verbose=0), float)
+
+    model = two_penalties()
+    callbacks = [keras_repreg.PenaltyLogger("one"), Others()]
+    history = model.fit(x, y, epochs=3, validation_data=(x, y), verbose=0, callbacks=callbacks).history
+    assert {name: len(values) for name, values in history.items()} == dict.fromkeys(
+        ["loss", "one_penalty", "val_loss", "val_one_penalty"], 3
+    )
+
+
+@pytest.mark.skipif(BACKEND == "jax", reason="a second pass needs a scope of its own there")
+def test_two_forward_passes_in_one_step_count_as_they_do_in_the_loss():
+    class Twice(keras.Sequential):
+        def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+            first = sum(self.losses) + sum(self.losses) * 0
+            self(2 * x, training=training)
+            return first + sum(self.losses) + 0 * keras.ops.sum(y_pred)
+
+    x, _ = data()
+    identity = keras.layers.Dense(5, kernel_initializer="identity")
+    model = Twice([keras.Input((5,)), identity, keras_repreg.L1Regularization(1.0, name="p"), keras.layers.Dense(3)])
+    model.compile(keras.optimizers.SGD(0.0), "mse")
+    logs = model.fit(x, x[:, :3], batch_size=48, verbose=0, callbacks=[keras_repreg.PenaltyLogger()]).history
+    assert logs["p_penalty"] == pytest.approx([3 * np.abs(x).sum()], rel=1e-5)
+    assert logs["loss"] == pytest.approx(logs["p_penalty"], rel=1e-5)
+
+
+def test_what_has_an_effect_in_one_model_may_have_none_in_another():
+    class Own(keras.Model):
+        def __init__(self, inner):
+            super().__init__()
+            self.inner = inner
+
+        def call(self, x, training=None):
+            return self.inner(x, training=training)
+
+        def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+            return LOSS(y, y_pred)
+
+    x, y = data()
+    inner = compiled(network(CASES[0], kind=keras.Sequential))
+    assert "regularizer_penalty" in inner.fit(x, y, verbose=0, callbacks=[keras_repreg.PenaltyLogger()]).history
+    outer = Own(inner)
+    outer.compile("sgd")
+    with pytest.warns(UserWarning, match="'regularizer' has no effect"):
+        history = outer.fit(x, y, verbose=0, callbacks=[keras_repreg.PenaltyLogger()]).history
+    assert set(history) == {"loss"}
+
+
+@pytest.mark.skipif(BACKEND == "jax", reason="there only a gradient tells")
+def test_an_evaluation_that_leaves_the_penalty_out_says_so():
+    class Own(keras_repreg.Sequential):
+        def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+            return LOSS(y, y_pred)
+
+    x, y = data()
+    model = compiled(network(CASES[0], kind=Own))
+    with pytest.warns(UserWarning, match="'regularizer' has no effect"):
+        model.evaluate(x, y, verbose=0)
+
+
+def test_variables_have_paths_of_their_own():
+    x, y = data()
+    model = two_penalties()
+    schedule = keras_repreg.WeightSchedule(lambda epoch: 0.5)
+    model.fit(x, y, verbose=0, callbacks=[keras_repreg.PenaltyLogger(), schedule])
+    paths = [variable.path for variable in model.variables]
+    assert len(set(paths)) == len(paths)
+    model.get_state_tree()
+
+
+def test_a_penalty_in_a_loop_that_is_compiled_is_refused_in_words():
+    class Loop(keras.layers.Layer):
+        def __init__(self):
+            super().__init__()
+            self.penalty = keras_repreg.L1Regularization(1.0, name="penalty")
+
+        def build(self, shape):
+            self.penalty.build(shape)
+
+        def call(self, x):
+            return keras.ops.map(lambda row: self.penalty(row[None])[0], x)
+
+    if BACKEND == "torch":
+        pytest.skip("there a loop is one of Python")
+    x, y = data()
+    model = keras.Sequential([keras.Input((5,)), Loop(), keras.layers.Dense(3)])
+    compiled(model)
+    with pytest.raises(ValueError, match="'penalty' to be called outside of loops that are compiled"):
+        model.fit(x, y, verbose=0)

@@ -222,7 +222,7 @@ def test_outputs_that_are_no_single_array_are_measured_by_their_parts():
 
     start = keras.Input((4, 5))
     z, *_ = layers.LSTM(3, return_state=True, name="lstm")(start)
-    model = keras.Model(start, layers.Dense(2)(Named(name="named")(z)["a"]))
+    model = keras.Model(start, layers.Dense(2, name="dense")(Named(name="named")(z)["a"]))
     x = np.random.default_rng(0).normal(size=(10, 4, 5)).astype("float32")
     expected = ops.convert_to_numpy(model.get_layer("lstm")(x)[0])
     assert_close(
@@ -233,8 +233,11 @@ def test_outputs_that_are_no_single_array_are_measured_by_their_parts():
     assert table["named/a"] == table["named/b"] == keras_repreg.measure(model, x, "named/a")["named/a"]
     states = ops.convert_to_numpy(model.get_layer("lstm")(x)[1])
     assert_close(table["lstm/1"], keras_repreg.characterize(states, positive_only=False))
-    with pytest.raises(ValueError, match="Received: 'named/c'"):
+    with pytest.raises(ValueError, match=r"one of \['a', 'b'\]. Received: 'c'"):
         keras_repreg.measure(model, x, "named/c")
+    for name in ("lstm/3", "dense/a", "nothing/a"):
+        with pytest.raises(ValueError, match=f"Received: '{name}'"):
+            keras_repreg.measure(model, x, name)
 
 
 def test_a_layer_without_configuration_is_no_obstacle():

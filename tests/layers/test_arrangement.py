@@ -98,7 +98,11 @@ def test_integers_of_the_shape_of_the_positions_are_their_ids():
     labels = np.random.default_rng(1).integers(0, 3, (6, 5)).astype("int32")
     expected = ONE.oracle(z.reshape(-1, 9), labels.reshape(-1))
     assert penalty(ONE.make(units="channels"), z, labels) == pytest.approx(expected, rel=1e-4)
-    # They could be one-hot labels of the samples as well.
+    # These could be one-hot labels of the samples as well.
+    one_hot = np.eye(5, dtype="int32")[[0, 1, 2, 3, 4, 0]]
+    with pytest.raises(ValueError, match="cannot tell whether"):
+        penalty(ONE.make(units="channels"), z, one_hot)
+    assert penalty(ONE.make(units="channels", num_classes=2), z, one_hot) > 0
     for ambiguous, arguments in ((labels, {"num_classes": 5}), (labels.astype("float32"), {})):
         with pytest.raises(ValueError, match=r"cannot tell whether.*Received: labels.shape=\(6, 5\)"):
             penalty(ONE.make(units="channels", **arguments), z, ambiguous)
