@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip install $(PIP_OPTIONS) --constraint constraints.txt
 METADATA := setup.cfg pyproject.toml constraints.txt
 
 EXPERIMENTS := table2 table3 table4 table6 table8 table9 figure1 figure2 figure3 figure4 all report speed status prepare
-.PHONY: $(EXPERIMENTS) test test-jax test-torch test-installed test-lowest lint types docs dist clean
+.PHONY: $(EXPERIMENTS) test test-jax test-torch test-installed test-lowest attacks lint types docs dist clean
 
 $(EXPERIMENTS): $(VENV)/benchmarks.installed ## a table or figure of the paper
 	$(BIN)/python -m benchmarks $@ $(ARGS)
@@ -15,8 +15,11 @@ $(EXPERIMENTS): $(VENV)/benchmarks.installed ## a table or figure of the paper
 test: $(VENV)/test.installed ## all tests and doctests
 	TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m pytest --numprocesses auto $(ARGS)
 
-# The package's own tests once more on Keras's other backends; what is NumPy alone or trains whole experiments is left out.
-ELSEWHERE := benchmarks information plots tuning test_examples.py test_docs.py
+# The package's own tests once more on Keras's other backends. What is left out is NumPy alone, files and processes alone, or
+# trains whole experiments.
+ELSEWHERE := benchmarks commands information plots test_examples.py test_docs.py test_files.py \
+	$(addprefix characteristics/test_,chance.py characterize.py definitions.py lanczos.py table.py units.py) \
+	$(addprefix stress/test_,attacks.py command_line.py damaged_records.py full_disk.py hostile_files.py kills.py)
 BACKEND_TESTS := tests $(ELSEWHERE:%=--ignore tests/%)
 # Their folder is left out above, and pytest takes no file of it besides.
 COMPILED := tests/benchmarks/test_training.py tests/benchmarks/test_speed.py
@@ -26,13 +29,17 @@ test-jax: $(VENV)/test.installed $(VENV)/jax.installed
 test-torch: $(VENV)/test.installed $(VENV)/torch.installed
 	KERAS_BACKEND=torch TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m pytest --numprocesses auto $(BACKEND_TESTS) $(ARGS)
 
+# Malformed model files, arrays and command lines: make attacks ARGS='2000 --seed 1'.
+attacks: $(VENV)/test.installed
+	TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m tests.stress.attacks $(ARGS)
+
 lint: $(VENV)/dev.installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 types: $(VENV)/dev.installed $(VENV)/benchmarks.installed
 	$(BIN)/mypy
 docs: $(VENV)/docs.installed
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 dist: $(VENV)/dev.installed ## the source distribution and the wheel, and what they hold is checked
 	rm -rf dist build/lib build/bdist.* build/tree
@@ -53,7 +60,8 @@ $(ALONE:%=test-installed-%): test-installed-%: dist
 	rm -rf $(VENV)-$*
 
 # The oldest versions that setup.cfg allows, on TensorFlow.
-LOWEST := callbacks characteristics ion layers test_labels.py test_package.py
+LOWEST := callbacks compatibility ion layers test_insertion.py test_labels.py test_models.py test_package.py test_seam.py \
+	characteristics/test_measure.py characteristics/test_calls_and_masks.py commands stress/test_hostile_files.py
 test-lowest: $(VENV)-lowest/installed
 	TF_CPP_MIN_LOG_LEVEL=3 $(VENV)-lowest/bin/python -m pytest --numprocesses auto $(LOWEST:%=tests/%) \
 		--ignore tests/layers/test_replicas.py $(ARGS)

@@ -123,10 +123,8 @@ class CharacteristicsTable(Table[str]):
 class UnitsTable(Table[int]):
     """Statistics of the units of a layer, one row per unit: `table[3]["variance"]`.
 
-    A mapping from the unit's number to a dict. It prints as a table, in notebooks too.
-
-    Args:
-        units: `{unit: {column: value}}`.
+    A mapping from the unit's number to a dict, made from `{unit: {column: value}}`. It prints as a table, in notebooks
+    too.
     """
 
     key_name = "unit"

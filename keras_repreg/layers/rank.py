@@ -76,11 +76,8 @@ class ClasswiseRankRegularization(ClasswiseRegularization):
         weight: Loss weight, a finite number >= 0.
         normalize: Whether to divide by M K.
         method: `"holder"`, `"power"` or `"svd"`.
-        num_classes: K for `normalize=True`; by default the number of classes present in the batch.
-        label_key: Which entry of dict, list or tuple targets holds the labels.
-        soft_labels: Whether labels are rows of class shares, as after mixup or label smoothing.
-        ignore_class: The id of samples to leave out.
-        **kwargs: Arguments of `keras.layers.Layer`, such as `name` and `dtype`.
+        **kwargs: `num_classes`, `label_key`, `soft_labels`, `ignore_class` and all else that `ClasswiseRegularization`
+            takes.
 
     Call arguments:
         inputs: Activations (N, M), or a list `[activations, labels]`.
