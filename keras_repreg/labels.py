@@ -103,8 +103,8 @@ def check_label_values(labels: NDArray[Any], *, soft: bool = False) -> None:
 
     Args:
         labels: Numbers of one of these shapes.
-        soft: Whether soft labels are expected: rows may also sum to less than 1, and (N,) or (N, 1) hold the
-            probability of the second of two classes.
+        soft: Whether soft labels are expected: rows of any numbers, of which those below zero count as none, and (N,)
+            or (N, 1) hold the probability of the second of two classes.
 
     Raises:
         ValueError: if they are something else, such as fractions, the targets of a regression or several labels each.
@@ -116,9 +116,8 @@ def check_label_values(labels: NDArray[Any], *, soft: bool = False) -> None:
     rows = labels.ndim == 2 and labels.shape[1] != 1
     if rows:
         sums = labels.sum(axis=1)
-        fits = (labels >= 0).all() and ((sums < 1.01).all() if soft else (abs(sums - 1.0) < 0.01).all())
-        sum_to = "1 or less" if soft else "1, such as one-hot rows"
-        expected = f"rows of class shares: numbers >= 0 that sum to {sum_to}"
+        fits = soft or ((labels >= 0).all() and (abs(sums - 1.0) < 0.01).all())
+        expected = "rows of class shares: numbers >= 0 that sum to 1, such as one-hot rows"
     elif soft:
         fits = ((labels >= 0) & (labels <= 1)).all()
         expected = "probabilities of the second of two classes, from 0 to 1"

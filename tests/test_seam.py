@@ -146,7 +146,7 @@ def test_the_tap_sees_each_call_of_its_thread_and_leaves_nothing():
     other = threading.Thread(target=lambda: model(2 * X))
     seen = record(model, ["a", "b"], lambda: (model(X), other.start(), other.join(), model.get_layer("a")(X)))
     assert [name for name, _, _ in seen] == ["a", "b", "a"]
-    np.testing.assert_allclose(seen[0][1], model.get_layer("a")(X))
+    np.testing.assert_allclose(*(ops.convert_to_numpy(z) for z in (seen[0][1], model.get_layer("a")(X))))
     assert not any("call" in vars(layer) or "quantized_call" in vars(layer) for layer in model.layers)
 
 
@@ -220,7 +220,7 @@ def test_values_are_told_from_tensors_that_are_traced():
     seen.clear()
     model.compile("sgd", "mse")
     model.fit(X, Y, verbose=0)
-    assert (seen[0] is None) is (BACKEND != "torch")
+    assert (seen[-1] is None) is (BACKEND != "torch")
 
 
 class Two(seam.ExactLosses):
@@ -274,7 +274,8 @@ def test_only_losses_that_keras_has_kept_are_in_its_list():
     layer = Own()
     keras.Sequential([keras.Input((3,)), layer])
     layer(X)
-    assert kept == [False, True]
+    assert not any(kept[:-1])  # PyTorch finds out shapes by more than one call
+    assert kept[-1]
 
 
 def test_prediction_on_pytorch_keeps_nothing_for_a_backward_pass():

@@ -5,6 +5,8 @@ import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
+from keras_repreg.commands.text import printable
+
 
 class Parser(argparse.ArgumentParser):
     """As `argparse` has it, without the usage before an error, which `--help` prints."""
@@ -18,7 +20,7 @@ class Parser(argparse.ArgumentParser):
         return super().parse_known_args(given, namespace)
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {' '.join(message.split())}; see {self.prog} --help\n")
+        self.exit(2, f"{self.prog}: {printable(' '.join(message.split()))}; see {self.prog} --help\n")
 
 
 def print_any_name() -> None:

@@ -92,7 +92,7 @@ def remove_units(
         ...     keras.Input((4,)), keras.layers.Dense(8, activation="relu", name="z"), keras.layers.Dense(2)
         ... ])
         >>> kernel, bias = model.layers[0].get_weights()
-        >>> model.layers[0].set_weights([kernel, [-100.0, 0, 0, 0, 0, 0, 0, -100.0]])
+        >>> model.layers[0].set_weights([kernel, np.array([-100.0, 0, 0, 0, 0, 0, 0, -100.0])])
         >>> x = np.random.default_rng(0).normal(size=(100, 4))
         >>> removal = keras_repreg.ion.remove_units(model, "z", data=x)
         >>> [unit.unit for unit in removal.removed]

@@ -12,6 +12,12 @@ from tests.commands.cases import arrays
 matplotlib.use("Agg")
 
 
+@pytest.fixture(autouse=True)
+def _no_terminal(monkeypatch):
+    """A width that is set counts as that of a terminal."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """A directory with a model and its data."""

@@ -247,7 +247,7 @@ def test_is_given_nothing_to_change():
         (np.zeros((3, 0)), r"labels.shape=\(3, 0\)"),
         (1, r"labels.shape=\(\)"),
         ([0.0, math.nan, 1.0], "1 of them"),
-        ([0.2, 0.5, 0.7], "dtype float64"),
+        ([0.2, 0.5, 0.7], r"shape \(3,\)"),
         ([None, 1, 2], "dtype object"),
     ],
     ids=str,

@@ -118,7 +118,7 @@ def targets():
         ),
         "InformationPlaneLogger": (
             keras_repreg.InformationPlaneLogger,
-            {**loggers, "label_key": None, "noise_variance": 0.1, "unit": "nats", "max_samples": 100},
+            {**loggers, "labels": None, "noise_variance": 0.1, "unit": "nats", "max_samples": 100},
         ),
         "unit_histograms": (
             plots.unit_histograms, {"z": z, "labels": y, "units": [0], "bins": 5, "figure": None},
