@@ -1,17 +1,14 @@
 """Label-aware models, whose class-wise layers see the labels given to `fit` and `evaluate`."""
 
-import contextlib
-import itertools
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import keras
 
 from keras_repreg import seam
-from keras_repreg.arrays import to_numpy
+from keras_repreg.label_checks import check_run
 from keras_repreg.labels import label_scope, targets_of
-from keras_repreg.layers.classwise import ClasswiseRegularization
 from keras_repreg.steps import batch_of, step_scope
 
 
@@ -195,75 +192,3 @@ def label_aware(model: keras.Model) -> keras.Model:
             seam.replace_method(model, name, _AroundLoop(model))
     seam.forget_compiled(model)
     return model
-
-
-def check_run(model: Any, x: Any, y: Any, arguments: dict[str, Any]) -> Any:
-    """Check the labels of `fit`, those of its validation data as well, or of `evaluate`; see `check_labels`."""
-    if arguments.get("_use_cached_eval_dataset"):  # the validation of a `fit` that has checked it
-        return x
-    validation = arguments.get("validation_data")
-    if isinstance(validation, (tuple, list)) and len(validation) in (2, 3):
-        check_labels(model, *validation[:2])
-    elif validation is not None and not hasattr(validation, "__next__"):
-        check_labels(model, validation, None)
-    return check_labels(model, x, y)
-
-
-def check_labels(model: Any, x: Any, y: Any) -> Any:
-    """Check the labels given to `fit` or `evaluate` as far as they can be seen: arrays, or a data set's first batch.
-
-    Args:
-        model: A model.
-        x: As for `fit`: inputs, or a data set.
-        y: As for `fit`: targets, or None.
-
-    Returns:
-        `x`, or for an iterator one that still has the first batch.
-
-    Raises:
-        ValueError: if class-wise layers would take their labels from targets that are no class labels.
-    """
-    layers = [layer for layer in seam.all_sublayers(model) if isinstance(layer, ClasswiseRegularization)]
-    if not layers or x is None:
-        return x
-    if y is None:
-        y, x = _first_targets(x)
-    elif any(layer.labels_from_scope is None for layer in layers):
-        _call_symbolically(model, x)
-    if y is not None:
-        for layer in layers:
-            layer.check_targets(y)
-    return x
-
-
-def _call_symbolically(model: Any, x: Any) -> None:
-    """Let the layers of a model that was never called show whether labels are passed to them."""
-    shapes = keras.tree.map_structure(lambda part: keras.KerasTensor((None, *part.shape[1:]), str(part.dtype)), x)
-    with contextlib.suppress(Exception):  # a call that cannot be traced so is checked as it runs
-        model.compute_output_spec(shapes)
-
-
-def _first_targets(data: Any) -> tuple[Any, Any]:
-    """The targets of a data set's first batch, or None where they cannot be seen, and the data set as it was."""
-    if isinstance(data, keras.utils.PyDataset):
-        return targets_of(data[0]), data
-    if hasattr(data, "element_spec") and hasattr(data, "take"):
-        y = targets_of(data.element_spec)
-        # Reading a `tf.data.Dataset` can be expensive; whole numbers, one per sample, need no look at their values.
-        if all(spec.dtype.is_integer and spec.shape.rank == 1 for spec in keras.tree.flatten(y) if spec is not None):
-            return None, data
-        return next((targets_of(batch) for batch in data.take(1)), None), data
-    if hasattr(data, "__next__"):
-        first = list(itertools.islice(data, 1))
-        return (targets_of(first[0]) if first else None), _joined(first, data)
-    samples: Any = getattr(data, "dataset", None)  # of a PyTorch DataLoader
-    if hasattr(samples, "__getitem__") and hasattr(samples, "__len__") and len(samples):
-        y = targets_of(samples[0])
-        return (None if y is None else keras.tree.map_structure(lambda part: to_numpy(part)[None], y)), data
-    return None, data
-
-
-def _joined(first: list[Any], rest: Iterator[Any]) -> Iterator[Any]:
-    yield from first
-    for batch in rest:  # noqa: UP028, which would close the user's generator with this one
-        yield batch

@@ -13,7 +13,7 @@ from keras_repreg.files import kind_of, write_atomically
 
 
 def check_outputs(paths: Iterable[Path], read: Iterable[Path], overwrite: bool) -> None:
-    """That files can be written where they shall, before any work.
+    """Check that files can be written where they are wanted, before any work.
 
     Raises:
         Refusal: if one exists (unless `overwrite`), is no regular file, is what is read, or is named twice.

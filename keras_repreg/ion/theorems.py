@@ -1,7 +1,7 @@
 """Theorems 1 and 2: a transformation of a layer's representation that the next layer undoes.
 
 z~ = Q (z - m), for any nonsingular Q and any m behind a linear layer, and for a permuted positive diagonal Q and m = 0
-behind ReLU. What is checked here is what the theorems ask for; `keras_repreg.ion.surgery` computes and writes weights.
+after ReLU. What is checked here is what the theorems ask for; `keras_repreg.ion.surgery` computes and writes weights.
 """
 
 from typing import Any

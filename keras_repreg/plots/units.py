@@ -19,7 +19,7 @@ UNITS_SHOWN = 6
 def unit_histograms(z: Any, labels: Any = None, units: Any = None, *, bins: int = BINS, figure: Any = None) -> Any:
     """Histograms of the activations of single units, a colour a class: the upper row of the paper's Figure 1.
 
-    Where no activation of the unit is negative, as behind ReLU, its exact zeros are left out of the histogram, which
+    Where no activation of the unit is negative, as after ReLU, its exact zeros are left out of the histogram, which
     they would dwarf, and counted in the panel's title.
 
     Args:

@@ -140,7 +140,7 @@ class CrossMoments:
     def cca(self) -> float:
         """Return the mean canonical correlation: see `keras_repreg.similarity.cca`.
 
-        Directions with less than 1e-12 of the largest variance do not count: from sums no more digits are had.
+        Directions with less than 1e-12 of the largest variance do not count: sums hold no more digits.
         """
         if not self.samples:
             return 0.0
