@@ -249,6 +249,11 @@ class Characteristics:
         found |= self._at_chance(names)
         return {key: found[key] for key in with_chance(names)}
 
+    @property
+    def dead(self) -> NDArray[np.intp]:
+        """The numbers of the units that were zero for every sample so far."""
+        return np.flatnonzero(self._units.dead)
+
     def units(self) -> UnitsTable:
         """Return statistics of each unit so far: see `keras_repreg.measure_units`.
 

@@ -13,6 +13,8 @@ FEW_DIRECTIONS = 0.1
 CORRELATED = 0.95
 COLLAPSED = 0.01
 VARIANCE = 0.95
+# So many units are named one by one.
+NAMED = 20
 
 
 def findings(values: dict[str, Any], accumulator: Characteristics, information: MutualInformation | None) -> list[str]:
@@ -25,7 +27,7 @@ def findings(values: dict[str, Any], accumulator: Characteristics, information: 
     """
     units = accumulator.width
     alive = units - round(values["dead_units"] * units)
-    found = [*_dead(values, units), *_rank(values, units, alive), *_correlated(accumulator, alive)]
+    found = [*_dead(accumulator.dead.tolist(), units), *_rank(values, units, alive), *_correlated(accumulator, alive)]
     if values["sparsity"] > SPARSE:
         found.append(f"Sparse: {_percent(values['sparsity'])} of all activations are exactly zero.")
     if 0 < values.get("nc1", 0) < COLLAPSED:
@@ -43,12 +45,19 @@ def findings(values: dict[str, Any], accumulator: Characteristics, information: 
     return found
 
 
-def _dead(values: dict[str, Any], units: int) -> list[str]:
-    dead = round(values["dead_units"] * units)
+def _dead(dead: list[int], units: int) -> list[str]:
     if not dead:
         return []
-    verb = "unit is" if dead == 1 else "units are"
-    return [f"{dead} of {units:,} {verb} dead ({_percent(dead / units)}): zero for every sample."]
+    verb = "unit is" if len(dead) == 1 else "units are"
+    return [
+        f"{len(dead)} of {units:,} {verb} dead ({_percent(len(dead) / units)}), zero for every sample: {_listed(dead)}."
+    ]
+
+
+def _listed(units: list[int]) -> str:
+    """The numbers of units, the first of them where there are many."""
+    some = ", ".join(map(str, units[:NAMED]))
+    return some if len(units) <= NAMED else f"{some} and {len(units) - NAMED:,} more"
 
 
 def _rank(values: dict[str, Any], units: int, alive: int) -> list[str]:
@@ -80,7 +89,7 @@ def _correlated(accumulator: Characteristics, alive: int) -> list[str]:
     share = _percent(pairs / (alive * (alive - 1) / 2))
     return [
         f"{some} correlated above {CORRELATED} in absolute value ({share} of the pairs of alive units), zeros "
-        f"included; most so units {i} and {j}, at {upper[i, j]:.3f}."
+        f"included; highest: units {i} and {j}, at {upper[i, j]:.3f}."
     ]
 
 

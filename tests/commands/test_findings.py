@@ -27,9 +27,16 @@ def test_nothing_stands_out_of_independent_units():
 def test_dead_units_are_counted():
     z = normal(8)
     z[:, [2, 5]] = 0
-    assert found(z) == ["2 of 8 units are dead (25%): zero for every sample."]
+    assert found(z) == ["2 of 8 units are dead (25%), zero for every sample: 2, 5."]
     z[:, 5] = 1
-    assert found(z) == ["1 of 8 unit is dead (12%): zero for every sample."]
+    assert found(z) == ["1 of 8 unit is dead (12%), zero for every sample: 2."]
+
+
+def test_many_dead_units_are_named_by_the_first_of_them():
+    z = normal(40)
+    z[:, :30] = 0
+    dead = found(z)[0]
+    assert dead == f"30 of 40 units are dead (75%), zero for every sample: {', '.join(map(str, range(20)))} and 10 more."
 
 
 def test_collapsed_rank_and_correlated_units():
