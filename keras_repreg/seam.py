@@ -125,8 +125,10 @@ def outermost_layer(layer: keras.layers.Layer) -> keras.layers.Layer:
 
 def functional_class() -> type:
     """The class of what `keras.Model(inputs, outputs)` returns."""
-    start = keras.Input((1,), name="functional_class")
-    return type(keras.Model(start, start))
+    # With names of its own, since those that Keras makes are numbered.
+    start = keras.Input((1,), name="functional_class_input")
+    end = keras.layers.Identity(name="functional_class_output")(start)
+    return type(keras.Model(start, end, name="functional_class"))
 
 
 @contextlib.contextmanager

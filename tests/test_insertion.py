@@ -69,7 +69,9 @@ def within_class_variance(z, labels):
 @pytest.mark.parametrize("build", BUILDS)
 def test_the_penalty_is_that_of_the_layers_output_and_weights_are_shared(build):
     model, name = build()
-    model.compile(keras.optimizers.SGD(0.05), {"y": LOSS} if build is functional else LOSS, metrics=["accuracy"])
+    named = build is functional
+    metrics = {"y": ["accuracy"]} if named else ["accuracy"]
+    model.compile(keras.optimizers.SGD(0.05), {"y": LOSS} if named else LOSS, metrics=metrics)
     y = {"y": Y} if build is functional else Y
     x = {"x": X} if build is functional else X
     before = model.predict(x, verbose=0)

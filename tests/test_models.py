@@ -187,10 +187,14 @@ def test_copies_stay_label_aware_or_say_that_they_are_not(kind, way, tmp_path):
     model = built(kind)
     expected = expected_loss(model)
     assert model.evaluate(inputs(kind), Y, batch_size=24, verbose=0) == pytest.approx(expected, rel=1e-4)
-    copied = WAYS[way](model, tmp_path)
+    try:
+        copied = WAYS[way](model, tmp_path)
+    except TypeError as error:  # from Keras 3.12 on, a subclass that builds a graph can be cloned
+        assert (kind, way) == ("derived graph", "clone")
+        pytest.skip(str(error))
     copied.compile("sgd", LOSS)
-    if (kind, way) in PLAIN and kind != "label input":
-        assert not is_label_aware(copied)
+    if not is_label_aware(copied) and kind != "label input":
+        assert (kind, way) in PLAIN
         with pytest.warns(UserWarning, match="left out of this evaluation") as warned:
             found = [copied.evaluate(X, Y, batch_size=24, verbose=0) for _ in range(2)]
         assert sum("left out" in str(warning.message) for warning in warned) == 1
@@ -232,6 +236,8 @@ def test_prediction_says_nothing():
 
 
 def test_wrappers_of_scikit_learn_take_a_function_that_builds_the_model():
+    pytest.importorskip("sklearn")
+
     def build(X, y):
         model = keras_repreg.Sequential([*stack()[:-1], layers.Dense(3, activation="softmax")])
         model.compile("sgd", "categorical_crossentropy")

@@ -36,7 +36,9 @@ def test_many_dead_units_are_named_by_the_first_of_them():
     z = normal(40)
     z[:, :30] = 0
     dead = found(z)[0]
-    assert dead == f"30 of 40 units are dead (75%), zero for every sample: {', '.join(map(str, range(20)))} and 10 more."
+    assert (
+        dead == f"30 of 40 units are dead (75%), zero for every sample: {', '.join(map(str, range(20)))} and 10 more."
+    )
 
 
 def test_collapsed_rank_and_correlated_units():
