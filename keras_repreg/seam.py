@@ -81,6 +81,19 @@ def replace_method(owner: Any, name: str, around: Callable[..., Any]) -> Callabl
     return undo
 
 
+@contextlib.contextmanager
+def substituted(owner: Any, name: str, method: Callable[..., Any]) -> Iterator[None]:
+    """Within the context, `owner.name` is `method`, on this instance only."""
+    before = vars(owner).get(name)
+    vars(owner)[name] = method
+    try:
+        yield
+    finally:
+        vars(owner).pop(name)
+        if before is not None:
+            vars(owner)[name] = before
+
+
 def around(owner: Any, name: str) -> list[Callable[..., Any]]:
     """Return what `replace_method` has put around a method, the outermost last."""
     replaced = vars(owner).get(name)

@@ -61,6 +61,17 @@ def test_what_was_replaced_by_others_meanwhile_is_left_alone():
     assert model.evaluate(X, Y, verbose=0) != 7.0
 
 
+@pytest.mark.parametrize("own", [False, True])
+def test_a_method_is_substituted_for_a_while(own):
+    model = network()
+    if own:
+        seam.replace_method(model, "evaluate", lambda original, *args, **kwargs: 7.0)
+    before = vars(model).get("evaluate")
+    with seam.substituted(model, "evaluate", lambda *args, **kwargs: 8.0):
+        assert model.evaluate(X, Y, verbose=0) == 8.0
+    assert vars(model).get("evaluate") is before
+
+
 def test_a_replaced_step_runs_once_its_compiled_function_is_forgotten():
     model, calls = network(), []
     model.fit(X, Y, verbose=0)

@@ -6,6 +6,7 @@ NumPy, in float64, whatever the backend and its compiler.
 """
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -34,8 +35,7 @@ class ActivationTap:
         self._sources = sources
         self._targets = targets
         self._compiled: Any = None
-        self._undo: Callable[[], None] | None = None
-        self._filling = False
+        self._step: Any = None
 
     def possible(self) -> bool:
         """Return whether the outputs can leave the test step.
@@ -61,30 +61,23 @@ class ActivationTap:
     def filling(self, collection: Collection) -> Iterator[None]:
         """Within the context, the collection gets the activations of each batch."""
         model, function = self._model, self._model.test_function
-        if self._undo is None:
-            self._undo = seam.replace_method(model, "test_step", self._returning_outputs)
-        self._filling = True
+        if self._step is None:
+            # An object of its own: JAX keeps what it has traced by the identity of the function.
+            self._step = functools.partial(self._returning_outputs, model.test_step)
         try:
-            if self._compiled is None:
-                model.test_function = None
-                model.make_test_function()
-                self._compiled = model.test_function
-            model.test_function = _Hiding(self._compiled, lambda taken: self._receive(taken, collection))
-            yield
+            # PyTorch asks the model for its step in each batch, the others when the function is made.
+            with seam.substituted(model, "test_step", self._step):
+                if self._compiled is None:
+                    model.test_function = None
+                    model.make_test_function()
+                    self._compiled = model.test_function
+                model.test_function = _Hiding(self._compiled, lambda taken: self._receive(taken, collection))
+                yield
         finally:
             model.test_function = function
-            self._filling = False
-
-    def close(self) -> None:
-        """Leave the model as it was."""
-        if self._undo is not None:
-            self._undo()
-            self._undo = None
 
     def _returning_outputs(self, step: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """`test_step` whose logs also hold the outputs of each call of a layer, by name."""
-        if not self._filling:
-            return step(*args, **kwargs)
         outputs: dict[str, dict[str, Any]] = {}
 
         def receive(layer: keras.layers.Layer, output: Any, mask: Any) -> None:

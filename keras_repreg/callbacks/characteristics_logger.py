@@ -119,7 +119,7 @@ class CharacteristicsLogger(MeasuringCallback):
         if self._events is not None:
             self._events.close()  # of a training that an exception ended
         self._events = EventFile(self._log_dir) if self._log_dir is not None else None
-        self._close_tap()
+        self._tap = None
         if self._data is None and self._mask is None and self._sources:
             labels = self._new().labels
             if labels.by_batch:
@@ -156,15 +156,9 @@ class CharacteristicsLogger(MeasuringCallback):
         return self._log(collection)
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
-        self._close_tap()
         if self._events is not None:
             self._events.close()
         super().on_train_end(logs)
-
-    def _close_tap(self) -> None:
-        if self._tap is not None:
-            self._tap.close()
-        self._tap = None
 
     def _choose(self) -> list[Source]:
         if self._layers is not None:
