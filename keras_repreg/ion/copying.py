@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
 from keras_repreg import graph
+from keras_repreg.arrays import to_numpy
 from keras_repreg.models import is_label_aware, label_aware
 
 
@@ -109,7 +111,8 @@ def carry_state(layer: Any, source: Any, weights: list[Any] | None = None) -> No
             store: dict[str, Any] = {}
             origin.save_own_variables(store)
             if store:
-                target.load_own_variables(store)
+                # Copies: on JAX a step takes the arrays of its model for its own, and two models must not share one.
+                target.load_own_variables({name: np.array(to_numpy(value)) for name, value in store.items()})
         if hasattr(origin, "save_assets"):
             with tempfile.TemporaryDirectory() as folder:
                 origin.save_assets(folder)
