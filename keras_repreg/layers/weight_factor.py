@@ -101,7 +101,7 @@ class WeightFactor:
 
 def variable_scope(layer: str) -> Any:
     """A context in which variables get paths of their own, from a layer's path."""
-    return keras.name_scope(layer.replace("/", "."))
+    return keras.name_scope(layer.replace("/", "_").replace(".", "_"))
 
 
 def checked_factor(value: Any, name: str) -> float:
