@@ -79,13 +79,18 @@ def check_metadata(text: str) -> None:
 
 
 def check_import(wheel: Path) -> None:
-    """It imports in an environment with nothing else."""
+    """It is found where it is installed, and without Keras says what is missing. With it, see `installed.py`."""
     with tempfile.TemporaryDirectory() as folder:
         venv.create(folder, with_pip=True)
         python = str(Path(folder) / "bin" / "python")
         subprocess.run([python, "-m", "pip", "install", "--quiet", "--no-deps", wheel], check=True)
-        code = "import keras_repreg; print(keras_repreg.__version__, keras_repreg.__file__)"
-        subprocess.run([python, "-I", "-c", code], check=True, cwd=folder, stdout=subprocess.DEVNULL)
+        code = "import importlib.util; print(importlib.util.find_spec('keras_repreg').origin)"
+        found = subprocess.run(
+            [python, "-I", "-c", code], check=True, cwd=folder, capture_output=True, text=True
+        ).stdout
+        assert folder in found, found
+        done = subprocess.run([python, "-I", "-c", "import keras_repreg"], cwd=folder, capture_output=True, text=True)
+        assert done.stderr.strip().endswith("ModuleNotFoundError: No module named 'keras'"), done.stderr
 
 
 if __name__ == "__main__":
