@@ -61,7 +61,8 @@ $(ALONE:%=test-installed-%): test-installed-%: dist
 
 # The oldest versions that setup.cfg allows, on TensorFlow.
 LOWEST := callbacks compatibility ion layers test_insertion.py test_labels.py test_models.py test_package.py test_seam.py \
-	characteristics/test_measure.py characteristics/test_calls_and_masks.py commands stress/test_hostile_files.py
+	characteristics/test_measure.py characteristics/test_calls_and_masks.py stress/test_hostile_files.py \
+	$(addprefix commands/test_,compare_and_survey.py measure.py order.py refusals.py)
 test-lowest: $(VENV)-lowest/installed
 	TF_CPP_MIN_LOG_LEVEL=3 $(VENV)-lowest/bin/python -m pytest --numprocesses auto $(LOWEST:%=tests/%) \
 		--ignore tests/layers/test_replicas.py $(ARGS)
@@ -69,7 +70,7 @@ $(VENV)-lowest/installed: setup.cfg constraints-lowest.txt
 	rm -rf $(VENV)-lowest
 	$(PYTHON) -m venv $(VENV)-lowest
 	$(VENV)-lowest/bin/python -m pip install $(PIP_OPTIONS) --constraint constraints-lowest.txt \
-		--editable '.[tensorflow-cpu,plots]' hypothesis pytest pytest-xdist
+		--editable '.[tensorflow-cpu,plots,ion]' hypothesis pytest pytest-xdist
 	@touch $@
 
 clean:
