@@ -293,9 +293,5 @@ class ExactLosses(keras.layers.Layer):
         self.on_losses_read(losses)
         return losses
 
-    def has_added(self, loss: Tensor) -> bool:
-        """Whether Keras has kept the loss; it keeps none of a call that only finds out shapes."""
-        return any(added is loss for added in super()._get_own_losses())
-
     def on_losses_read(self, losses: list[Tensor]) -> None:
         """Called when a model sums up its losses after a forward pass: by `fit` and `evaluate`, not by `predict`."""

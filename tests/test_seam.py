@@ -272,23 +272,6 @@ def test_losses_of_every_call_count_on_every_backend():
     assert sum(map(float, layer.losses)) == pytest.approx(18)
 
 
-def test_only_losses_that_keras_has_kept_are_in_its_list():
-    kept = []
-
-    class Own(seam.ExactLosses):
-        def call(self, x):
-            loss = ops.sum(x)
-            self.add_loss(loss)
-            kept.append(self.has_added(loss))
-            return x
-
-    layer = Own()
-    keras.Sequential([keras.Input((3,)), layer])
-    layer(X)
-    assert not any(kept[:-1])  # PyTorch finds out shapes by more than one call
-    assert kept[-1]
-
-
 def test_prediction_on_pytorch_keeps_nothing_for_a_backward_pass():
     with seam.without_gradients():
         z = network()(X)
