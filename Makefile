@@ -79,14 +79,18 @@ clean:
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "keras-repreg needs Python 3.11 or newer; make PYTHON=python3.12 ... chooses another interpreter")'
 	$(PYTHON) -m venv $(VENV)
+	$(PIP) --upgrade 'pip>=25.1' # the first that knows dependency groups
 
-# A set of extras on top of the package itself, and a file that says that it is installed.
+# A set of packages on top of the package itself, and a file that says that it is installed.
 $(VENV)/benchmarks.installed: $(METADATA) | $(BIN)/python
-	$(PIP) --editable '.[tensorflow-cpu,benchmarks]'
+	$(PIP) --group benchmarks --editable '.[tensorflow-cpu]'
 	@touch $@
 $(VENV)/test.installed: $(METADATA) | $(BIN)/python
-	$(PIP) --editable '.[tensorflow-cpu,benchmarks,test]'
+	$(PIP) --group test --editable '.[tensorflow-cpu]'
 	@touch $@
-$(VENV)/jax.installed $(VENV)/torch.installed $(VENV)/docs.installed $(VENV)/dev.installed: $(VENV)/%.installed: $(METADATA) | $(BIN)/python
+$(VENV)/docs.installed $(VENV)/dev.installed: $(VENV)/%.installed: $(METADATA) | $(BIN)/python
+	$(PIP) --group $*
+	@touch $@
+$(VENV)/jax.installed $(VENV)/torch.installed: $(VENV)/%.installed: $(METADATA) | $(BIN)/python
 	$(PIP) --editable '.[$*]'
 	@touch $@

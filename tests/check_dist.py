@@ -71,7 +71,9 @@ def check_metadata(text: str) -> None:
     version = re.search(r'^__version__ = "(.+)"$', (ROOT / "keras_repreg" / "__init__.py").read_text(), re.MULTILINE)[1]
     assert (metadata["Name"], metadata["Version"]) == ("keras-repreg", version)
     assert metadata["License-Expression"] == "MIT"
-    assert {"tensorflow", "tensorflow-cpu", "jax", "torch", "plots", "tuner"} <= set(metadata.get_all("Provides-Extra"))
+    # What developers need is in dependency groups.
+    expected = {"ion", "jax", "plots", "tensorflow", "tensorflow-cpu", "torch", "tuner"}
+    assert set(metadata.get_all("Provides-Extra")) == expected
     assert metadata["Description-Content-Type"] == "text/markdown"
     # Those of the repository lead nowhere on a package index.
     relative = [link for link in re.findall(r"\]\(([^)#]+)\)", metadata.get_payload()) if "://" not in link]
