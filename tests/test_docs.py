@@ -4,6 +4,8 @@ import importlib
 import inspect
 import pkgutil
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import matplotlib
@@ -42,7 +44,8 @@ def test_every_python_block_is_one_that_runs():
 
 def documented():
     """What is in the reference, by path."""
-    paths = re.findall(r"^::: (\S+)$", (ROOT / "docs" / "api.md").read_text(), re.MULTILINE)
+    pages = "".join(page.read_text() for page in sorted((ROOT / "docs").glob("reference-*.md")))
+    paths = re.findall(r"^::: (\S+)$", pages, re.MULTILINE)
     assert len(paths) == len(set(paths))
     split = {path: path.rpartition(".") for path in paths}
     return {path: getattr(importlib.import_module(module), name) for path, (module, _, name) in split.items()}
@@ -68,6 +71,12 @@ def test_public_names_are_in_the_reference(path):
     elsewhere = [other for other, value in reference.items() if value is public()[path]]
     # A layer is in the reference once, wherever it can be imported from.
     assert path in reference or any(other.endswith(f".{name}") for other in elsewhere)
+
+
+def test_the_reference_is_that_of_the_docstrings():
+    command = [sys.executable, str(ROOT / "docs" / "reference.py"), "--check"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_every_public_module_says_what_it_exports():
