@@ -22,7 +22,7 @@ ELSEWHERE := benchmarks commands information plots test_examples.py test_docs.py
 	$(addprefix stress/test_,attacks.py command_line.py damaged_records.py full_disk.py hostile_files.py kills.py)
 BACKEND_TESTS := tests $(ELSEWHERE:%=--ignore tests/%)
 # Their folder is left out above, and pytest takes no file of it besides.
-COMPILED := tests/benchmarks/test_training.py tests/benchmarks/test_speed.py
+COMPILED := tests/benchmarks/training/test_epochs.py tests/benchmarks/experiments/test_speed.py
 test-jax: $(VENV)/test.installed $(VENV)/jax.installed
 	KERAS_BACKEND=jax TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m pytest --numprocesses auto $(BACKEND_TESTS) $(ARGS)
 	KERAS_BACKEND=jax TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m pytest --numprocesses auto $(COMPILED) -k "not sweep"

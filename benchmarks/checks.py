@@ -10,8 +10,8 @@ from itertools import product
 from math import isfinite, log
 from typing import Any
 
-from benchmarks.aggregate import rank_correlation
-from benchmarks.regularizers import REGULARIZERS
+from benchmarks.tables.aggregate import rank_correlation
+from keras_repreg.regularizer_set import REGULARIZERS
 
 Row = Mapping[str, Any]
 Rows = Mapping[str, Row]

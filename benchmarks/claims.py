@@ -9,9 +9,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import checks, paper, published
+from benchmarks import checks, paper
 from benchmarks.checks import Check, Finding, Rows, Verdict
-from benchmarks.table import Table
+from benchmarks.tables import published
+from benchmarks.tables.table import Table
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import backend, page, records
-from benchmarks.aggregate import as_csv, finished_of
-from benchmarks.files import write_keeping_old
-from benchmarks.published import Published
-from benchmarks.sweep import Train, sweep
-from benchmarks.table import Table, as_markdown, as_text
-from benchmarks.workers import BACKENDS, Workers
+from benchmarks.sweeps import records
+from benchmarks.sweeps.sweep import Train, sweep
+from benchmarks.sweeps.workers import BACKENDS, Workers
+from benchmarks.tables import page
+from benchmarks.tables.aggregate import as_csv, finished_of
+from benchmarks.tables.files import write_keeping_old
+from benchmarks.tables.published import Published
+from benchmarks.tables.table import Table, as_markdown, as_text
+from benchmarks.training import backend
 
 DEFAULT_OUT = Path("runs")
 SMOKE_SAMPLES = 2000

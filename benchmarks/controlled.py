@@ -7,12 +7,13 @@ characteristic alone.
 import argparse
 from typing import Any
 
-from benchmarks import command, pictures
-from benchmarks.aggregate import finished_of, summary
+from benchmarks import command
 from benchmarks.data.factors import FACTORS
-from benchmarks.mnist_run import MnistRun, train
-from benchmarks.regularizers import GRID
-from benchmarks.table import Table, title
+from benchmarks.tables import pictures
+from benchmarks.tables.aggregate import finished_of, summary
+from benchmarks.tables.table import Table, title
+from benchmarks.training.mnist import MnistRun, train
+from keras_repreg.regularizer_set import GRID
 
 SOURCES = {"synthetic": "synthetic data", "mnist-pca": "MNIST's first principal components"}
 EPOCHS = 50

@@ -8,10 +8,12 @@ import argparse
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks import command, pictures, weights
-from benchmarks.aggregate import finished_of, summary
-from benchmarks.mnist_run import MnistRun, representation, trained
-from benchmarks.table import Table
+from benchmarks import command
+from benchmarks.sweeps import search as weights
+from benchmarks.tables import pictures
+from benchmarks.tables.aggregate import finished_of, summary
+from benchmarks.tables.table import Table
+from benchmarks.training.mnist import MnistRun, representation, trained
 
 HELP = "activations of single units by class (Figure 1)"
 CLAIM = (

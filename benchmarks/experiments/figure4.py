@@ -12,11 +12,13 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks import command, paper, pictures, weights
-from benchmarks.aggregate import finished_of, summary
-from benchmarks.mnist_run import MnistRun, representation, trained
-from benchmarks.regularizers import REGULARIZERS
-from benchmarks.table import Table
+from benchmarks import command, paper
+from benchmarks.sweeps import search as weights
+from benchmarks.tables import pictures
+from benchmarks.tables.aggregate import finished_of, summary
+from benchmarks.tables.table import Table
+from benchmarks.training.mnist import MnistRun, representation, trained
+from keras_repreg.regularizer_set import REGULARIZERS
 
 HELP = "mutual information and generalization error (Figure 4)"
 CLAIM = (

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import backend
 from benchmarks.data.tfds import store_tfds
+from benchmarks.training import backend
 
 HELP = "store images from an npz file as a data set of tensorflow-datasets"
 ARRAYS = ("x_train", "y_train", "x_test", "y_test")

@@ -7,9 +7,10 @@ import argparse
 from collections import Counter
 from pathlib import Path
 
-from benchmarks import claims, command, page, published
+from benchmarks import claims, command
 from benchmarks.checks import Verdict
 from benchmarks.claims import Judged
+from benchmarks.tables import page, published
 
 HELP = "one page: each claim of the paper, and whether it holds here"
 COLORS = {Verdict.HOLDS: "holds", Verdict.PARTLY: "in-part", Verdict.FAILS: "not", Verdict.NOT_RUN: "not-run"}

@@ -4,7 +4,8 @@ import argparse
 from collections import Counter
 from typing import Any
 
-from benchmarks import command, records
+from benchmarks import command
+from benchmarks.sweeps import records
 
 HELP = "what has been run, and what came of it"
 

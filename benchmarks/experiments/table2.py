@@ -10,9 +10,10 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks import command, paper, pictures
-from benchmarks.aggregate import finished_of, summary
-from benchmarks.table import Table
+from benchmarks import command, paper
+from benchmarks.tables import pictures
+from benchmarks.tables.aggregate import finished_of, summary
+from benchmarks.tables.table import Table
 
 HELP = "characteristics of linear and ReLU layers (Table 2)"
 CLAIM = (
@@ -43,8 +44,8 @@ def train(run: LayersRun) -> dict[str, Any]:
     import numpy as np
 
     from benchmarks.data import load
-    from benchmarks.models import with_linear_layer
-    from benchmarks.training import EpochTrainer, error_rate
+    from benchmarks.training.epochs import EpochTrainer, error_rate
+    from benchmarks.training.models import with_linear_layer
     from keras_repreg.characteristics import characterize
 
     keras.utils.set_random_seed(run.seed)

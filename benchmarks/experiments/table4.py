@@ -2,8 +2,9 @@
 
 import argparse
 
-from benchmarks import cifar, conditions, paper
-from benchmarks.cifar_run import CifarRun, train
+from benchmarks import paper
+from benchmarks.experiments import cifar, conditions
+from benchmarks.training.cifar import CifarRun, train
 
 HELP = "CIFAR-10: test errors under conditions of data size, width and optimizer (Table 4)"
 EXPERIMENT = conditions.Experiment(

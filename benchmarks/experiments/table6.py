@@ -1,19 +1,21 @@
 """Table 6: what each of the twelve regularizers does to the representation that it is applied to.
 
-Network, data and training: Appendix D and `benchmarks.models`; loss weights: `benchmarks.weights`.
+Network, data and training: Appendix D and `benchmarks.training.models`; loss weights: `benchmarks.sweeps.search`.
 """
 
 import argparse
 from dataclasses import dataclass, replace
 from typing import Any
 
-from benchmarks import command, paper, pictures, weights
-from benchmarks.aggregate import as_csv, finished_of, summary
+from benchmarks import command, paper
 from benchmarks.data import load
-from benchmarks.mnist_run import MnistRun, train
-from benchmarks.regularizers import REGULARIZERS
-from benchmarks.table import Table
-from benchmarks.workers import LOCAL, Workers
+from benchmarks.sweeps import search as weights
+from benchmarks.sweeps.workers import LOCAL, Workers
+from benchmarks.tables import pictures
+from benchmarks.tables.aggregate import as_csv, finished_of, summary
+from benchmarks.tables.table import Table
+from benchmarks.training.mnist import MnistRun, train
+from keras_repreg.regularizer_set import REGULARIZERS
 
 HELP = "characteristics of the twelve regularizers (Table 6)"
 CLAIM = (

@@ -1,14 +1,15 @@
 """Table 8: the twelve regularizers under five conditions on MNIST, with the loss weight of each chosen by validation.
 
-The width is that of all hidden layers; narrow ones start from other weights (`benchmarks.models`). A smaller training
-set is passed over more often, until the validation error no longer falls: 200 times; so is the whole by networks of
-width 2, whose error still falls then.
+The width is that of all hidden layers; narrow networks start from other weights (`benchmarks.training.models`). On a
+smaller training set, training takes 200 epochs, until the validation error no longer falls; so do networks of width 2
+on the whole set, whose error still falls then.
 """
 
 import argparse
 
-from benchmarks import conditions, paper
-from benchmarks.mnist_run import MnistRun, train
+from benchmarks import paper
+from benchmarks.experiments import conditions
+from benchmarks.training.mnist import MnistRun, train
 
 HELP = "MNIST: test errors under conditions of data size and width (Table 8)"
 EXPERIMENT = conditions.Experiment(

@@ -5,8 +5,9 @@ Batches of 500 (Appendix D.1), so that each class has some samples in them. With
 
 import argparse
 
-from benchmarks import cifar, conditions, paper
-from benchmarks.cifar_run import CifarRun, train
+from benchmarks import paper
+from benchmarks.experiments import cifar, conditions
+from benchmarks.training.cifar import CifarRun, train
 
 HELP = "CIFAR-100: test errors under conditions of data size, width and number of classes (Table 9)"
 EXPERIMENT = conditions.Experiment(

@@ -4,12 +4,13 @@ import math
 
 import pytest
 
-from benchmarks import checks, claims, paper, published
+from benchmarks import checks, claims, paper
 from benchmarks.__main__ import PAPER, main
 from benchmarks.checks import Verdict
 from benchmarks.claims import CLAIMS
-from benchmarks.published import Published
-from benchmarks.table import Table
+from benchmarks.tables import published
+from benchmarks.tables.published import Published
+from benchmarks.tables.table import Table
 
 
 def table6(**changes):

@@ -5,12 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import claims, published, weights
-from benchmarks.aggregate import as_csv
+from benchmarks import claims
 from benchmarks.checks import Verdict
-from benchmarks.experiments import epochs, kernels, processes, report, steps, table6
-from benchmarks.regularizers import REGULARIZERS
-from benchmarks.table import as_markdown, cell
+from benchmarks.experiments import report, table6
+from benchmarks.experiments.speed import epochs, kernels, processes, steps
+from benchmarks.sweeps import search as weights
+from benchmarks.tables import published
+from benchmarks.tables.aggregate import as_csv
+from benchmarks.tables.table import as_markdown, cell
+from keras_repreg.regularizer_set import REGULARIZERS
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "benchmarks" / "results"

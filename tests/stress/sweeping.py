@@ -6,8 +6,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import backend, sweep
-from benchmarks.workers import Workers
+from benchmarks.sweeps import sweep
+from benchmarks.sweeps.workers import Workers
+from benchmarks.training import backend
 
 
 @dataclass(frozen=True)

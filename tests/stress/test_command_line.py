@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from benchmarks.__main__ import EXPERIMENTS
 from benchmarks.__main__ import main as benchmarks
-from benchmarks.workers import Workers
+from benchmarks.sweeps.workers import Workers
 from keras_repreg.commands import main
 from tests.commands.conftest import folder  # noqa: F401 - a fixture
 from tests.stress.examples import examples

@@ -12,15 +12,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks import records
 from benchmarks.__main__ import main
 from benchmarks.data.mnist import load_mnist, read_idx
 from benchmarks.data.tfds import load_tfds
-from benchmarks.sweep import sweep
-from benchmarks.workers import Workers
+from benchmarks.sweeps import records
+from benchmarks.sweeps.sweep import sweep
+from benchmarks.sweeps.workers import Workers
 from keras_repreg.commands.idx import read_idx as read_any_idx
 from keras_repreg.commands.refusal import Refusal
-from tests.benchmarks.test_sweep import Run, train
+from tests.benchmarks.sweeps.test_sweep import Run, train
 from tests.stress.examples import examples
 
 DEEP = "[" * 100_000
@@ -77,7 +77,7 @@ def test_what_is_no_record_is_set_aside_and_its_run_repeated(seed, tmp_path, cap
 
 def test_a_record_of_another_run_and_a_folder_in_its_place(tmp_path, capsys, monkeypatch):
     # Nothing is trained, on whatever backend this is.
-    monkeypatch.setattr("benchmarks.backend.start", lambda threads: None)
+    monkeypatch.setattr("benchmarks.training.backend.start", lambda threads: None)
     one, other = Run(1, str(tmp_path)), Run(2, str(tmp_path))
     folder = tmp_path / "records"
     sweep([other], train, folder, workers=Workers(1, quiet=True))

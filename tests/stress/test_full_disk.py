@@ -9,10 +9,10 @@ import sys
 import numpy as np
 import pytest
 
-from benchmarks import records
 from benchmarks.__main__ import main
 from benchmarks.experiments import table2
-from benchmarks.files import write_keeping_old
+from benchmarks.sweeps import records
+from benchmarks.tables.files import write_keeping_old
 from keras_repreg import files
 from keras_repreg.characteristics import CharacteristicsTable
 from tests.stress.sweeping import runs

@@ -13,7 +13,7 @@ import sys
 import time
 from pathlib import Path
 
-from benchmarks import records
+from benchmarks.sweeps import records
 from tests.stress.sweeping import runs
 
 KILLS = int(os.environ.get("REPREG_KILLS", "3"))
@@ -100,7 +100,7 @@ def test_a_claim_ends_with_its_process(tmp_path):
     process = start(tmp_path, 1, 60.0, 0)
     while not lines(tmp_path, planned[0], "begun"):
         time.sleep(0.01)
-    from benchmarks.locks import claimed
+    from benchmarks.sweeps.locks import claimed
 
     with claimed(tmp_path / "records", records.key(planned[0]), wait=False) as ours:
         assert not ours

@@ -10,7 +10,7 @@ import pytest
 from keras import ops
 
 import keras_repreg
-from benchmarks import regularizers
+from keras_repreg import regularizer_set
 from keras_repreg.tuning import NAMES, Regularization, choose_regularization
 from tests import reference
 from tests.layers.cases import batch
@@ -58,7 +58,7 @@ def penalty(model, x, y):
 
 def test_the_names_are_the_papers_in_its_order():
     assert NAMES == ("Baseline", "L1W", "L2W", "Dropout", "BN", "CR", "cw-CR", "VR", "cw-VR", "L1R", "RR", "cw-RR")
-    assert PLAIN.keys() | PENALTIES.keys() == regularizers.REGULARIZERS.keys() == set(NAMES)
+    assert PLAIN.keys() | PENALTIES.keys() == regularizer_set.REGULARIZERS.keys() == set(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -123,7 +123,7 @@ def test_strengths_are_registered_under_the_condition_of_their_names(grid):
     assert rate.conditions[0].values == ["Dropout"]
     assert hp.values == {"regularization": "Baseline"}
     if grid:
-        assert tuple(weight.values) == regularizers.GRID
+        assert tuple(weight.values) == regularizer_set.GRID
         assert len(rate.values) == 4
     else:
         assert (weight.min_value, weight.max_value, weight.sampling) == (0.001, 100, "log")

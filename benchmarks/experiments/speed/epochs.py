@@ -1,0 +1,72 @@
+"""One epoch inside a compiled function, as in these experiments, against one of plain `model.fit`, on MNIST."""
+
+import functools
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+import keras
+
+from benchmarks.data import load
+from benchmarks.experiments.speed.timing import ratio, take_turns
+from benchmarks.training.epochs import BATCH, EpochTrainer
+from benchmarks.training.models import mlp
+
+REGULARIZERS = (("Baseline", 0.0), ("CR", 10.0), ("cw-CR", 100.0), ("cw-VR", 1.0), ("cw-RR", 1.0))
+
+
+def compare(
+    repeats: int = 5, samples: int | None = None, clock: Callable[[], float] = time.perf_counter
+) -> list[dict[str, Any]]:
+    """One row a regularizer: seconds per epoch of both (medians), and minimum, median and maximum of their ratio."""
+    training = load("mnist").train
+    if samples is not None:
+        training = training.first(samples)
+    rows = []
+    for name, weight in REGULARIZERS:
+        trainer = EpochTrainer(mlp(name, weight), keras.optimizers.Adam(1e-4), training)
+        fitted = mlp(name, weight)
+        fitted.compile(keras.optimizers.Adam(1e-4), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+        seconds = take_turns(
+            {
+                "compiled": trainer.epoch,
+                "fit": functools.partial(fitted.fit, training.x, training.y, batch_size=BATCH, epochs=1, verbose=0),
+            },
+            repeats,
+            clock,
+        )
+        by_compiled = ratio(seconds["fit"], seconds["compiled"])
+        rows.append(
+            {
+                "regularizer": name,
+                "compiled_seconds": statistics.median(seconds["compiled"]),
+                "fit_seconds": statistics.median(seconds["fit"]),
+                "ratio_min": by_compiled.low,
+                "ratio_median": by_compiled.median,
+                "ratio_max": by_compiled.high,
+            }
+        )
+    return rows
+
+
+def as_text(rows: list[dict[str, Any]]) -> str:
+    """The rows as a table."""
+    lines = [f"{'Regularizer':<12}{'compiled epoch':>16}{'model.fit':>12}   ratio (min to max)"]
+    for row in rows:
+        lines.append(
+            f"{row['regularizer']:<12}{row['compiled_seconds']:>14.2f} s{row['fit_seconds']:>10.2f} s"
+            f"{row['ratio_median']:>8.2f} ({row['ratio_min']:.2f} to {row['ratio_max']:.2f})"
+        )
+    return "\n".join(lines)
+
+
+def as_markdown(rows: list[dict[str, Any]]) -> str:
+    """The rows for a page."""
+    lines = ["| | compiled epoch | `model.fit` | ratio (min to max) |", "| --- | ---: | ---: | ---: |"]
+    for row in rows:
+        lines.append(
+            f"| {row['regularizer']} | {row['compiled_seconds']:.2f} s | {row['fit_seconds']:.2f} s "
+            f"| {row['ratio_median']:.2f} ({row['ratio_min']:.2f} to {row['ratio_max']:.2f}) |"
+        )
+    return "\n".join(lines) + "\n"

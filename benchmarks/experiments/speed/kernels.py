@@ -1,0 +1,205 @@
+"""What a penalty costs: value and gradient for one batch, compiled, beside a loop over classes.
+
+Of the loops, `masked` multiplies the samples of the other classes by zero, which XLA can compile; `gathered` takes out
+the samples of the class, of a size known only as it runs, which XLA cannot. Value and gradient of a class are had
+together, so that neither keeps anything of the classes before.
+"""
+
+import contextlib
+import functools
+import importlib
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from types import ModuleType
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from benchmarks.experiments.speed.loops import FORMULAS, LOOPS, loop_operations
+from benchmarks.experiments.speed.timing import ratio, take_turns
+from benchmarks.training.backend import accelerators
+from keras_repreg.classes import HardClasses, product
+from keras_repreg.regularizer_set import REGULARIZERS
+
+PENALTIES = ("CR", "cw-CR", "VR", "cw-VR", "L1R", "RR", "cw-RR")
+GRID = tuple((n, m, k) for n in (100, 500, 4096) for m in (100, 512, 4096) for k in (10, 100, 1000))
+SMOKE_GRID = ((100, 100, 10),)
+# A loop that would need more than this many operations a call is not run.
+LOOP_LIMIT = 3e11
+# Size of the square matrices whose product measures the machine's peak: on an accelerator, what lasts milliseconds.
+PEAK_SIZE, ACCELERATOR_PEAK_SIZE = 2048, 16384
+
+
+def backend() -> ModuleType:
+    """What compiles and differentiates."""
+    return importlib.import_module(f"benchmarks.experiments.speed.kernel_{keras.backend.backend()}")
+
+
+def batch(samples: int, units: int, classes: int) -> tuple[Any, Any]:
+    """Activations as of a ReLU layer, and labels."""
+    rng = np.random.default_rng(0)
+    z = np.maximum(rng.normal(size=(samples, units)), 0).astype("float32")
+    return backend().tensor(z), backend().tensor(rng.integers(0, classes, samples).astype("int32"))
+
+
+def kernel(penalty: str) -> Callable[[Any, Any], tuple[Any, Any]]:
+    """Compiled value and gradient of a penalty's Omega."""
+    layer = REGULARIZERS[penalty].keras_layer(1.0)
+    if penalty.startswith("cw-"):
+        return backend().with_gradient(lambda z, ids: layer.omega(z, HardClasses(ids, "float32")))
+    return backend().with_gradient(lambda z, ids: layer.omega(z))
+
+
+def least(z: Any, ids: Any) -> tuple[Any, Any]:
+    """What any penalty has to do at least: read Z, sum up, and write a gradient. Here of the sum of squares."""
+    return ops.sum(ops.square(z)), 2 * z
+
+
+def operations(penalty: str, z: Any, ids: Any) -> float:
+    """Floating-point operations of the matrix products of the route taken; 0 for a penalty that has none."""
+    samples, units = z.shape
+    if penalty == "CR":
+        return 4.0 * samples * units * min(samples, units)
+    if penalty != "cw-CR":
+        return 0.0
+    tile, one = product.tiling(z)
+    if samples <= one:
+        return 4.0 * samples**2 * units
+    ordered = np.unique(np.sort(ops.convert_to_numpy(ids)), return_inverse=True)[1]
+    first, last = (
+        ordered[::tile],
+        np.append(ordered[tile - 1 :: tile], [ordered[-1]] * (samples % tile > 0)).astype(int),
+    )
+    total, kept = 0.0, -1
+    for low, high in zip(first, last, strict=True):
+        touching = int(((last >= low) & (first <= high)).sum())
+        if samples <= units + tile or touching * tile <= units * (1 + high - low):
+            total += 4.0 * touching * tile**2 * units
+            continue
+        for k in range(low, high + 1):
+            new = int(((last >= k) & (first <= k)).sum()) if k != kept else 0
+            total, kept = total + 2.0 * (new + 1) * tile * units**2, k
+    return total
+
+
+def compare(
+    grid: Sequence[tuple[int, int, int]] = GRID, turns: int = 5, clock: Callable[[], float] = time.perf_counter
+) -> list[dict[str, Any]]:
+    """One row a penalty and size: memory, milliseconds, and ratios to the loops, the least work, the machine's peak."""
+    rows = []
+    for samples, units, classes in grid:
+        first = next(size for size in grid if size[:2] == (samples, units))
+        for penalty in PENALTIES:
+            # The global ones are the same for any number of classes.
+            if penalty.startswith("cw-") or (samples, units, classes) == first:
+                rows.append(_measure(penalty, samples, units, classes, turns, clock))
+                print(_line(rows[-1]), flush=True)
+    return rows
+
+
+def _measure(
+    penalty: str, samples: int, units: int, classes: int, turns: int, clock: Callable[[], float]
+) -> dict[str, Any]:
+    z, ids = batch(samples, units, classes)
+    size = ACCELERATOR_PEAK_SIZE if accelerators() else PEAK_SIZE
+    runs = _functions(penalty, samples, units, classes) | {"least": backend().compiled(least)}
+    # Functions of their own where products are computed otherwise for the check.
+    _check_same(_functions(penalty, samples, units, classes) if accelerators() else runs, z, ids)
+    calls = {name: partial(_wait, run, z, ids) for name, run in runs.items()} | {"peak": partial(_wait, *_peak(size))}
+    seconds = take_turns(calls, turns, clock)
+    ratios = {"least": ratio(seconds["ours"], seconds["least"])}
+    ratios |= {name: ratio(seconds[name], seconds["ours"]) for name in LOOPS if name in seconds}
+    row: dict[str, Any] = {"penalty": penalty, "N": samples, "M": units, "K": classes if penalty in FORMULAS else ""}
+    row["extra_megabytes"] = backend().extra_megabytes(runs["ours"], z, ids)
+    row["milliseconds"] = 1e3 * statistics.median(seconds["ours"])
+    for name in ("least", *LOOPS):
+        for part in ("median", "low", "high"):
+            row[f"{name}_{part}"] = getattr(ratios[name], part) if name in ratios else ""
+    work = operations(penalty, z, ids)
+    row["peak_share"] = ratio(seconds["peak"], seconds["ours"]).median * work / (2 * size**3) if work else ""
+    return row
+
+
+@functools.cache
+def _peak(size: int) -> tuple[Callable[[Any], Any], Any]:
+    """What multiplies a square matrix by itself, and the matrix."""
+    square = backend().tensor(np.random.default_rng(0).random((size, size), dtype="float32"))
+    return backend().compiled(lambda z: ops.matmul(z, z)), square
+
+
+def _functions(penalty: str, samples: int, units: int, classes: int) -> dict[str, Any]:
+    """Ours and the loops, compiled at their first call."""
+    runs: dict[str, Any] = {"ours": kernel(penalty)}
+    for name, gathered in LOOPS.items() if penalty in FORMULAS else ():
+        run = backend().loop(FORMULAS[penalty], classes, gathered)
+        if run is not None and loop_operations(penalty, samples, units, classes, gathered) <= LOOP_LIMIT:
+            runs[name] = run
+    return runs
+
+
+def _wait(run: Callable[..., Any], *arguments: Any) -> None:
+    """A call on a GPU returns before its work is done; what is small of the result is waited for."""
+    result = run(*arguments)
+    keras.ops.convert_to_numpy(result[0] if isinstance(result, tuple) else result[0, 0])
+
+
+def _check_same(runs: dict[str, Any], z: Any, ids: Any) -> None:
+    """A fast kernel that computes something else would be no news."""
+    compared = {name: runs[name] for name in ("ours", *LOOPS) if name in runs}
+    # A GPU multiplies float32 matrices with ten bits of mantissa, unless told otherwise.
+    with backend().exact_products() if accelerators() else contextlib.nullcontext():
+        found = {name: [*map(ops.convert_to_numpy, run(z, ids))] for name, run in compared.items()}
+    value, gradient = found.pop("ours")
+    for name, (other_value, other_gradient) in found.items():
+        scale = float(np.abs(other_gradient).max())
+        same = np.isclose(value, other_value, rtol=1e-3, atol=1e-6)
+        if not (same and np.allclose(gradient, other_gradient, rtol=1e-2, atol=1e-3 * scale)):
+            raise ValueError(f"Expected the loop to give {float(value)}. Received: {float(other_value)} from {name}")
+
+
+def as_text(rows: list[dict[str, Any]]) -> str:
+    """The rows as a table."""
+    head = f"{'':<6}{'N':>5}{'M':>5}{'K':>5}{'MB':>7}{'ms':>9}  {'by the least work':<22}"
+    head += f"{'masked loop by it':<26}{'gathered loop by it':<26}of peak"
+    return "\n".join([head, *map(_line, rows)])
+
+
+def _line(row: dict[str, Any]) -> str:
+    size = f"{row['penalty']:<6}{row['N']:>5}{row['M']:>5}{row['K']:>5}{row['extra_megabytes']:>7.1f}"
+    spreads = f"{_spread(row, 'least'):<22}{_spread(row, 'masked'):<26}{_spread(row, 'gathered'):<26}"
+    return f"{size}{row['milliseconds']:>9.3f}  {spreads}{_percent(row['peak_share'])}"
+
+
+def as_markdown(rows: list[dict[str, Any]]) -> str:
+    """The rows for a page."""
+    head = ["", "N", "M", "K", "memory", "ms", "by the least work", "masked loop by it", "gathered loop by it"]
+    with_peak = any(row["peak_share"] != "" for row in rows)
+    head += ["of peak"] if with_peak else []
+    lines = [f"| {' | '.join(head)} |".replace("|  |", "| |"), "| --- " + "| ---: " * (len(head) - 1) + "|"]
+    for row in rows:
+        cells = [
+            row["penalty"],
+            row["N"],
+            row["M"],
+            row["K"],
+            f"{row['extra_megabytes']:.3g} MB",
+            f"{row['milliseconds']:.3g}",
+        ]
+        cells += [_spread(row, name) for name in ("least", "masked", "gathered")]
+        cells += [_percent(row["peak_share"])] if with_peak else []
+        lines.append("| " + " | ".join(map(str, cells)) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _spread(row: dict[str, Any], name: str) -> str:
+    if row[f"{name}_median"] == "":
+        return "not run" if row["K"] != "" else ""
+    return f"{row[f'{name}_median']:.3g} ({row[f'{name}_low']:.3g} to {row[f'{name}_high']:.3g})"
+
+
+def _percent(share: Any) -> str:
+    return f"{100 * share:.0f}%" if share != "" else ""

@@ -1,0 +1,78 @@
+"""What a sweep gains by a process a core: the same networks by one process that has as many threads as there are cores.
+
+The networks of Table 6, one for each regularizer. All processes are running when a clock starts, as they are for most
+of a sweep, which is longer.
+"""
+
+import os
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from benchmarks.experiments.speed.timing import ratio
+from benchmarks.experiments.table6 import DEFAULT_RUN
+from benchmarks.sweeps.sweep import sweep
+from benchmarks.sweeps.workers import Workers
+from benchmarks.training.mnist import train
+from keras_repreg.regularizer_set import REGULARIZERS
+
+
+def compare(turns: int = 5, *, smoke: bool = False) -> list[dict[str, Any]]:
+    """One row: networks an hour both ways (medians), and their ratio."""
+    cores = os.cpu_count() or 1
+    run = replace(DEFAULT_RUN, epochs=1, samples=1000) if smoke else DEFAULT_RUN
+    runs = [replace(run, regularizer=name, weight=0.01) for name in list(REGULARIZERS)[: 2 if smoke else None]]
+    ways = {"processes": Workers(cores, quiet=True), "threads": Workers(1, quiet=True, threads=cores)}
+    short = [replace(run, epochs=1, samples=100, seed=seed) for seed in range(cores)]
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in range(turns):
+        for name, workers in ways.items():
+            _work_off(short, workers)  # starts processes that have not begun, or that idled for minutes and ended
+            started = time.perf_counter()
+            _work_off(runs, workers)
+            seconds[name].append(time.perf_counter() - started)
+    gain = ratio(seconds["threads"], seconds["processes"])
+    an_hour = {name: 3600 * len(runs) / sorted(found)[len(found) // 2] for name, found in seconds.items()}
+    return [
+        {
+            "cores": cores,
+            "epochs": run.epochs,
+            "processes_an_hour": an_hour["processes"],
+            "threads_an_hour": an_hour["threads"],
+            "ratio_median": gain.median,
+            "ratio_low": gain.low,
+            "ratio_high": gain.high,
+        }
+    ]
+
+
+def _work_off(runs: list[Any], workers: Workers) -> None:
+    """The runs, anew."""
+    with tempfile.TemporaryDirectory() as folder:
+        found = sweep(runs, train, Path(folder), workers=workers)
+    unfinished = [record for record in found if record["status"] != "finished"]
+    if unfinished:
+        raise ValueError(f"Expected all networks to be trained. Received: {unfinished[0]}")
+
+
+def as_text(rows: list[dict[str, Any]]) -> str:
+    """The row in words."""
+    return "\n".join(
+        f"{row['cores']} processes of one thread: {row['processes_an_hour']:.0f} networks of {row['epochs']} epochs an "
+        f"hour; one process of {row['cores']} threads: {row['threads_an_hour']:.0f}; "
+        f"{row['ratio_median']:.2f} ({row['ratio_low']:.2f} to {row['ratio_high']:.2f}) times as many"
+        for row in rows
+    )
+
+
+def as_markdown(rows: list[dict[str, Any]]) -> str:
+    """The row for a page."""
+    lines = ["| cores | one thread a process | one process | ratio (min to max) |", "| --- | ---: | ---: | ---: |"]
+    for row in rows:
+        lines.append(
+            f"| {row['cores']:.0f} | {row['processes_an_hour']:.0f} an hour | {row['threads_an_hour']:.0f} an hour "
+            f"| {row['ratio_median']:.2f} ({row['ratio_low']:.2f} to {row['ratio_high']:.2f}) |"
+        )
+    return "\n".join(lines) + "\n"

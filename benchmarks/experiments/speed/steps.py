@@ -1,0 +1,84 @@
+"""What a penalty adds to a step of training: the paper's two networks with each regularizer, against the plain one.
+
+Whole epochs on random data run inside one compiled function (see `benchmarks.training.epochs`), so that Python adds
+nothing.
+On a CPU with TensorFlow, the MLP's is compiled by XLA but for dropout's, and the CNN's by TensorFlow alone.
+"""
+
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from benchmarks.data import Split
+from benchmarks.experiments.speed.timing import ratio, take_turns
+from benchmarks.training.epochs import BATCH, EpochTrainer
+from benchmarks.training.models import cnn, mlp
+
+REGULARIZERS = ("Dropout", "BN", "CR", "cw-CR", "VR", "cw-VR", "L1R", "RR", "cw-RR")
+# Builder, shape of an input, steps an epoch.
+NETWORKS: dict[str, tuple[Callable[..., keras.Model], tuple[int, ...], int]] = {
+    "MNIST MLP": (mlp, (784,), 500),
+    "CIFAR CNN": (cnn, (32, 32, 3), 8),
+}
+SMOKE_NETWORKS = ("MNIST MLP",)
+
+
+def compare(
+    networks: Sequence[str] = tuple(NETWORKS), turns: int = 5, clock: Callable[[], float] = time.perf_counter
+) -> list[dict[str, Any]]:
+    """One row a network and regularizer: milliseconds of a step, and its ratio to the step without regularizer."""
+    rows = []
+    for network in networks:
+        build, shape, steps = NETWORKS[network]
+        rng = np.random.default_rng(0)
+        x = rng.random((steps * BATCH, *shape), dtype=np.float32)
+        data = Split(x, rng.integers(0, 10, len(x)).astype("int32"))
+        epochs = {
+            name: EpochTrainer(build(name, 0.001), keras.optimizers.Adam(1e-4), data).epoch
+            for name in ("Baseline", *REGULARIZERS)
+        }
+        seconds = take_turns(epochs, turns, clock)
+        for name, found in seconds.items():
+            by_plain = ratio(found, seconds["Baseline"])
+            rows.append(
+                {
+                    "network": network,
+                    "regularizer": name,
+                    "milliseconds": 1e3 * statistics.median(found) / steps,
+                    "ratio_median": by_plain.median,
+                    "ratio_low": by_plain.low,
+                    "ratio_high": by_plain.high,
+                }
+            )
+    return rows
+
+
+def as_text(rows: list[dict[str, Any]]) -> str:
+    """The rows as a table."""
+    lines = [f"{'':<12}{'Regularizer':<12}{'step':>10}   by the plain step"]
+    for row in rows:
+        lines.append(
+            f"{row['network']:<12}{row['regularizer']:<12}{row['milliseconds']:>7.3f} ms   "
+            f"{row['ratio_median']:.2f} ({row['ratio_low']:.2f} to {row['ratio_high']:.2f})"
+        )
+    return "\n".join(lines)
+
+
+def as_markdown(rows: list[dict[str, Any]]) -> str:
+    """The rows for a page: a line a regularizer, a column a network."""
+    networks = list(dict.fromkeys(row["network"] for row in rows))
+    lines = ["| | " + " | ".join(networks) + " |", "| --- " + "| ---: " * len(networks) + "|"]
+    for name in dict.fromkeys(row["regularizer"] for row in rows):
+        cells = [
+            f"{row['milliseconds']:.3g} ms"
+            if name == "Baseline"
+            else f"{row['ratio_median']:.2f} ({row['ratio_low']:.2f} to {row['ratio_high']:.2f})"
+            for row in rows
+            if row["regularizer"] == name
+        ]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"

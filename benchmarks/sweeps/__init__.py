@@ -1,0 +1,1 @@
+"""Many independent runs: workers, locks, records, and the search for loss weights."""

@@ -1,0 +1,55 @@
+"""From records of runs to rows of a table, and to CSV."""
+
+import csv
+import io
+import math
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from benchmarks.sweeps import records
+
+
+def finished_of(found: Iterable[dict[str, Any]], **config: Any) -> list[dict[str, Any]]:
+    """The results of the runs of this configuration, as far as it is given, that finished; in the records' order."""
+    return [
+        record["result"]
+        for record in found
+        if record["status"] == records.FINISHED
+        and all(record["config"].get(name) == value for name, value in config.items())
+    ]
+
+
+def summary(results: Sequence[Mapping[str, Any]], columns: Iterable[str]) -> dict[str, Any]:
+    """Of several trials, their number, and mean and deviation of each column; NaN where there are none."""
+    row: dict[str, Any] = {"trials": len(results)}
+    for column in columns:
+        row[f"{column}_mean"], row[f"{column}_std"] = mean_and_std([float(result[column]) for result in results])
+    return row
+
+
+def mean_and_std(values: Sequence[float]) -> tuple[float, float]:
+    """Mean and sample standard deviation; (NaN, NaN) without values, a deviation of 0 for a single one."""
+    if not values:
+        return math.nan, math.nan
+    return statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else 0.0
+
+
+def rank_correlation(a: Sequence[float], b: Sequence[float]) -> float:
+    """Spearman's, over the pairs of which both are finite; NaN for less than five pairs, or where one is constant."""
+    from scipy.stats import spearmanr
+
+    pairs = [pair for pair in zip(a, b, strict=True) if all(map(math.isfinite, pair))]
+    if len(pairs) < 5 or any(len(set(values)) < 2 for values in zip(*pairs, strict=True)):
+        return math.nan
+    return float(spearmanr(*zip(*pairs, strict=True)).statistic)
+
+
+def as_csv(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Rows as CSV, floats with six significant digits."""
+    file = io.StringIO()
+    writer = csv.DictWriter(file, rows[0].keys(), lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        writer.writerow({k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()})
+    return file.getvalue()

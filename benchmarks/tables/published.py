@@ -1,0 +1,55 @@
+"""A published table with all that is needed to show and to judge it: what it is, its numbers, and how they were had."""
+
+import json
+import math
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.tables.table import Table
+
+
+@dataclass(frozen=True)
+class Published:
+    """A table or figure of the paper as it came out.
+
+    Attributes:
+        heading: What it is.
+        claim: What the paper says about it.
+        setting: How it was made, in words.
+        table: Measured and printed numbers.
+        environments: Versions, machine and commit of the runs that it is made of, each once.
+    """
+
+    heading: str
+    claim: str
+    setting: str
+    table: Table
+    environments: list[dict[str, Any]]
+
+    def as_json(self) -> str:
+        """In strict JSON: a number that is not there is null."""
+        return json.dumps(_without_nan(asdict(self)), indent=1, allow_nan=False) + "\n"
+
+
+def read(path: Path) -> Published:
+    """What `Published.as_json` has written.
+
+    Raises:
+        ValueError: if the file is something else.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        table = content.pop("table")
+        rows = [{key: math.nan if value is None else value for key, value in row.items()} for row in table.pop("rows")]
+        return Published(table=Table(rows, **table), **content)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"Expected a table that was published here. Received: {path}, {error!r}") from None
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_nan(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,67 @@
+"""One run of the CIFAR experiments: train the CNN of Table 7 with one regularizer, then test it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+# Frozen: a run is identified by its content.
+
+
+@dataclass(frozen=True)
+class CifarRun:
+    """Everything that the result of a run depends on.
+
+    Attributes:
+        regularizer: One of the twelve names.
+        weight: Its loss weight; 0 for those without.
+        seed: Of initial weights, dropout and order of the samples.
+        epochs: Passes over the training data.
+        samples: Training samples used, the first so many; None for all.
+        merged: Whether the validation images are training images as well, behind the others, as in Appendix D.1 once
+            the loss weight is fixed.
+        classes: The first so many classes only; None for all.
+        dataset: A name of tensorflow-datasets.
+        optimizer: One of `OPTIMIZERS`.
+    """
+
+    regularizer: str
+    weight: float
+    seed: int
+    epochs: int
+    samples: int | None = None
+    merged: bool = False
+    classes: int | None = None
+    dataset: str = "cifar10"
+    optimizer: str = "adam"
+    batch_size: int = 100
+    width: int = 128
+
+
+# Of Appendix D.3: name of Keras's class, and its arguments.
+OPTIMIZERS: dict[str, tuple[str, dict[str, float]]] = {
+    "adam": ("Adam", {"learning_rate": 1e-4}),
+    "momentum": ("SGD", {"learning_rate": 0.01, "momentum": 0.9}),
+    "rmsprop": ("RMSprop", {"learning_rate": 1e-4}),
+}
+
+
+def train(run: CifarRun) -> dict[str, Any]:
+    """Train, and the errors in percent: on the training samples, those held out, and the test samples."""
+    # Here, not above: the process that only reads records needs no backend.
+    import keras
+
+    from benchmarks.data import load
+    from benchmarks.training.epochs import EpochTrainer, train_and_test
+    from benchmarks.training.models import cnn
+
+    keras.utils.set_random_seed(run.seed)
+    data = load(run.dataset, flatten=False)
+    if run.classes is not None:
+        data = data.of_first_classes(run.classes)
+    pool = data.merged().train if run.merged else data.train
+    training = pool if run.samples is None else pool.first(run.samples)
+    model = cnn(run.regularizer, run.weight, inputs=training.x.shape[1:], width=run.width, classes=data.classes)
+    name, arguments = OPTIMIZERS[run.optimizer]
+    trainer = EpochTrainer(
+        model, getattr(keras.optimizers, name)(**arguments), training, batch_size=run.batch_size, seed=run.seed
+    )
+    return train_and_test(trainer, run.epochs, train_error=training, validation_error=data.validation, error=data.test)

@@ -1,0 +1,175 @@
+"""Table 6 from the command line, small; the models and the training behind it."""
+
+import csv
+
+import keras
+import numpy as np
+import pytest
+
+from benchmarks import paper
+from benchmarks.__main__ import main
+from benchmarks.experiments import table6
+from benchmarks.sweeps import search as weights
+from benchmarks.sweeps.sweep import sweep
+from benchmarks.sweeps.workers import Workers
+from benchmarks.tables.aggregate import as_csv
+from benchmarks.training.mnist import MnistRun
+from benchmarks.training.models import mlp
+from keras_repreg.regularizer_set import REGULARIZERS
+
+WITH_WEIGHT = [name for name, regularizer in REGULARIZERS.items() if regularizer.weights]
+
+
+def rows(path):
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_smoke_from_the_command_line(tmp_path, capsys):
+    assert main(["table6", "--smoke", "--quiet", "--out", str(tmp_path)]) == 0
+    printed = capsys.readouterr().out
+    assert all(name in printed for name in REGULARIZERS)
+    assert "| 2.85" in printed  # the baseline's error in the paper
+    table = rows(tmp_path / "smoke" / "table6.csv")
+    assert [row["regularizer"] for row in table] == list(paper.table6())
+    expected = [f"{name}_{part}" for name in table6.COLUMNS for part in ("mean", "std")]
+    assert list(table[0]) == ["regularizer", "weight", "trials", *expected]
+    page = (tmp_path / "smoke" / "table6.html").read_text()
+    assert "data:image/png;base64," in page
+    assert "<script" not in page
+    assert "http" not in page
+    # A second time nothing is trained, and the table is the same.
+    records = {path: path.stat().st_mtime_ns for path in (tmp_path / "smoke" / "records").glob("*.json")}
+    assert len(records) == 12
+    assert main(["table6", "--smoke", "--quiet", "--out", str(tmp_path)]) == 0
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "smoke" / "records").glob("*.json")} == records
+    assert rows(tmp_path / "smoke" / "table6.csv") == table
+    assert not (tmp_path / "smoke" / "table6.1.csv").exists()
+
+
+def result(regularizer, weight):
+    """Invented results: the best weight of each is 1, but 0.1 does not train and 10 is best on the test set."""
+    if weight == 0.1:
+        raise RuntimeError
+    values = dict.fromkeys(table6.COLUMNS, weight) | {"error": 0.0 if weight == 10 else 5.0}
+    return {"loss": 1.0, "validation_error": abs(weight - 1) + 0.5, **values}
+
+
+def invented(run):
+    return result(run.regularizer, run.weight)
+
+
+def test_weights_are_chosen_by_validation_error(tmp_path, monkeypatch):
+    monkeypatch.setattr(table6, "train", invented)
+    monkeypatch.setattr(weights, "train", invented)
+    found = weights.search_weights(table6.DEFAULT_RUN, 2, tmp_path, None, workers=Workers(1, quiet=True))
+    assert weights.picked(found, "best") == weights.picked(found, "chosen") == dict.fromkeys(WITH_WEIGHT, 1.0)
+    assert len(found) == 9 * 6
+    assert {row["trials"] for row in found if row["weight"] == 0.1} == {0}
+    path = tmp_path / "weights.csv"
+    path.write_text(as_csv(found))
+    chosen = weights.kept_weights(path)
+    assert chosen == dict.fromkeys(WITH_WEIGHT, 1.0)
+    settings = table6.Settings(trials=2)
+    table = table6.rows_of(
+        sweep(table6.runs_of(settings, chosen), invented, tmp_path, workers=Workers(1, quiet=True)), chosen
+    )
+    assert [row["trials"] for row in table] == [2] * 12
+    assert table[5]["amplitude_mean"] == 1.0
+    assert table[0]["amplitude_mean"] == 0.0  # the baseline has no weight
+
+
+def noisy(run):
+    """Weights up to 1 differ by less than their noise; amplitude is the weight, and 0.01 is nearest to the paper."""
+    noise = np.random.default_rng([run.seed, int(run.weight * 1000)]).normal(0, 0.1)
+    values = dict.fromkeys(table6.COLUMNS, 0.0) | {"amplitude": run.weight}
+    return {"loss": 1.0, "validation_error": 2.5 + noise + (run.weight > 1) * run.weight, **values}
+
+
+def test_of_weights_that_validation_cannot_tell_apart_the_nearest_to_the_paper_is_chosen(tmp_path, monkeypatch):
+    monkeypatch.setattr(weights, "train", noisy)
+    printed = dict.fromkeys(REGULARIZERS, dict.fromkeys(table6.COLUMNS, 0.0) | {"amplitude": 0.011})
+    found = weights.search_weights(table6.DEFAULT_RUN, 5, tmp_path, printed, workers=Workers(1, quiet=True))
+    assert weights.picked(found, "chosen") == dict.fromkeys(WITH_WEIGHT, 0.01)
+    assert not [row for row in found if row["tied"] == "yes" and row["weight"] > 1]
+    far = dict.fromkeys(REGULARIZERS, dict.fromkeys(table6.COLUMNS, 0.0) | {"amplitude": 100.0})
+    found = weights.search_weights(table6.DEFAULT_RUN, 5, tmp_path, far, workers=Workers(1, quiet=True))
+    assert weights.picked(found, "chosen") == dict.fromkeys(WITH_WEIGHT, 1.0)
+    single = weights.search_weights(table6.DEFAULT_RUN, 1, tmp_path, printed, workers=Workers(1, quiet=True))
+    assert weights.picked(single, "chosen") == weights.picked(single, "best")
+
+
+def test_kept_weights_cover_every_regularizer_that_has_one():
+    kept = weights.kept_weights()
+    assert list(kept) == WITH_WEIGHT
+    assert all(weight in REGULARIZERS[name].weights for name, weight in kept.items())
+
+
+def test_failed_runs_show_as_such(capsys, monkeypatch, tmp_path):
+    monkeypatch.setattr(table6, "train", invented)
+    monkeypatch.setattr(weights, "kept_weights", lambda: dict.fromkeys(WITH_WEIGHT, 0.1))
+    assert main(["table6", "--quiet", "--jobs", "1", "--out", str(tmp_path)]) == 1
+    captured = capsys.readouterr()
+    assert "9 run(s) did not finish" in captured.err  # the three without a weight did
+    assert "–" in captured.out
+    monkeypatch.setattr(table6, "train", None)
+    assert main(["table6", "--quiet", "--jobs", "1", "--epochs", "3", "--out", str(tmp_path)]) == 1
+    assert "12 run(s) did not finish" in capsys.readouterr().err
+
+
+def test_a_folder_that_cannot_be_written_to_is_found_out_first(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    for command in ("table6", "speed"):
+        assert main([command, "--smoke", "--out", str(tmp_path / "file")]) == 2
+        assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["table6", "--trials", "0"], ["table6", "--epochs", "x"], ["table7"], []],
+    ids=str,
+)
+def test_unusable_arguments_end_with_2(arguments, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    err = capsys.readouterr().err
+    assert err.startswith("python -m benchmarks")
+    assert err.count("\n") == 1
+
+
+def test_a_data_set_that_is_not_there_ends_with_2_and_one_line(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
+    assert main(["table6", "--data", "no_such", "--out", str(tmp_path)]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_speed_from_the_command_line(tmp_path, capsys):
+    assert main(["speed", "--only", "epochs", "--smoke", "--out", str(tmp_path)]) == 0
+    assert "ratio" in capsys.readouterr().out
+    table = rows(tmp_path / "smoke" / "speed_epochs.csv")
+    for row in table:
+        assert 0 < float(row["ratio_min"]) <= float(row["ratio_median"]) <= float(row["ratio_max"])
+
+
+@pytest.mark.parametrize("name", REGULARIZERS)
+def test_models(name):
+    model = mlp(name, 0.1)
+    dense = [layer for layer in model.layers if isinstance(layer, keras.layers.Dense)]
+    assert [layer.units for layer in dense] == [100, 100, 100, 100, 100, 10]
+    assert keras.ops.shape(model.get_layer("representation").output)[1] == 100
+    weights = {"L1W", "L2W"} & {name}
+    assert bool(dense[4].kernel_regularizer) == bool(weights)
+
+
+def test_l1w_and_l2w_are_means_over_the_kernel():
+    for name, power in (("L1W", 1), ("L2W", 2)):
+        model = mlp(name, 3.0)
+        kernel = keras.ops.convert_to_numpy(model.get_layer("representation").kernel)
+        assert float(sum(model.losses)) == pytest.approx(3 * np.mean(np.abs(kernel) ** power), rel=1e-5)
+
+
+def test_default_run_is_the_papers():
+    run = table6.DEFAULT_RUN
+    assert isinstance(run, MnistRun)
+    assert (run.learning_rate, run.batch_size, run.width, run.dataset, run.samples) == (1e-4, 100, 100, "mnist", None)

@@ -1,0 +1,72 @@
+"""Sweeps on clusters: a worker that is killed midway costs a repetition, and nothing else."""
+
+import os
+import signal
+import threading
+import time
+
+import pytest
+
+from benchmarks.__main__ import main
+from benchmarks.sweeps import records
+from benchmarks.sweeps.sweep import sweep
+from benchmarks.sweeps.workers import Workers
+from tests.benchmarks.sweeps.test_sweep import Run, slow, train
+
+
+def test_a_dask_cluster_that_loses_a_worker(tmp_path):
+    distributed = pytest.importorskip("distributed")
+    with (
+        distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        processes = list(client.run(os.getpid).values())
+        killed = threading.Event()
+
+        def kill_one():
+            while len(list(tmp_path.glob("*.json"))) < 3:
+                time.sleep(0.05)
+            os.kill(processes[0], signal.SIGKILL)
+            killed.set()
+
+        killer = threading.Thread(target=kill_one)
+        killer.start()
+        runs = [Run(200 + n, str(tmp_path)) for n in range(20)]
+        found = sweep(
+            runs, slow, tmp_path, workers=Workers(backend="dask", address=cluster.scheduler_address, quiet=True)
+        )
+        killer.join()
+        assert killed.is_set()
+        assert processes[0] not in client.run(os.getpid).values()
+    assert [record["result"]["square"] for record in found] == [run.number**2 for run in runs]
+
+
+def test_a_record_written_elsewhere_is_kept_here(tmp_path):
+    """As where workers share no file system with the process that asked."""
+    run = Run(1, str(tmp_path))
+    record = records.write(tmp_path / "there", run, records.FINISHED, result={"loss": 1.0})
+    records.keep(tmp_path / "here", record)
+    assert records.read(tmp_path / "here", run) == records.read(tmp_path / "there", run)
+
+
+def test_no_scheduler_at_the_address(tmp_path, capsys):
+    pytest.importorskip("distributed")
+    arguments = ["table2", "--smoke", "--quiet", "--backend", "dask", "--out", str(tmp_path)]
+    assert main([*arguments, "--scheduler", "tcp://127.0.0.1:1"]) == 2
+    assert "Expected a Dask scheduler at tcp://127.0.0.1:1" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [({"backend": "slurm"}, "Received: 'slurm'"), ({"address": "tcp://here:1"}, "Received: 'tcp://here:1'")],
+)
+def test_wrong_workers(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        Workers(**arguments)
+
+
+def test_a_backend_that_is_not_installed(tmp_path, monkeypatch):
+    for backend, module in (("dask", "dask.distributed"), ("ray", "ray")):
+        monkeypatch.setitem(__import__("sys").modules, module, None)
+        with pytest.raises(ValueError, match=f"Expected {backend} to be installed"):
+            sweep([Run(1, str(tmp_path))], train, tmp_path, workers=Workers(backend=backend, quiet=True))
