@@ -1,57 +1,35 @@
 """`python -m benchmarks`: each table and figure of the paper by one command."""
 
 import argparse
+import contextlib
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor
 
-from benchmarks import command
-from benchmarks.experiments import (
-    figure1,
-    figure2,
-    figure3,
-    figure4,
-    prepare,
-    report,
-    speed,
-    status,
-    table2,
-    table3,
-    table4,
-    table6,
-    table8,
-    table9,
-)
-from keras_repreg.commands.parser import Parser, print_any_name
+from benchmarks.quiet import quiet
 
-EXPERIMENTS = {
-    "table2": table2,
-    "table3": table3,
-    "table4": table4,
-    "table6": table6,
-    "table8": table8,
-    "table9": table9,
-    "figure1": figure1,
-    "figure2": figure2,
-    "figure3": figure3,
-    "figure4": figure4,
-    "speed": speed,
-    "status": status,
-    "report": report,
-    "prepare": prepare,
-}
-# Those of the paper.
-PAPER = tuple(name for name in EXPERIMENTS if name.startswith(("table", "figure")))
+# Importing keras_repreg imports Keras.
+with quiet():
+    from benchmarks import command
+    from benchmarks.experiments.registry import OTHERS, PAPER
+    from keras_repreg.commands.parser import Parser, print_any_name
+
+EXPERIMENTS = {**PAPER, **OTHERS}
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line."""
+    """Return the command line, which reads like the paper's table of contents."""
     top = Parser(prog="python -m benchmarks", description=__doc__)
-    commands = top.add_subparsers(dest="command", required=True)
-    for name, experiment in EXPERIMENTS.items():
-        experiment.add_arguments(commands.add_parser(name, help=experiment.HELP, description=experiment.__doc__))
-    every = commands.add_parser("all", help="all tables and figures, one after the other")
+    commands = top.add_subparsers(dest="command", required=True, title="in the order of the paper", metavar="COMMAND")
+    for name, experiment in PAPER.items():
+        page = sys.modules[f"benchmarks.experiments.{name}"].__doc__
+        text = f"{experiment.place}: {experiment.title}".replace("%", "%%")
+        experiment.add_arguments(commands.add_parser(name, help=text, description=page))
+    every = commands.add_parser("all", help="all of these, one after the other")
     command.add_sweep_arguments(every, epochs=None)
+    for name, module in OTHERS.items():
+        module.add_arguments(commands.add_parser(name, help=module.HELP, description=module.__doc__))
     return top
 
 
@@ -65,7 +43,7 @@ def run_all(arguments: argparse.Namespace) -> int:
     flags += [f"--address={arguments.address}"] if arguments.address else []
     flags += [f"--epochs={arguments.epochs}"] if arguments.epochs else []
     flags += [f"--jobs={arguments.jobs}"] if arguments.jobs else []
-    flags += [flag for flag in ("--smoke", "--quiet") if getattr(arguments, flag[2:])]
+    flags += [flag for flag in ("--smoke", "--quiet", "--fresh") if getattr(arguments, flag[2:])]
     status, not_run = 0, []
     for name in PAPER:
         try:
@@ -78,25 +56,56 @@ def run_all(arguments: argparse.Namespace) -> int:
     return max(status, 1) if not_run else status
 
 
+class Terminated(KeyboardInterrupt):
+    """The process was asked to end by SIGTERM, as `kill` and `docker stop` do."""
+
+
+@contextlib.contextmanager
+def _terminable() -> Iterator[None]:
+    """Within it, SIGTERM ends the command as Ctrl-C does, and its worker processes with it."""
+
+    def terminate(*_: object) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; 2 and one line for input that cannot be used."""
+    """Run a command and return its exit status: that of the command, or of `run_to_the_end`."""
     print_any_name()
     parsed = parser().parse_args(arguments)
+    return run_to_the_end(
+        lambda: run_all(parsed) if parsed.command == "all" else EXPERIMENTS[parsed.command].run(parsed)
+    )
+
+
+def run_to_the_end(command: Callable[[], int]) -> int:
+    """Run a command, and say in one line on stderr what has ended it.
+
+    Returns:
+        Its exit status; 2 for input that cannot be used, 1 where a worker died, 130 after Ctrl-C, 143 after SIGTERM.
+    """
     try:
-        return run_all(parsed) if parsed.command == "all" else EXPERIMENTS[parsed.command].run(parsed)
+        with _terminable():
+            return command()
     except (ValueError, OSError) as error:
         print(f"python -m benchmarks: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     except BrokenExecutor:
         print(
-            "python -m benchmarks: a worker process was killed, for want of memory perhaps. What has finished is "
+            "python -m benchmarks: a worker process was killed, perhaps for lack of memory. What has finished is "
             "recorded; the same command continues, with fewer --jobs if need be.",
             file=sys.stderr,
         )
         return 1
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
         print("Interrupted. What has finished is recorded; the same command continues.", file=sys.stderr)
-        return 130
+        return 143 if isinstance(error, Terminated) else 130
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
-"""What the commands have in common: their arguments, where they write, and the way from runs to a published table."""
+"""What the commands have in common: arguments, folders, and the way from runs to a published table."""
 
 import argparse
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,8 @@ def add_sweep_arguments(parser: argparse.ArgumentParser, *, epochs: int | None, 
     parser.add_argument("--backend", choices=BACKENDS, default="loky", help="joblib's: processes here, or a cluster")
     parser.add_argument("--address", "--scheduler", help="of the cluster (default: one is started on this machine)")
     parser.add_argument("--quiet", action="store_true", help="no progress bars")
+    parser.add_argument("--fresh", action="store_true", help="repeat runs that have a record")
+    parser.set_defaults(started=time.time())
     add_place_arguments(parser, "one epoch on 2,000 samples: does it run?")
 
 
@@ -58,7 +61,7 @@ def add_place_arguments(parser: argparse.ArgumentParser, smoke: str) -> None:
 
 
 def workers(arguments: argparse.Namespace) -> Workers:
-    """Where the runs are worked off."""
+    """Return where the runs are trained."""
     return Workers(arguments.jobs or -1, arguments.backend, arguments.address, arguments.quiet)
 
 
@@ -85,10 +88,12 @@ def write(path: Path, content: str | bytes) -> Path:
 
 
 def trained(arguments: argparse.Namespace, runs: Sequence[Any], train: Train, heading: str) -> list[dict[str, Any]]:
-    """The records of all runs, after training what has none yet."""
+    """Return the records of all runs, after training what has none yet."""
     # On another backend every run would fail.
     backend.checked(backend.name())
     place = folder(arguments) / "records"
+    if arguments.fresh:
+        records.discard(place, runs, before=arguments.started)
     return sweep(runs, train, place, workers=workers(arguments), title=heading.split(":")[0])
 
 
@@ -126,7 +131,7 @@ def publish(
     setting = "; ".join([setting, *dict.fromkeys(map(records.in_words, environments))])
     result = Published(heading, claim, setting, table, environments)
     written = [
-        write(out / f"{name}.csv", as_csv(table.rows)),
+        write(out / f"{name}.csv", as_csv(table.rows, records.provenance(found))),
         write(out / f"{name}.md", as_markdown(table, deviations=deviations)),
         write(out / f"{name}.png", png),
         write(out / f"{name}.html", page.as_html(result, png)),
@@ -144,6 +149,6 @@ def add(arguments: argparse.Namespace, name: str, found: Sequence[dict[str, Any]
     """Print and write a further table of an experiment, made of the same records."""
     print(f"\n{heading} (each cell: measured | paper)\n\n{as_text(table)}\n")
     result = Published(heading, "", "", table, records.environments(found))
-    write(folder(arguments) / f"{name}.csv", as_csv(table.rows))
+    write(folder(arguments) / f"{name}.csv", as_csv(table.rows, records.provenance(found)))
     write(folder(arguments) / f"{name}.md", as_markdown(table))
     write(folder(arguments) / f"{name}.json", result.as_json())

@@ -1,27 +1,54 @@
-"""Data sets of the paper: MNIST from this folder, those made of factors, any other from tensorflow-datasets."""
+"""Data sets: MNIST from this folder, those made of factors, any other from tensorflow-datasets."""
 
 import functools
+import hashlib
+import json
 import re
 
+from benchmarks.data import factors, mnist, tfds
 from benchmarks.data.factors import load_pca_mnist, load_synthetic
 from benchmarks.data.mnist import load_mnist
 from benchmarks.data.splits import Split, Splits
 from benchmarks.data.tfds import load_tfds
 
-__all__ = ["Split", "Splits", "load", "load_mnist", "load_pca_mnist", "load_synthetic", "load_tfds"]
+__all__ = ["Split", "Splits", "digest", "load", "load_mnist", "load_pca_mnist", "load_synthetic", "load_tfds"]
 
 
-@functools.lru_cache(maxsize=1)
+_MADE = re.compile(r"(mnist-pca|synthetic)-(\d+)")
+
+
 def load(name: str, *, flatten: bool = True) -> Splits:
-    """The splits of a data set; read once per process.
+    """Return the splits of a data set; they are read once per process, and again if the data have changed.
 
     Args:
         name: `mnist`, `mnist-pca-D` or `synthetic-D` with a number of factors D, or a name of tensorflow-datasets.
-        flatten: Images as vectors; those made of factors are vectors in any case.
+        flatten: Whether images become vectors. Data made of factors are vectors in any case.
     """
+    return _load(name, flatten, digest(name))
+
+
+def digest(name: str) -> str:
+    """Return a digest of what a data set is read or made from, so that results of changed data are not reused.
+
+    Raises:
+        ValueError: if there is no such data set.
+    """
+    made = _MADE.fullmatch(name)
+    if name == "mnist":
+        content = mnist.checksums()
+    elif made:
+        source = mnist.checksums() if made[1] == "mnist-pca" else factors.recipe()
+        content = json.dumps([name, source])
+    else:
+        content = tfds.checksums(name)
+    return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+
+@functools.lru_cache(maxsize=1)
+def _load(name: str, flatten: bool, _digest: str) -> Splits:
     if name == "mnist":
         return load_mnist(flatten=flatten)
-    made = re.fullmatch(r"(mnist-pca|synthetic)-(\d+)", name)
+    made = _MADE.fullmatch(name)
     if made:
         return (load_synthetic if made[1] == "synthetic" else load_pca_mnist)(int(made[2]))
     return load_tfds(name, flatten=flatten)

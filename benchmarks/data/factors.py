@@ -5,6 +5,7 @@ inputs by a random matrix with orthonormal columns. `mnist-pca-D`: MNIST with al
 of the training images removed.
 """
 
+import importlib.metadata
 import itertools
 from typing import Any
 
@@ -32,6 +33,11 @@ def load_synthetic(factors: int) -> Splits:
     )
     mixing, _ = np.linalg.qr(np.random.default_rng(0).normal(size=(INPUTS, factors)))
     return _split((x @ mixing.T).astype(np.float32), y.astype(np.int32))
+
+
+def recipe() -> str:
+    """Return what the synthetic data depend on besides the number of factors."""
+    return f"scikit-learn {importlib.metadata.version('scikit-learn')}, {TRAINING}, {HELD_OUT}, {INPUTS}, {CLASSES}"
 
 
 def load_pca_mnist(factors: int) -> Splits:

@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import json
 import math
 import zlib
 from pathlib import Path
@@ -31,6 +32,11 @@ def load_mnist(folder: Path = FOLDER, *, flatten: bool = True) -> Splits:
     test = scaled(read["t10k-images-idx3"], read["t10k-labels-idx1"], flatten=flatten)
     kept = len(train) - VALIDATION
     return Splits(Split(train.x[:kept], train.y[:kept]), Split(train.x[kept:], train.y[kept:]), test)
+
+
+def checksums(folder: Path = FOLDER) -> str:
+    """Return the file of checksums, which every file is compared with when it is read."""
+    return json.dumps(_checksums(folder), sort_keys=True)
 
 
 def _checksums(folder: Path) -> dict[str, str]:

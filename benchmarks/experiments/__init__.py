@@ -1,1 +1,1 @@
-"""One file per table or figure of the paper."""
+"""The paper's tables and figures, one declaration per file, and what else the command line offers."""

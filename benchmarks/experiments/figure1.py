@@ -9,18 +9,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks import command
-from benchmarks.sweeps import search as weights
+from benchmarks.experiments.experiment import Records, Sweep, seeds
+from benchmarks.sweeps import search
 from benchmarks.tables import pictures
 from benchmarks.tables.aggregate import finished_of, summary
 from benchmarks.tables.table import Table
 from benchmarks.training.mnist import MnistRun, representation, trained
 
-HELP = "activations of single units by class (Figure 1)"
-CLAIM = (
-    "The baseline's units have a large class-wise variance, and classes overlap; BN and CR are similar. Dropout's are "
-    "spread out over the active classes and correlate strongly within a class, those of BN and CR hardly. Under L1R a "
-    "unit is typically active for one or two classes."
-)
 REGULARIZERS = ("Baseline", "Dropout", "BN", "CR", "L1R")
 COLUMNS = ("within_class_variance", "class_wise_correlation", "classes_of_a_unit")
 EPOCHS = 50
@@ -78,42 +73,26 @@ def counted(z: Any, y: Any) -> dict[str, float]:
     }
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command line's."""
-    command.add_sweep_arguments(parser, epochs=EPOCHS)
-
-
-def run(arguments: argparse.Namespace) -> int:
-    """Train, print, and write Figure 1."""
-    chosen = weights.kept_weights()
-    shared = command.epochs_and_samples(arguments)
-    runs = [
-        PicturedRun(name, chosen.get(name, 0.0), seed, **shared)
-        for name in REGULARIZERS
-        for seed in range(1, arguments.trials + 1)
+def runs_of(arguments: argparse.Namespace) -> list[PicturedRun]:
+    """Return the networks, with the kept loss weights."""
+    chosen, shared = search.kept_weights(), command.epochs_and_samples(arguments)
+    return [
+        PicturedRun(name, chosen.get(name, 0.0), seed, **shared) for name in REGULARIZERS for seed in seeds(arguments)
     ]
-    heading = "Figure 1: activations of single units by class"
-    found = command.trained(arguments, runs, train, heading)
+
+
+def table_of(found: Records) -> Table:
+    """Return a row for each regularizer."""
     rows = [{"regularizer": name, **summary(finished_of(found, regularizer=name), COLUMNS)} for name in REGULARIZERS]
-    return command.publish(
-        arguments,
-        "figure1",
-        found,
-        Table(rows, COLUMNS),
-        picture(found),
-        heading=heading,
-        claim=CLAIM,
-        setting=f"MNIST, {runs[0].samples or 'all'} training images, {runs[0].epochs} epochs, {arguments.trials} "
-        "network(s) each, of which the first is pictured; 10,000 test images",
-    )
+    return Table(rows, COLUMNS)
 
 
-def picture(found: list[dict[str, Any]]) -> bytes:
+def picture(found: Records) -> bytes:
     """A column a regularizer: above the histogram of a unit, below two units against each other."""
     return pictures.drawn(lambda plt: _draw(plt, found))
 
 
-def _draw(plt: Any, found: list[dict[str, Any]]) -> Any:
+def _draw(plt: Any, found: Records) -> Any:
     import numpy as np
 
     from benchmarks.data import load
@@ -137,3 +116,22 @@ def _draw(plt: Any, found: list[dict[str, Any]]) -> Any:
         plots.unit_scatter(z, y, (0, len(units) - 1), ax=axis)
         axis.set(xlabel=f"unit {units[0]}", ylabel=f"unit {units[-1]}")
     return figure
+
+
+EXPERIMENT = Sweep(
+    name="figure1",
+    place="Section 2",
+    title="activations of single units by class",
+    claim="The baseline's units have a large class-wise variance, and classes overlap; BN and CR are similar. "
+    "Dropout's are spread out over the active classes and correlate strongly within a class, those of BN and CR "
+    "hardly. Under L1R a unit is typically active for one or two classes.",
+    epochs=EPOCHS,
+    runs=runs_of,
+    train=train,
+    table=table_of,
+    picture=lambda _, found: picture(found),
+    setting=lambda run, trials: (
+        f"MNIST, {run.samples or 'all'} training images, {run.epochs} epochs, {trials} "
+        "network(s) each, of which the first is pictured; 10,000 test images"
+    ),
+)

@@ -13,18 +13,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks import command, paper
-from benchmarks.sweeps import search as weights
+from benchmarks.experiments.experiment import Records, Sweep, seeds
+from benchmarks.sweeps import search
 from benchmarks.tables import pictures
 from benchmarks.tables.aggregate import finished_of, summary
 from benchmarks.tables.table import Table
 from benchmarks.training.mnist import MnistRun, representation, trained
 from keras_repreg.regularizer_set import REGULARIZERS
 
-HELP = "mutual information and generalization error (Figure 4)"
-CLAIM = (
-    "All regularizers end up with almost the same I(z;y), while I(z;x) depends on the regularizer, and its bounds go "
-    "along with the generalization error: the correlations are 0.84 for the lower and 0.78 for the upper bound."
-)
 EPOCHS = 50
 NOISE_VARIANCES = (0.001, 0.01, 0.1, 1.0, 10.0)
 # Standard deviations of the noise, in those of each unit.
@@ -81,41 +77,27 @@ def information(run: InformationRun, z: Any, y: Any) -> dict[str, Any]:
     }
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command line's."""
-    command.add_sweep_arguments(parser, epochs=EPOCHS)
-
-
-def run(arguments: argparse.Namespace) -> int:
-    """Train, print, and write Figure 4."""
-    chosen = weights.kept_weights()
-    runs = [
-        InformationRun(name, chosen.get(name, 0.0), seed, **command.epochs_and_samples(arguments))
+def runs_of(arguments: argparse.Namespace) -> list[InformationRun]:
+    """Return the networks of Table 6, with the kept loss weights."""
+    chosen, shared = search.kept_weights(), command.epochs_and_samples(arguments)
+    return [
+        InformationRun(name, chosen.get(name, 0.0), seed, **shared)
         for name in REGULARIZERS
-        for seed in range(1, arguments.trials + 1)
+        for seed in seeds(arguments)
     ]
-    heading = "Figure 4: mutual information and generalization error"
-    found = command.trained(arguments, runs, train, heading)
-    table = bounds(found, SHOWN)
-    status = command.publish(
-        arguments,
-        "figure4",
-        found,
-        table,
-        picture(table),
-        heading=heading,
-        claim=CLAIM,
-        setting=f"MNIST, {runs[0].samples or 'all'} training images, {runs[0].epochs} epochs, {arguments.trials} "
-        f"network(s) each; nats, 10,000 test images (log N = {math.log(10_000):.2f}), noise variance {SHOWN:g}",
-    )
+
+
+def correlation_tables(found: Records) -> list[tuple[str, str, Table]]:
+    """Return the two tables of correlations with the error, with name and heading."""
     of_bounds = "Correlation of I(z;x) with the error, over networks"
-    command.add(arguments, "figure4_correlations", found, correlations(found), of_bounds)
     of_values = "Correlation of the value of I(z;x) with the error, and 95% intervals over the regularizers"
-    command.add(arguments, "figure4_intervals", found, intervals(found), of_values)
-    return status
+    return [
+        ("figure4_correlations", of_bounds, correlations(found)),
+        ("figure4_intervals", of_values, intervals(found)),
+    ]
 
 
-def bounds(found: list[dict[str, Any]], noise: float, *, relative: bool = False) -> Table:
+def bounds(found: Records, noise: float, *, relative: bool = False) -> Table:
     """A row for each regularizer, at a noise variance or a relative noise."""
     rows = [
         {"regularizer": name, **summary(_at(finished_of(found, regularizer=name), noise, relative), COLUMNS)}
@@ -124,7 +106,7 @@ def bounds(found: list[dict[str, Any]], noise: float, *, relative: bool = False)
     return Table(rows, COLUMNS)
 
 
-def correlations(found: list[dict[str, Any]]) -> Table:
+def correlations(found: Records) -> Table:
     """A row for each noise variance: Pearson's correlation of I(z;x) and its bounds with the error."""
     rows = []
     for noise_variance in NOISE_VARIANCES:
@@ -140,7 +122,7 @@ def correlations(found: list[dict[str, Any]]) -> Table:
     return Table(rows, OF_INPUT, paper_rows, label="noise_variance")
 
 
-def intervals(found: list[dict[str, Any]]) -> Table:
+def intervals(found: Records) -> Table:
     """A row for each noise, absolute and relative: the correlation of I(z;x) with the error, and how far to trust it.
 
     Pearson's and Spearman's correlation over regularizers with means over networks; 95% intervals of both by the
@@ -241,3 +223,23 @@ def _draw(plt: Any, table: Table) -> Any:
     axes[2].set_ylabel("error (%)")
     axes[2].set_xticks(places, names)
     return figure
+
+
+EXPERIMENT = Sweep(
+    name="figure4",
+    place="Section 5",
+    title="mutual information and generalization error",
+    claim="All regularizers end up with almost the same I(z;y), while I(z;x) depends on the regularizer, and its "
+    "bounds go along with the generalization error: the correlations are 0.84 for the lower and 0.78 for the upper "
+    "bound.",
+    epochs=EPOCHS,
+    runs=runs_of,
+    train=train,
+    table=lambda found: bounds(found, SHOWN),
+    picture=lambda table, _: picture(table),
+    setting=lambda run, trials: (
+        f"MNIST, {run.samples or 'all'} training images, {run.epochs} epochs, {trials} "
+        f"network(s) each; nats, 10,000 test images (log N = {math.log(10_000):.2f}), noise variance {SHOWN:g}"
+    ),
+    further=correlation_tables,
+)

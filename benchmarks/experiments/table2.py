@@ -8,18 +8,13 @@ to one layer they would leave the first as it is in the baseline.
 import argparse
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from benchmarks import command, paper
-from benchmarks.tables import pictures
+from benchmarks.experiments.experiment import Records, Sweep, seeds
 from benchmarks.tables.aggregate import finished_of, summary
 from benchmarks.tables.table import Table
 
-HELP = "characteristics of linear and ReLU layers (Table 2)"
-CLAIM = (
-    "The representation characteristics of an inserted linear layer (the sixth) are much like those of the ReLU layer "
-    "before it (the fifth), and unlike those of the first."
-)
 REGULARIZERS = ("Baseline", "Dropout", "BN")
 LAYERS = {"layer1": "1st", "layer5": "5th", "layer6": "6th"}
 COLUMNS = ("amplitude", "covariance", "correlation", "sparsity", "dead_units", "stable_rank")
@@ -36,6 +31,7 @@ class LayersRun:
     learning_rate: float = 1e-4
     batch_size: int = 100
     experiment: str = "table2"
+    dataset: ClassVar[str] = "mnist"
 
 
 def train(run: LayersRun) -> dict[str, Any]:
@@ -63,32 +59,13 @@ def train(run: LayersRun) -> dict[str, Any]:
     return result
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command line's."""
-    command.add_sweep_arguments(parser, epochs=LayersRun.epochs)
-
-
-def run(arguments: argparse.Namespace) -> int:
-    """Train, print, and write Table 2."""
+def runs_of(arguments: argparse.Namespace) -> list[LayersRun]:
+    """Return the runs that the table is made of."""
     shared = command.epochs_and_samples(arguments)
-    runs = [LayersRun(name, seed, **shared) for name in REGULARIZERS for seed in range(1, arguments.trials + 1)]
-    heading = "Table 2: characteristics of linear and ReLU layers"
-    found = command.trained(arguments, runs, train, heading)
-    table = table_of(found)
-    return command.publish(
-        arguments,
-        "table2",
-        found,
-        table,
-        pictures.against_paper(table),
-        heading=heading,
-        claim=CLAIM,
-        setting=f"MNIST, {runs[0].samples or 'all'} training images, {runs[0].epochs} epochs, "
-        f"{arguments.trials} network(s) each",
-    )
+    return [LayersRun(name, seed, **shared) for name in REGULARIZERS for seed in seeds(arguments)]
 
 
-def table_of(found: list[dict[str, Any]]) -> Table:
+def table_of(found: Records) -> Table:
     """A row for each regularizer and layer."""
     rows = []
     for name in REGULARIZERS:
@@ -97,3 +74,19 @@ def table_of(found: list[dict[str, Any]]) -> Table:
             measured = [result[layer] for result in results]
             rows.append({"layer": f"{name} ({place})", **summary(measured, COLUMNS)})
     return Table(rows, COLUMNS, paper.table2(), label="layer")
+
+
+EXPERIMENT = Sweep(
+    name="table2",
+    place="Section 3.2",
+    title="characteristics of linear and ReLU layers",
+    claim="The representation characteristics of an inserted linear layer (the sixth) are much like those of the ReLU "
+    "layer before it (the fifth), and unlike those of the first.",
+    epochs=LayersRun.epochs,
+    runs=runs_of,
+    train=train,
+    table=table_of,
+    setting=lambda run, trials: (
+        f"MNIST, {run.samples or 'all'} training images, {run.epochs} epochs, {trials} network(s) each"
+    ),
+)

@@ -8,18 +8,13 @@ covariance and error are those of the table's first row, at 50 they are not.
 import argparse
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from benchmarks import command, paper
-from benchmarks.tables import pictures
+from benchmarks.experiments.experiment import Records, Sweep, seeds
 from benchmarks.tables.aggregate import finished_of, summary
 from benchmarks.tables.table import Table
 
-HELP = "characteristics of comparable performance networks (Table 3)"
-CLAIM = (
-    "A positive diagonal Q changes amplitude and covariance and nothing else; with an arbitrary Q and a fine-tuned "
-    "output layer, a network of very high or of very low correlation performs comparably."
-)
 COLUMNS = ("error", "amplitude", "covariance", "correlation", "sparsity", "dead_units")
 IDENTITY, DIAGONAL = "Identity", "Random positive diagonal"
 ONES, WHITENING = "Ones with random positive diagonal", "Whitening"
@@ -45,6 +40,7 @@ class TransformedRun:
     fine_tuning: int = 20
     samples: int | None = None
     experiment: str = "table3"
+    dataset: ClassVar[str] = "mnist"
 
 
 def train(run: TransformedRun) -> dict[str, Any]:
@@ -116,35 +112,20 @@ def whitening_before_relu(model: Any, x: Any) -> tuple[Any, Any]:
     return whitening_matrix(np.cov(before.T, bias=True)), before.mean(axis=0)
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command line's."""
-    command.add_sweep_arguments(parser, epochs=TransformedRun.epochs)
+def add_tries(parser: argparse.ArgumentParser) -> None:
+    """Add the argument that only this table has."""
     parser.add_argument(
         "--tries", type=command.positive, default=TransformedRun.tries, help="random matrices (default %(default)s)"
     )
 
 
-def run(arguments: argparse.Namespace) -> int:
-    """Train, transform, print, and write Table 3."""
+def runs_of(arguments: argparse.Namespace) -> list[TransformedRun]:
+    """Return the runs that the table is made of."""
     shared = command.epochs_and_samples(arguments) | {"tries": 3 if arguments.smoke else arguments.tries}
-    runs = [TransformedRun(seed, **shared) for seed in range(1, arguments.trials + 1)]
-    heading = "Table 3: comparable performance networks"
-    found = command.trained(arguments, runs, train, heading)
-    table = table_of(found)
-    return command.publish(
-        arguments,
-        "table3",
-        found,
-        table,
-        pictures.against_paper(table),
-        heading=heading,
-        claim=CLAIM,
-        setting=f"MNIST, {runs[0].samples or 'all'} training images, {runs[0].epochs} epochs, {runs[0].tries} random "
-        f"matrices, {runs[0].fine_tuning} epochs of fine-tuning, {arguments.trials} network(s)",
-    )
+    return [TransformedRun(seed, **shared) for seed in seeds(arguments)]
 
 
-def table_of(found: list[dict[str, Any]]) -> Table:
+def table_of(found: Records) -> Table:
     """A row for each Q."""
     results = finished_of(found)
     rows = [
@@ -152,3 +133,21 @@ def table_of(found: list[dict[str, Any]]) -> Table:
         for name in (IDENTITY, DIAGONAL, ONES, WHITENING)
     ]
     return Table(rows, COLUMNS, paper.table3(), label="q")
+
+
+EXPERIMENT = Sweep(
+    name="table3",
+    place="Section 3.2, Theorem 2",
+    title="comparable performance networks",
+    claim="A positive diagonal Q changes amplitude and covariance and nothing else; with an arbitrary Q and a "
+    "fine-tuned output layer, a network of very high or of very low correlation performs comparably.",
+    epochs=TransformedRun.epochs,
+    runs=runs_of,
+    train=train,
+    table=table_of,
+    setting=lambda run, trials: (
+        f"MNIST, {run.samples or 'all'} training images, {run.epochs} epochs, {run.tries} "
+        f"random matrices, {run.fine_tuning} epochs of fine-tuning, {trials} network(s)"
+    ),
+    extra_arguments=add_tries,
+)

@@ -4,24 +4,19 @@ Network, data and training: Appendix D and `benchmarks.training.models`; loss we
 """
 
 import argparse
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from benchmarks import command, paper
 from benchmarks.data import load
-from benchmarks.sweeps import search as weights
-from benchmarks.sweeps.workers import LOCAL, Workers
-from benchmarks.tables import pictures
+from benchmarks.experiments.experiment import Records, Sweep, seeds
+from benchmarks.sweeps import records, search
 from benchmarks.tables.aggregate import as_csv, finished_of, summary
 from benchmarks.tables.table import Table
 from benchmarks.training.mnist import MnistRun, train
 from keras_repreg.regularizer_set import REGULARIZERS
 
-HELP = "characteristics of the twelve regularizers (Table 6)"
-CLAIM = (
-    "Each representation regularizer moves the characteristic that it targets, while weight regularizers move none; "
-    "and a large share of dead units, or a rank of one, does not hurt the performance."
-)
 COLUMNS = ("error", "amplitude", "covariance", "correlation", "sparsity", "dead_units", "stable_rank")
 
 # The number of epochs is not in the paper. Here the baseline's amplitude and covariance reach those of Table 6
@@ -29,24 +24,8 @@ COLUMNS = ("error", "amplitude", "covariance", "correlation", "sparsity", "dead_
 DEFAULT_RUN = MnistRun("Baseline", 0.0, seed=1, epochs=50)
 
 
-@dataclass(frozen=True)
-class Settings:
-    """How Table 6 is made.
-
-    Attributes:
-        trials: Networks per regularizer, with seeds 1, 2, ...
-        run: What all runs share.
-        workers: How many, and where.
-    """
-
-    trials: int = 1
-    run: MnistRun = DEFAULT_RUN
-    workers: Workers = LOCAL
-
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command line's."""
-    command.add_sweep_arguments(parser, epochs=DEFAULT_RUN.epochs)
+    """Add the arguments that only this table has."""
     parser.add_argument(
         "--weights",
         choices=("kept", "search"),
@@ -59,64 +38,72 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", default="mnist", help="mnist, or a name of tensorflow-datasets")
 
 
-def run(arguments: argparse.Namespace) -> int:
-    """Train, print, and write Table 6."""
+def runs_of(arguments: argparse.Namespace) -> list[MnistRun]:
+    """Return the runs that the table is made of, after a search for their loss weights if there is to be one."""
     # A data set that is not there is one error here, not one in every run.
     load(arguments.data)
-    shared = replace(DEFAULT_RUN, dataset=arguments.data, **command.epochs_and_samples(arguments))
-    settings = Settings(trials=arguments.trials, run=shared, workers=command.workers(arguments))
-    chosen = _searched(arguments, settings) if arguments.weights == "search" else weights.kept_weights()
-    heading = "Table 6: characteristics of representations"
-    found = command.trained(arguments, runs_of(settings, chosen), train, heading)
-    table = table_of(rows_of(found, chosen))
-    return command.publish(
-        arguments,
-        "table6",
-        found,
-        table,
-        pictures.against_paper(table),
-        heading=heading,
-        claim=CLAIM,
-        setting=f"{shared.dataset}, {shared.samples or 'all'} training samples, {shared.epochs} epochs, "
-        f"{settings.trials} network(s) each, Adam {shared.learning_rate:g}, batch {shared.batch_size}",
-    )
+    base = replace(DEFAULT_RUN, dataset=arguments.data, **command.epochs_and_samples(arguments))
+    chosen = searched(arguments, base) if arguments.weights == "search" else search.kept_weights()
+    return runs_with(base, chosen, seeds(arguments))
+
+
+def searched(arguments: argparse.Namespace, base: MnistRun) -> dict[str, float]:
+    """Search the loss weights; write the search, and the table with the weights of least validation error.
+
+    Returns:
+        The weights that are nearest to the paper's among those tied with the best, or on other data the best.
+    """
+    out, trials = command.folder(arguments), arguments.search_trials
+    found = command.trained(arguments, search.grid_runs(base, trials), train, "search for loss weights")
+    printed = paper.table6() if base.dataset == "mnist" else None
+    rows = search.search_rows(found, base, trials, choose="nearest" if printed else "validation", paper=printed)
+    command.write(out / "table6_weights.csv", as_csv(rows, records.provenance(found)))
+    command.write(out / "table6_weights.md", search.as_markdown(rows))
+    best = runs_with(base, search.picked(rows, "best"), seeds(arguments))
+    heading = "Table 6: characteristics with the loss weights of least validation error"
+    of_best = command.trained(arguments, best, train, heading)
+    command.add(arguments, "table6_by_validation", of_best, table_of(rows_of(of_best)), heading)
+    return search.picked(rows, "chosen")
+
+
+def runs_with(base: MnistRun, weights: Mapping[str, float], seeds: range) -> list[MnistRun]:
+    """Return a run for each regularizer and seed; those for which no loss weight trained are left out."""
+    return [
+        replace(base, regularizer=name, weight=weights.get(name, 0.0), seed=seed)
+        for name, regularizer in REGULARIZERS.items()
+        if name in weights or not regularizer.weights
+        for seed in seeds
+    ]
+
+
+def rows_of(found: Records) -> list[dict[str, Any]]:
+    """Return a row for each regularizer, from the records of the runs."""
+    weights = {record["config"]["regularizer"]: record["config"]["weight"] for record in found}
+    rows = []
+    for name in REGULARIZERS:
+        results = finished_of(found, regularizer=name)
+        rows.append({"regularizer": name, "weight": weights.get(name, 0.0), **summary(results, COLUMNS)})
+    return rows
 
 
 def table_of(rows: list[dict[str, Any]]) -> Table:
-    """The rows beside the paper's."""
+    """Return the rows beside the paper's."""
     return Table(rows, COLUMNS, paper.table6(), shown=("weight",))
 
 
-def _searched(arguments: argparse.Namespace, settings: Settings) -> dict[str, float]:
-    """The weights that a search finds; the search is written, and the table by validation alone."""
-    out = command.folder(arguments)
-    near = paper.table6() if settings.run.dataset == "mnist" else None
-    searched = weights.search_weights(settings.run, arguments.search_trials, out / "records", near, settings.workers)
-    command.write(out / "table6_weights.csv", as_csv(searched))
-    command.write(out / "table6_weights.md", weights.as_markdown(searched))
-    best = weights.picked(searched, "best")
-    heading = "Table 6: characteristics with the loss weights of least validation error"
-    found = command.trained(arguments, runs_of(settings, best), train, heading)
-    command.add(arguments, "table6_by_validation", found, table_of(rows_of(found, best)), heading)
-    return weights.picked(searched, "chosen")
-
-
-def rows_of(found: list[dict[str, Any]], weights: dict[str, float]) -> list[dict[str, Any]]:
-    """One row a regularizer, from the runs' records."""
-    return [
-        {
-            "regularizer": name,
-            "weight": weights.get(name, 0.0),
-            **summary(finished_of(found, regularizer=name, weight=weights.get(name, 0.0)), COLUMNS),
-        }
-        for name in REGULARIZERS
-    ]
-
-
-def runs_of(settings: Settings, weights: dict[str, float]) -> list[MnistRun]:
-    """The runs that the table is made of."""
-    return [
-        replace(settings.run, regularizer=name, weight=weights.get(name, 0.0), seed=seed)
-        for name in REGULARIZERS
-        for seed in range(1, settings.trials + 1)
-    ]
+EXPERIMENT = Sweep(
+    name="table6",
+    place="Appendix C",
+    title="characteristics of representations",
+    claim="Each representation regularizer moves the characteristic that it targets, while weight regularizers move "
+    "none; and a large share of dead units, or a rank of one, does not hurt the performance.",
+    epochs=DEFAULT_RUN.epochs,
+    runs=runs_of,
+    train=train,
+    table=lambda found: table_of(rows_of(found)),
+    setting=lambda run, trials: (
+        f"{run.dataset}, {run.samples or 'all'} training samples, {run.epochs} epochs, "
+        f"{trials} network(s) each, Adam {run.learning_rate:g}, batch {run.batch_size}"
+    ),
+    extra_arguments=add_arguments,
+)

@@ -5,19 +5,17 @@ smaller training set, training takes 200 epochs, until the validation error no l
 on the whole set, whose error still falls then.
 """
 
-import argparse
-
 from benchmarks import paper
-from benchmarks.experiments import conditions
+from benchmarks.experiments.conditions import Conditions
 from benchmarks.training.mnist import MnistRun, train
 
-HELP = "MNIST: test errors under conditions of data size and width (Table 8)"
-EXPERIMENT = conditions.Experiment(
+EXPERIMENT = Conditions(
     name="table8",
-    heading="Table 8: test errors (%) on MNIST under conditions of data size and width",
+    place="Appendix D.4, MNIST",
+    title="test errors (%) on MNIST under conditions of data size and width",
     claim="No regularizer performs consistently well for a condition, but the best of the twelve improves on the "
     "baseline in each of them.",
-    run=MnistRun("Baseline", 0.0, seed=1, epochs=50),
+    base=MnistRun("Baseline", 0.0, seed=1, epochs=50),
     conditions={
         "default": {},
         "data_1k": {"samples": 1000, "epochs": 200},
@@ -28,14 +26,3 @@ EXPERIMENT = conditions.Experiment(
     train=train,
     paper=paper.errors("table8"),
 )
-CLAIM = EXPERIMENT.claim
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command line's."""
-    conditions.add_arguments(parser, EXPERIMENT)
-
-
-def run(arguments: argparse.Namespace) -> int:
-    """Train, print, and write Table 8."""
-    return conditions.run(arguments, EXPERIMENT)

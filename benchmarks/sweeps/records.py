@@ -1,7 +1,8 @@
 """One JSON record per run, under a hash of the run's configuration.
 
-A record is written once, whole, when its run has ended: well, diverged or crashed. A sweep continues where it stopped:
-what finished or diverged is not run again, and what crashed, which can have had a passing cause, is.
+A record is written once, whole, when its run has finished, diverged or crashed. A sweep continues where it stopped:
+runs that finished or diverged are not repeated unless their data have changed. Runs that crashed are repeated, as the
+cause may have passed.
 """
 
 import contextlib
@@ -11,15 +12,19 @@ import importlib.metadata
 import json
 import os
 import platform
+import stat
 import subprocess
 import sys
 import time
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import keras_repreg
+from benchmarks import data
 from benchmarks.training import backend
-from keras_repreg.files import write_atomically
+from keras_repreg.files import kind_of, write_atomically
 
 # Bumped when a change of the code makes earlier results incomparable.
 PROTOCOL = 1
@@ -41,11 +46,18 @@ def path(folder: Path, run: Any) -> Path:
     return folder / f"{key(run)}.json"
 
 
-def write(folder: Path, run: Any, status: str, **content: Any) -> dict[str, Any]:
-    """Write the record of a run that has ended."""
+def data_of(run: Any) -> str | None:
+    """Return the digest of a run's data set; None for a run that names none."""
+    name = getattr(run, "dataset", None)
+    return None if name is None else data.digest(name)
+
+
+def write(folder: Path, run: Any, status: str, *, data: str | None = None, **content: Any) -> dict[str, Any]:
+    """Write the record of a run that has ended, on data of this digest."""
     record = {
         "key": key(run),
         "config": dataclasses.asdict(run),
+        "data": data,
         "status": status,
         **content,
         "environment": environment(),
@@ -79,6 +91,12 @@ def read(folder: Path, run: Any) -> dict[str, Any] | None:
     return None
 
 
+def outcome(folder: Path, run: Any) -> dict[str, Any] | None:
+    """Return the record of a run that finished or diverged, or None."""
+    record = read(folder, run)
+    return record if record is not None and record["status"] != CRASHED else None
+
+
 def read_file(place: Path) -> dict[str, Any]:
     """The record in a file.
 
@@ -86,10 +104,11 @@ def read_file(place: Path) -> dict[str, Any]:
         ValueError: if it is none.
         OSError: if the file cannot be read.
     """
+    # Opening a FIFO waits for a writer, and a device may have no end.
+    if not stat.S_ISREG(place.stat().st_mode):
+        raise ValueError(f"it is not a file but a {kind_of(place)}")
     try:
         record = json.loads(place.read_text(encoding="utf-8"))
-    except IsADirectoryError:
-        raise ValueError("it is a directory") from None
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
     if not isinstance(record, dict):
@@ -130,12 +149,13 @@ def remove_left_over(folder: Path) -> None:
 
 def environment() -> dict[str, Any]:
     """What else a result depends on: versions, machine, commit."""
-    versions = {}
+    versions: dict[str, str] = {}
     for package in ("keras", *backend.PACKAGES.get(backend.name(), ()), "numpy"):
         try:
             versions[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             continue
+    versions["keras-repreg"] = keras_repreg.__version__
     parts = [f"{os.cpu_count()} cores", _processor(), *backend.accelerators()]
     return {
         "python": platform.python_version(),
@@ -143,6 +163,39 @@ def environment() -> dict[str, Any]:
         "machine": ", ".join([f"{platform.system()} {platform.machine()}", *parts]),
         "commit": _commit(),
     }
+
+
+def is_of_data(record: dict[str, Any], data: str | None) -> bool:
+    """Return whether a record is of the data with this digest; True for a run that names no data."""
+    return data is None or record.get("data") == data
+
+
+def differences(found: Sequence[dict[str, Any]]) -> list[str]:
+    """Return what records that are reused differ in from this process, as "12 of 12 records were made with ..."."""
+    ours = environment()["versions"]
+    counts = Counter(
+        f"{package} {version}"
+        for record in found
+        for package, version in record["environment"]["versions"].items()
+        if ours.get(package, version) != version
+    )
+    return [f"{count} of {len(found)} records were made with {text}" for text, count in sorted(counts.items())]
+
+
+def discard(folder: Path, runs: Iterable[Any], before: float) -> None:
+    """Remove the records of runs that were written before a time, in seconds since 1970."""
+    for run in runs:
+        with contextlib.suppress(FileNotFoundError, IsADirectoryError):
+            if path(folder, run).stat().st_mtime < before:
+                path(folder, run).unlink()
+
+
+def provenance(found: Sequence[dict[str, Any]]) -> str:
+    """Return what a table is made of, for a comment: the commits, and a digest of all configurations and data."""
+    commits = sorted({str(record["environment"].get("commit")) for record in found})
+    content = sorted(json.dumps([record["config"], record.get("data")], sort_keys=True) for record in found)
+    digest = hashlib.sha256("\n".join(content).encode()).hexdigest()[:16]
+    return f"commit {', '.join(commits)}; configuration {digest}; {len(found)} records"
 
 
 def environments(found: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -1,10 +1,11 @@
 """Many independent runs, each on a worker with one thread, each leaving a record.
 
 On two cores, two such processes train 1.5 times as many networks an hour as one process with two threads
-(`python -m benchmarks speed --only processes`): the matrices of one network are too small to share out.
+(`python -m benchmarks speed --only processes`): the matrices of one network are too small to be divided.
 """
 
 import os
+import sys
 import time
 import traceback
 import warnings
@@ -27,24 +28,34 @@ Train = Callable[[Any], dict[str, Any]]
 def sweep(
     runs: Sequence[Any], train: Train, folder: Path, *, workers: Workers = LOCAL, title: str = "runs"
 ) -> list[dict[str, Any]]:
-    """Run what has no record of an outcome yet; the records of all runs, in order.
+    """Train what has no record of an outcome yet, and return the records of all runs, in order.
 
-    Another sweep may be at work on the same folder: what it has begun is left to it, and waited for at the end.
+    Records of runs on other data are not reused. Records made with other versions are, which is said on stderr.
+    Another sweep may be at work on the same folder: the runs that it has begun are left to it and waited for at the
+    end.
 
     Args:
-        runs: Frozen dataclasses, the configurations.
+        runs: Frozen dataclasses, the configurations. A run on a data set has its name as attribute `dataset`.
         train: A function of a module, called with a run by a worker.
         folder: Where the records are.
         workers: How many, and where.
         title: Of the progress bar.
     """
     records.remove_left_over(folder)
-    missing = [run for run in dict.fromkeys(runs) if not _has_outcome(records.read(folder, run))]
+    digests = _digests(runs)
+    found = {run: record for run in digests if (record := records.outcome(folder, run)) is not None}
+    kept = {run: record for run, record in found.items() if records.is_of_data(record, digests[run])}
+    lines = records.differences(list(kept.values()))
+    if len(kept) < len(found):
+        lines.append(f"{len(found) - len(kept)} of {len(found)} records are of other data, so their runs are repeated")
+    if lines:
+        print(f"{title}: {'; '.join(lines)} (--fresh repeats all runs)", file=sys.stderr)
+    missing = [run for run in digests if run not in kept]
     if missing:
         with (
             warnings.catch_warnings(),
             workers.ready(),
-            tqdm(total=len(set(runs)), initial=len(set(runs)) - len(missing), desc=title, disable=workers.quiet) as bar,
+            tqdm(total=len(digests), initial=len(kept), desc=title, disable=workers.quiet) as bar,
         ):
             # A worker that has grown by 300 MB, as compiled code piles up, is replaced; nothing is lost by it.
             warnings.filterwarnings("ignore", "A worker stopped while some jobs were given")
@@ -52,7 +63,9 @@ def sweep(
             for wait in (False, True):
                 ended = set()
                 for record in parallel(
-                    joblib.delayed(execute)(train, run, folder, workers.threads, backend.name(), wait=wait)
+                    joblib.delayed(execute)(
+                        train, run, folder, workers.threads, backend.name(), data=digests[run], wait=wait
+                    )
                     for run in missing
                 ):
                     if record is None:
@@ -64,38 +77,52 @@ def sweep(
                         bar.write(f"{record['status']}: {record['config']} {' '.join(cause)}")
                     bar.update()
                 missing = [run for run in missing if records.key(run) not in ended]
-    found = [records.read(folder, run) for run in runs]
-    return [record for record in found if record is not None]
+    return [record for run in runs if (record := records.read(folder, run)) is not None]
 
 
-def _has_outcome(record: dict[str, Any] | None) -> bool:
-    return record is not None and record["status"] != records.CRASHED
+def _digests(runs: Sequence[Any]) -> dict[Any, str | None]:
+    """Return the digest of the data of each run; each data set is read once."""
+    one_of_each = {getattr(run, "dataset", None): run for run in runs}
+    digests = {name: records.data_of(run) for name, run in one_of_each.items()}
+    return {run: digests[getattr(run, "dataset", None)] for run in runs}
 
 
 def execute(
-    train: Train, run: Any, folder: Path, threads: int = 1, chosen: str | None = None, *, wait: bool = True
+    train: Train,
+    run: Any,
+    folder: Path,
+    threads: int = 1,
+    chosen: str | None = None,
+    *,
+    data: str | None = None,
+    wait: bool = True,
 ) -> dict[str, Any] | None:
-    """One run in this process, on the `chosen` backend; whatever comes of it is recorded.
+    """Train one run in this process, on the `chosen` backend, and record the outcome.
 
-    Where another process is at work on it, `wait` for its record, or give None.
+    Where another process is at work on it, `wait` for its record, or return None. `data` is the digest of the data.
     """
     # The workers of a cluster have an environment of their own.
     os.environ["KERAS_BACKEND"] = chosen or backend.name()
     with claimed(folder, records.key(run), wait=wait) as ours:
         if not ours:
             return None
-        record = records.read(folder, run)
+        record = records.outcome(folder, run)
         # Another sweep has made it since this one began.
-        return record if record is not None and _has_outcome(record) else _executed(train, run, folder, threads)
+        if record is not None and records.is_of_data(record, data):
+            return record
+        return _executed(train, run, folder, threads, data)
 
 
-def _executed(train: Train, run: Any, folder: Path, threads: int) -> dict[str, Any]:
+def _executed(train: Train, run: Any, folder: Path, threads: int, data: str | None) -> dict[str, Any]:
     started = time.time()
     try:
+        if data is not None and records.data_of(run) != data:
+            raise ValueError(f"Expected data set {run.dataset!r} with digest {data}. Received: {records.data_of(run)}")
         backend.start(threads)
         result = train(run)
     except Exception:
-        return records.write(folder, run, records.CRASHED, error=traceback.format_exc())
+        return records.write(folder, run, records.CRASHED, data=data, error=traceback.format_exc())
     # Comparisons with NaN are false, so that NaN counts as diverged.
     status = records.FINISHED if abs(result["loss"]) < float("inf") else records.DIVERGED
-    return records.write(folder, run, status, result=result, wall_seconds=round(time.time() - started, 2))
+    seconds = round(time.time() - started, 2)
+    return records.write(folder, run, status, data=data, result=result, wall_seconds=seconds)

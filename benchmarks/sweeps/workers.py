@@ -1,14 +1,23 @@
-"""Where runs are worked off: in processes of this machine, or on a Dask or Ray cluster, by joblib's own backends."""
+"""Where runs are trained: in processes of this machine, or on a Dask or Ray cluster, by joblib's own backends."""
 
 import contextlib
+import importlib
 import os
+import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass
 from typing import Any
 
 import joblib
+from joblib.externals.loky import get_reusable_executor
+
+from benchmarks.quiet import quiet
 
 BACKENDS = ("loky", "dask", "ray")
+# How often a worker looks for its parent.
+PATIENCE_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -49,12 +58,11 @@ class Workers:
 
         Raises:
             ValueError: if the backend is not installed, or no scheduler answers at the address.
+            BrokenExecutor: if a worker has died.
         """
         with contextlib.ExitStack() as stack:
             if self.backend == "loky":
-                stack.enter_context(
-                    joblib.parallel_config("loky", n_jobs=self.jobs, inner_max_num_threads=self.threads)
-                )
+                stack.enter_context(_loky(self.jobs, self.threads))
             elif self.backend == "dask":
                 stack.enter_context(_dask(self.address, self.jobs))
                 stack.enter_context(joblib.parallel_config("dask", n_jobs=self.jobs))
@@ -69,6 +77,32 @@ LOCAL = Workers()
 
 
 @contextlib.contextmanager
+def _loky(jobs: int, threads: int) -> Iterator[None]:
+    try:
+        with joblib.parallel_config(
+            "loky", n_jobs=jobs, inner_max_num_threads=threads, initializer=begin, initargs=(os.getpid(),)
+        ):
+            yield
+    except BaseException:
+        # What they have begun would be finished first, and they would wait for more for minutes.
+        get_reusable_executor(reuse=True).shutdown(kill_workers=True)
+        raise
+
+
+def begin(parent: int) -> None:
+    """Start a worker process: it ends when its parent does, however that ends, and Keras's messages are held back."""
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    with quiet():
+        importlib.import_module("keras_repreg")
+
+
+def _end_with(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(PATIENCE_SECONDS)
+    os._exit(1)
+
+
+@contextlib.contextmanager
 def _dask(address: str | None, jobs: int) -> Iterator[None]:
     try:
         from dask.distributed import Client
@@ -80,8 +114,13 @@ def _dask(address: str | None, jobs: int) -> Iterator[None]:
         client = Client(address, timeout=10) if address else Client(**local)
     except OSError as error:
         raise ValueError(f"Expected a Dask scheduler at {address}. Received: {error}") from None
+    from distributed.scheduler import KilledWorker
+
     with client:
-        yield
+        try:
+            yield
+        except KilledWorker as error:
+            raise BrokenExecutor(str(error)) from error
 
 
 @contextlib.contextmanager
@@ -99,5 +138,7 @@ def _ray(address: str | None, jobs: int) -> Iterator[None]:
     register_ray()
     try:
         yield
+    except ray.exceptions.RayError as error:
+        raise BrokenExecutor(str(error)) from error
     finally:
         ray.shutdown()

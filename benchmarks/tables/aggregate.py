@@ -5,6 +5,7 @@ import io
 import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from benchmarks.sweeps import records
@@ -45,11 +46,19 @@ def rank_correlation(a: Sequence[float], b: Sequence[float]) -> float:
     return float(spearmanr(*zip(*pairs, strict=True)).statistic)
 
 
-def as_csv(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Rows as CSV, floats with six significant digits."""
+def as_csv(rows: Sequence[Mapping[str, Any]], comment: str = "") -> str:
+    """Return rows as CSV, floats with six significant digits, below a line with a comment if there is one."""
     file = io.StringIO()
+    if comment:
+        file.write(f"# {comment}\n")
     writer = csv.DictWriter(file, rows[0].keys(), lineterminator="\n")
     writer.writeheader()
     for row in rows:
         writer.writerow({k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()})
     return file.getvalue()
+
+
+def read_csv(path: Path) -> list[dict[str, str]]:
+    """Return the rows of a file that `as_csv` has made, with or without a comment."""
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(line for line in file if not line.startswith("#")))

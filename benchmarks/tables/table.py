@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from benchmarks.tables.aggregate import rank_correlation
+from benchmarks.tables.ties import best_and_tied
 
 Paper = Mapping[str, Mapping[str, float]]
 
@@ -48,12 +49,10 @@ class Table:
         """`best` or `tied` where the rows compete, else nothing."""
         if not self.competition or not math.isfinite(row[f"{column}_mean"]):
             return ""
-        rows = [other for other in self.rows if math.isfinite(other[f"{column}_mean"])]
-        best = min(rows, key=lambda other: float(other[f"{column}_mean"]))
-        if row[self.label] == best[self.label]:
-            return "best"
-        lowest, highest = row[f"{column}_mean"] - row[f"{column}_std"], best[f"{column}_mean"] + best[f"{column}_std"]
-        return "tied" if lowest <= highest else ""
+        best, tied = best_and_tied(
+            {other[self.label]: (other[f"{column}_mean"], other[f"{column}_std"]) for other in self.rows}
+        )
+        return "best" if row[self.label] == best else "tied" if row[self.label] in tied else ""
 
     def feet(self) -> list[tuple[str, dict[str, str]]]:
         """The lines below the rows: a name, and a text per column."""

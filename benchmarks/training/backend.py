@@ -1,31 +1,14 @@
-"""Starts Keras's backend for a run: with a given number of threads, and without its start-up messages."""
+"""Start Keras's backend with a given number of threads, and without its start-up messages."""
 
 import contextlib
 import importlib.util
 import os
 import sys
-import tempfile
-from collections.abc import Iterator
+
+from benchmarks.quiet import quiet
 
 # Those that whole epochs are compiled on, and the packages whose versions matter.
 PACKAGES = {"tensorflow": ("tensorflow", "tensorflow-cpu"), "jax": ("jax", "jaxlib")}
-
-
-@contextlib.contextmanager
-def _quiet_start() -> Iterator[None]:
-    """Holds back what native code writes to stderr, which no log level reaches; shown if there is an exception."""
-    with tempfile.TemporaryFile() as held:
-        stderr = os.dup(2)
-        os.dup2(held.fileno(), 2)
-        try:
-            yield
-        except BaseException:
-            held.seek(0)
-            os.write(stderr, held.read())
-            raise
-        finally:
-            os.dup2(stderr, 2)
-            os.close(stderr)
 
 
 def name() -> str:
@@ -55,7 +38,7 @@ def start(threads: int) -> None:
     os.environ["KERAS_BACKEND"] = checked(name())
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     starting = {"tensorflow": _start_tensorflow, "jax": _start_jax}[name()]
-    with _quiet_start():
+    with quiet():
         starting(threads)
         import keras
     if keras.backend.backend() != name():

@@ -1,25 +1,25 @@
-"""A sweep of tiny runs, to be killed: `python -m tests.stress.sweeping FOLDER RUNS SECONDS [WORKERS]`."""
+"""A sweep of tiny runs that can be killed, with worker processes as the experiments have them.
+
+`python -c "from tests.stress.sweeping import main; main(FOLDER, RUNS, SECONDS, WORKERS)"`, so that workers import this
+module by its name. It is imported by the processes that are killed and by nothing else: no backend is started in them.
+"""
 
 import os
 import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.sweeps import sweep
+from benchmarks.__main__ import run_to_the_end
+from benchmarks.sweeps.sweep import sweep
 from benchmarks.sweeps.workers import Workers
 from benchmarks.training import backend
+from tests.stress.tiny import runs
 
-
-@dataclass(frozen=True)
-class Tiny:
-    number: int
-    folder: str
-    seconds: float
+backend.start = lambda threads: None
 
 
 def train(run):
-    """Leaves a line when it begins, and another when it has ended."""
+    """Leave a line when the run begins, and another when it has ended."""
     for word in ("begun", "ended"):
         with open(os.path.join(run.folder, f"{run.number}.{word}"), "a", encoding="utf-8") as file:
             file.write(f"{os.getpid()}\n")
@@ -28,22 +28,12 @@ def train(run):
     return {"loss": 0.5, "square": run.number**2, "weight": "x" * 20_000}
 
 
-def runs(folder, number, seconds):
-    return [Tiny(k, str(folder), seconds) for k in range(number)]
+def main(folder, number, seconds, workers):
+    """Sweep as a command does, with its answer to signals and to workers that die."""
+    place = Path(folder)
 
+    def sweep_all():
+        sweep(runs(place, number, seconds), train, place / "records", workers=Workers(workers, quiet=True))
+        return 0
 
-def main(folder, number, seconds, workers=0):
-    """With workers as the experiments have them, or without any in this process alone, which needs no TensorFlow."""
-    folder = Path(folder)
-    planned = runs(folder, int(number), float(seconds))
-    if int(workers):
-        sweep.sweep(planned, train, folder / "records", workers=Workers(int(workers), quiet=True))
-        return
-    backend.start = lambda threads: None
-    for wait in (False, True):
-        for run in planned:
-            sweep.execute(train, run, folder / "records", wait=wait)
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])
+    sys.exit(run_to_the_end(sweep_all))

@@ -1,6 +1,7 @@
 """Both command lines with random arguments: done, or exit code 2 and one line, and nothing written."""
 
 import os
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -94,7 +95,7 @@ def untrained(monkeypatch):
 
     monkeypatch.setattr(Workers, "ready", begin)
     for name in ("speed", "table6"):
-        monkeypatch.setattr(EXPERIMENTS[name], "run", begin)
+        monkeypatch.setitem(EXPERIMENTS, name, SimpleNamespace(run=begin))
 
 
 OPTIONS = [

@@ -59,16 +59,17 @@ def test_files_that_may_not_grow(tmp_path):
     """For real: the system refuses to write beyond some kilobytes."""
     limit = "import resource, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
     limit += "resource.setrlimit(resource.RLIMIT_FSIZE, (8192, 8192)); "
-    code = "import sys; from tests.stress.sweeping import main; main(*sys.argv[1:])"
-    arguments = [str(tmp_path), "3", "0"]
-    whole = subprocess.run([sys.executable, "-c", code, str(tmp_path), "1", "0"], cwd=ROOT, check=True)
+    code = "import sys; from tests.stress.sweeping import main; main(sys.argv[1], int(sys.argv[2]), 0.0, 1)"
+    arguments = [str(tmp_path), "3"]
+    whole = subprocess.run([sys.executable, "-c", code, str(tmp_path), "1"], cwd=ROOT, check=True)
     assert whole.returncode == 0
     (path,) = (tmp_path / "records").glob("*.json")
     before = path.read_bytes()
     assert len(before) > 8192
     found = subprocess.run([sys.executable, "-c", limit + code, *arguments], cwd=ROOT, capture_output=True, text=True)
-    assert found.returncode == 1
-    assert "File too large" in found.stderr.splitlines()[-1]
+    assert found.returncode == 2
+    (line,) = found.stderr.splitlines()
+    assert "File too large" in line
     assert path.read_bytes() == before
     assert sorted(p.name for p in (tmp_path / "records").iterdir()) == [".claims", path.name]
     assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] != 8192

@@ -1,7 +1,7 @@
 """The choice of loss weights under several conditions, Tables 4, 8 and 9, small; all experiments by one command."""
 
-import csv
 from dataclasses import asdict, replace
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -14,6 +14,8 @@ from benchmarks.__main__ import main
 from benchmarks.data import load
 from benchmarks.experiments import conditions, table4, table8, table9
 from benchmarks.experiments.conditions import SMOKE_REGULARIZERS
+from benchmarks.sweeps.search import search_rows
+from benchmarks.tables.aggregate import read_csv
 from benchmarks.training import cifar as cifar_run
 from benchmarks.training.cifar import CifarRun
 from benchmarks.training.mnist import MnistRun
@@ -22,8 +24,7 @@ from keras_repreg.regularizer_set import REGULARIZERS
 
 
 def rows_of(path):
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
+    return read_csv(path)
 
 
 def test_table8_from_the_command_line(tmp_path):
@@ -61,7 +62,11 @@ def test_of_the_loss_weights_that_of_least_validation_error_is_the_best():
         if not (weight == 1 and name == "CR" and seed == 2)  # one of the best has failed
         and not (name == "L1R" and base.width == 2)  # all have
     ]
-    rows = conditions.search_rows(found, BASES, tuple(REGULARIZERS), trials=2)
+    rows = [
+        {"condition": condition, **row}
+        for condition, base in BASES.items()
+        for row in search_rows(found, base, trials=2)
+    ]
     best = {(row["condition"], row["regularizer"]): row["weight"] for row in rows if row["best"] == "yes"}
     assert {key: weight for key, weight in best.items() if weight != 1} == {
         ("default", "CR"): 0.1, ("width_2", "CR"): 0.1,
@@ -96,7 +101,7 @@ def test_the_conditions_are_the_columns_of_the_paper(experiment):
     for errors in experiment.paper.values():
         assert set(errors) == set(experiment.conditions)
     for condition in experiment.conditions.values():
-        replace(experiment.run, **condition)  # fields that there are
+        replace(experiment.base, **condition)  # fields that there are
 
 
 @pytest.mark.parametrize("name", ["Baseline", "BN", "L2W"])
@@ -128,9 +133,7 @@ def tiny(tmp_path_factory):
     get_reusable_executor().shutdown(wait=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TFDS_DATA_DIR", str(folder / "data"))
-        load.cache_clear()
         yield folder
-        load.cache_clear()
 
 
 @pytest.mark.parametrize(
@@ -188,10 +191,8 @@ def test_images_that_are_too_small_and_data_that_is_not_there(tiny, tmp_path, ca
 def test_all_hands_its_arguments_to_every_experiment(monkeypatch, tmp_path):
     seen = {}
     for name in commands.PAPER:
-        monkeypatch.setattr(
-            commands.EXPERIMENTS[name], "run",
-            lambda parsed, name=name: seen.update({name: parsed}) or int(name == "table3"),
-        )  # fmt: skip
+        run = lambda parsed, name=name: seen.update({name: parsed}) or int(name == "table3")  # noqa: E731
+        monkeypatch.setitem(commands.EXPERIMENTS, name, SimpleNamespace(run=run))
     assert main(["all", "--smoke", "--trials", "2", "--jobs", "3", "--out", str(tmp_path)]) == 1
     assert list(seen) == list(commands.PAPER)
     assert {f"table{n}" for n in (2, 3, 4, 6, 8, 9)} | {f"figure{n}" for n in (1, 2, 3, 4)} == set(seen)
@@ -210,7 +211,7 @@ def test_all_goes_on_where_one_cannot_be_run(monkeypatch, tmp_path, capsys):
 
     for name in commands.PAPER:
         run = refuse if name == "table4" else lambda parsed, name=name: seen.append(name) or 0
-        monkeypatch.setattr(commands.EXPERIMENTS[name], "run", run)
+        monkeypatch.setitem(commands.EXPERIMENTS, name, SimpleNamespace(run=run))
     assert main(["all", "--out", str(tmp_path)]) == 1
     assert seen == [name for name in commands.PAPER if name != "table4"]
     assert capsys.readouterr().err == "table4 was not run: Expected data. Received: none\n"

@@ -1,6 +1,5 @@
 """Data of a known number of factors, and Figures 2 and 3 from the command line, small."""
 
-import csv
 import math
 
 import numpy as np
@@ -9,6 +8,7 @@ import pytest
 from benchmarks import controlled
 from benchmarks.__main__ import main
 from benchmarks.data import load, load_mnist, load_pca_mnist, load_synthetic
+from benchmarks.tables.aggregate import read_csv
 from keras_repreg.regularizer_set import GRID
 
 
@@ -51,8 +51,7 @@ def test_numbers_of_factors_that_cannot_be(name):
 @pytest.mark.parametrize(("name", "characteristic"), [("figure2", "sparsity"), ("figure3", "stable_rank")])
 def test_smoke(name, characteristic, tmp_path):
     assert main([name, "--smoke", "--quiet", "--out", str(tmp_path)]) == 0
-    with (tmp_path / "smoke" / f"{name}.csv").open(newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows = read_csv(tmp_path / "smoke" / f"{name}.csv")
     assert [(row["data"], float(row["weight"])) for row in rows] == [
         (source, weight) for source in controlled.SOURCES for weight in (0.0, GRID[-1])
     ]

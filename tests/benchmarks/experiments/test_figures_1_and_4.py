@@ -1,6 +1,5 @@
 """Figures 1 and 4 from the command line, small, and the numbers that stand beside them."""
 
-import csv
 import math
 
 import numpy as np
@@ -10,14 +9,14 @@ from scipy.stats import spearmanr
 from benchmarks import paper
 from benchmarks.__main__ import main
 from benchmarks.experiments import figure1, figure4
+from benchmarks.tables.aggregate import read_csv
 from keras_repreg.information import mutual_information
 from keras_repreg.regularizer_set import REGULARIZERS
 
 
 def smoke(name, tmp_path):
     assert main([name, "--smoke", "--quiet", "--out", str(tmp_path)]) == 0
-    with (tmp_path / "smoke" / f"{name}.csv").open(newline="") as file:
-        return list(csv.DictReader(file))
+    return read_csv(tmp_path / "smoke" / f"{name}.csv")
 
 
 def test_figure1(tmp_path):
@@ -49,12 +48,10 @@ def test_figure4(tmp_path):
         assert 0 < lower <= upper <= math.log(10_000)
         assert 0 <= float(row["zy_lower_mean"]) <= float(row["zy_upper_mean"]) <= math.log(10)
         assert lower < float(row["zx_mean"]) < upper
-    with (tmp_path / "smoke" / "figure4_correlations.csv").open(newline="") as file:
-        correlated = list(csv.DictReader(file))
+    correlated = read_csv(tmp_path / "smoke" / "figure4_correlations.csv")
     assert [float(row["noise_variance"]) for row in correlated] == list(figure4.NOISE_VARIANCES)
     assert all(-1 <= float(row["zx_lower_mean"]) <= 1 for row in correlated)
-    with (tmp_path / "smoke" / "figure4_intervals.csv").open(newline="") as file:
-        trusted = list(csv.DictReader(file))
+    trusted = read_csv(tmp_path / "smoke" / "figure4_intervals.csv")
     assert len(trusted) == len(figure4.NOISE_VARIANCES) + len(figure4.RELATIVE_NOISE)
     ends = [(float(row["pearson_low_mean"]), float(row["pearson_high_mean"])) for row in trusted]
     finite = [pair for pair in ends if not math.isnan(pair[0])]  # without noise to speak of all have log N

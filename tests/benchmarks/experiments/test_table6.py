@@ -1,18 +1,18 @@
 """Table 6 from the command line, small; the models and the training behind it."""
 
-import csv
+from dataclasses import replace
 
 import keras
 import numpy as np
 import pytest
 
 from benchmarks import paper
-from benchmarks.__main__ import main
+from benchmarks.__main__ import EXPERIMENTS, main
 from benchmarks.experiments import table6
-from benchmarks.sweeps import search as weights
+from benchmarks.sweeps import search
 from benchmarks.sweeps.sweep import sweep
 from benchmarks.sweeps.workers import Workers
-from benchmarks.tables.aggregate import as_csv
+from benchmarks.tables.aggregate import as_csv, read_csv
 from benchmarks.training.mnist import MnistRun
 from benchmarks.training.models import mlp
 from keras_repreg.regularizer_set import REGULARIZERS
@@ -21,8 +21,7 @@ WITH_WEIGHT = [name for name, regularizer in REGULARIZERS.items() if regularizer
 
 
 def rows(path):
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
+    return read_csv(path)
 
 
 def test_smoke_from_the_command_line(tmp_path, capsys):
@@ -59,21 +58,23 @@ def invented(run):
     return result(run.regularizer, run.weight)
 
 
-def test_weights_are_chosen_by_validation_error(tmp_path, monkeypatch):
-    monkeypatch.setattr(table6, "train", invented)
-    monkeypatch.setattr(weights, "train", invented)
-    found = weights.search_weights(table6.DEFAULT_RUN, 2, tmp_path, None, workers=Workers(1, quiet=True))
-    assert weights.picked(found, "best") == weights.picked(found, "chosen") == dict.fromkeys(WITH_WEIGHT, 1.0)
+def searched(train, trials, folder, **arguments):
+    runs = search.grid_runs(table6.DEFAULT_RUN, trials)
+    found = sweep(runs, train, folder, workers=Workers(1, quiet=True))
+    return search.search_rows(found, table6.DEFAULT_RUN, trials, **arguments)
+
+
+def test_weights_are_chosen_by_validation_error(tmp_path):
+    found = searched(invented, 2, tmp_path)
+    assert search.picked(found, "best") == search.picked(found, "chosen") == dict.fromkeys(WITH_WEIGHT, 1.0)
     assert len(found) == 9 * 6
     assert {row["trials"] for row in found if row["weight"] == 0.1} == {0}
     path = tmp_path / "weights.csv"
     path.write_text(as_csv(found))
-    chosen = weights.kept_weights(path)
+    chosen = search.kept_weights(path)
     assert chosen == dict.fromkeys(WITH_WEIGHT, 1.0)
-    settings = table6.Settings(trials=2)
-    table = table6.rows_of(
-        sweep(table6.runs_of(settings, chosen), invented, tmp_path, workers=Workers(1, quiet=True)), chosen
-    )
+    runs = table6.runs_with(table6.DEFAULT_RUN, chosen, range(1, 3))
+    table = table6.rows_of(sweep(runs, invented, tmp_path, workers=Workers(1, quiet=True)))
     assert [row["trials"] for row in table] == [2] * 12
     assert table[5]["amplitude_mean"] == 1.0
     assert table[0]["amplitude_mean"] == 0.0  # the baseline has no weight
@@ -86,33 +87,34 @@ def noisy(run):
     return {"loss": 1.0, "validation_error": 2.5 + noise + (run.weight > 1) * run.weight, **values}
 
 
-def test_of_weights_that_validation_cannot_tell_apart_the_nearest_to_the_paper_is_chosen(tmp_path, monkeypatch):
-    monkeypatch.setattr(weights, "train", noisy)
+def test_of_weights_that_validation_cannot_tell_apart_the_nearest_to_the_paper_is_chosen(tmp_path):
     printed = dict.fromkeys(REGULARIZERS, dict.fromkeys(table6.COLUMNS, 0.0) | {"amplitude": 0.011})
-    found = weights.search_weights(table6.DEFAULT_RUN, 5, tmp_path, printed, workers=Workers(1, quiet=True))
-    assert weights.picked(found, "chosen") == dict.fromkeys(WITH_WEIGHT, 0.01)
+    found = searched(noisy, 5, tmp_path, choose="nearest", paper=printed)
+    assert search.picked(found, "chosen") == dict.fromkeys(WITH_WEIGHT, 0.01)
     assert not [row for row in found if row["tied"] == "yes" and row["weight"] > 1]
     far = dict.fromkeys(REGULARIZERS, dict.fromkeys(table6.COLUMNS, 0.0) | {"amplitude": 100.0})
-    found = weights.search_weights(table6.DEFAULT_RUN, 5, tmp_path, far, workers=Workers(1, quiet=True))
-    assert weights.picked(found, "chosen") == dict.fromkeys(WITH_WEIGHT, 1.0)
-    single = weights.search_weights(table6.DEFAULT_RUN, 1, tmp_path, printed, workers=Workers(1, quiet=True))
-    assert weights.picked(single, "chosen") == weights.picked(single, "best")
+    found = searched(noisy, 5, tmp_path, choose="nearest", paper=far)
+    assert search.picked(found, "chosen") == dict.fromkeys(WITH_WEIGHT, 1.0)
+    by_validation = searched(noisy, 5, tmp_path, paper=printed)
+    assert search.picked(by_validation, "chosen") == search.picked(found, "best")
+    single = searched(noisy, 1, tmp_path, choose="nearest", paper=printed)
+    assert search.picked(single, "chosen") == search.picked(single, "best")
 
 
 def test_kept_weights_cover_every_regularizer_that_has_one():
-    kept = weights.kept_weights()
+    kept = search.kept_weights()
     assert list(kept) == WITH_WEIGHT
     assert all(weight in REGULARIZERS[name].weights for name, weight in kept.items())
 
 
 def test_failed_runs_show_as_such(capsys, monkeypatch, tmp_path):
-    monkeypatch.setattr(table6, "train", invented)
-    monkeypatch.setattr(weights, "kept_weights", lambda: dict.fromkeys(WITH_WEIGHT, 0.1))
+    monkeypatch.setitem(EXPERIMENTS, "table6", replace(table6.EXPERIMENT, train=invented))
+    monkeypatch.setattr(search, "kept_weights", lambda: dict.fromkeys(WITH_WEIGHT, 0.1))
     assert main(["table6", "--quiet", "--jobs", "1", "--out", str(tmp_path)]) == 1
     captured = capsys.readouterr()
     assert "9 run(s) did not finish" in captured.err  # the three without a weight did
     assert "–" in captured.out
-    monkeypatch.setattr(table6, "train", None)
+    monkeypatch.setitem(EXPERIMENTS, "table6", replace(table6.EXPERIMENT, train=None))
     assert main(["table6", "--quiet", "--jobs", "1", "--epochs", "3", "--out", str(tmp_path)]) == 1
     assert "12 run(s) did not finish" in capsys.readouterr().err
 

@@ -1,7 +1,5 @@
 """Tables 2 and 3 from the command line, small, and what must hold in them whatever the network."""
 
-import csv
-
 import keras
 import numpy as np
 import pytest
@@ -9,14 +7,14 @@ import pytest
 from benchmarks import paper
 from benchmarks.__main__ import main
 from benchmarks.experiments import table2, table3
+from benchmarks.tables.aggregate import read_csv
 from benchmarks.training.models import mlp, with_linear_layer
 from keras_repreg.ion.covariance import NULL_SPACE
 
 
 def smoke(name, tmp_path):
     assert main([name, "--smoke", "--quiet", "--out", str(tmp_path)]) == 0
-    with (tmp_path / "smoke" / f"{name}.csv").open(newline="") as file:
-        return list(csv.DictReader(file))
+    return read_csv(tmp_path / "smoke" / f"{name}.csv")
 
 
 def test_table2(tmp_path, capsys):

@@ -144,7 +144,7 @@ def test_a_worker_takes_the_backend_that_it_is_told(tmp_path, monkeypatch):
         monkeypatch.setenv("KERAS_BACKEND", own)
         record = execute(backend_of_the_process, Run(1, own), tmp_path, 1, "jax")
         assert record["result"]["backend"] == "jax"
-        assert set(record["environment"]["versions"]) <= {"keras", "jax", "jaxlib", "numpy"}
+        assert set(record["environment"]["versions"]) <= {"keras", "jax", "jaxlib", "numpy", "keras-repreg"}
 
 
 def test_files_are_whole_or_not_there(tmp_path):

@@ -2,13 +2,16 @@
 
 import os
 import signal
+import sys
 import threading
 import time
+from concurrent.futures import BrokenExecutor
+from types import SimpleNamespace
 
 import pytest
 
-from benchmarks.__main__ import main
-from benchmarks.sweeps import records
+from benchmarks.__main__ import main, run_to_the_end
+from benchmarks.sweeps import records, workers
 from benchmarks.sweeps.sweep import sweep
 from benchmarks.sweeps.workers import Workers
 from tests.benchmarks.sweeps.test_sweep import Run, slow, train
@@ -70,3 +73,33 @@ def test_a_backend_that_is_not_installed(tmp_path, monkeypatch):
         monkeypatch.setitem(__import__("sys").modules, module, None)
         with pytest.raises(ValueError, match=f"Expected {backend} to be installed"):
             sweep([Run(1, str(tmp_path))], train, tmp_path, workers=Workers(backend=backend, quiet=True))
+
+
+class RayError(Exception):
+    """As Ray has it."""
+
+
+@pytest.mark.parametrize(("error", "expected"), [(RayError("an actor died"), BrokenExecutor), (OSError("x"), OSError)])
+def test_a_ray_worker_that_dies_is_a_broken_pool_as_with_loky(error, expected, monkeypatch):
+    shut_down = []
+    ray = SimpleNamespace(
+        init=lambda **arguments: None,
+        shutdown=lambda: shut_down.append(True),
+        exceptions=SimpleNamespace(RayError=RayError),
+    )
+    monkeypatch.setitem(sys.modules, "ray", ray)
+    monkeypatch.setitem(sys.modules, "ray.util", SimpleNamespace())
+    monkeypatch.setitem(sys.modules, "ray.util.joblib", SimpleNamespace(register_ray=lambda: None))
+    with pytest.raises(expected), workers._ray(None, 2):
+        raise error
+    assert shut_down == [True]
+
+
+def test_a_pool_that_breaks_is_one_line(capsys):
+    def break_down():
+        raise BrokenExecutor("actor 1 died")
+
+    assert run_to_the_end(break_down) == 1
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert "a worker process was killed" in err

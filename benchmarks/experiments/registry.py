@@ -1,0 +1,26 @@
+"""All experiments of the paper, in its order, and the other commands."""
+
+from types import ModuleType
+
+from benchmarks.experiments import (
+    figure1,
+    figure2,
+    figure3,
+    figure4,
+    prepare,
+    report,
+    speed,
+    status,
+    table2,
+    table3,
+    table4,
+    table6,
+    table8,
+    table9,
+)
+from benchmarks.experiments.experiment import Experiment
+
+_MODULES = (figure1, table2, table3, figure2, figure3, figure4, table4, table6, table8, table9)
+PAPER: dict[str, Experiment] = {module.EXPERIMENT.name: module.EXPERIMENT for module in _MODULES}
+# Modules with HELP, add_arguments and run.
+OTHERS: dict[str, ModuleType] = {"report": report, "prepare": prepare, "status": status, "speed": speed}

@@ -1,0 +1,25 @@
+"""The paper's rule for ties in its tables: ranges of mean and standard deviation that overlap with the best one's."""
+
+import math
+from collections.abc import Hashable, Mapping
+from typing import TypeVar
+
+Name = TypeVar("Name", bound=Hashable)
+
+
+def best_and_tied(values: Mapping[Name, tuple[float, float]]) -> tuple[Name | None, set[Name]]:
+    """Return the name with the lowest mean, and the names that are tied with it.
+
+    Args:
+        values: Mean and standard deviation by name. What is not finite does not compete.
+
+    Returns:
+        The best (the first of equals; None if nothing competes), and a set of all that are tied with it and are not
+        itself.
+    """
+    finite = {name: value for name, value in values.items() if math.isfinite(value[0])}
+    if not finite:
+        return None, set()
+    best = min(finite, key=lambda name: finite[name][0])
+    highest = sum(finite[best])
+    return best, {name for name, (mean, std) in finite.items() if mean - std <= highest} - {best}
