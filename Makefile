@@ -6,7 +6,8 @@ PIP_OPTIONS := --quiet --disable-pip-version-check
 PIP := $(BIN)/python -m pip install $(PIP_OPTIONS) --constraint constraints.txt
 METADATA := setup.cfg pyproject.toml constraints.txt
 
-EXPERIMENTS := table2 table3 table4 table6 table8 table9 figure1 figure2 figure3 figure4 all report speed status prepare
+EXPERIMENTS := table2 table3 table4 table6 table8 table9 figure1 figure2 figure3 figure4 all report prepare schedule status \
+	canary speed
 .PHONY: $(EXPERIMENTS) test test-jax test-torch test-installed test-lowest attacks lint types docs dist clean
 
 $(EXPERIMENTS): $(VENV)/benchmarks.installed ## a table or figure of the paper

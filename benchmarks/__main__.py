@@ -39,15 +39,15 @@ def run_all(arguments: argparse.Namespace) -> int:
     Returns:
         The greatest exit status, 1 where one was not run.
     """
-    flags = [f"--trials={arguments.trials}", f"--out={arguments.out}", f"--backend={arguments.backend}"]
-    flags += [f"--address={arguments.address}"] if arguments.address else []
+    flags = [f"--trials={arguments.trials}", *command.machine_flags(arguments)]
     flags += [f"--epochs={arguments.epochs}"] if arguments.epochs else []
-    flags += [f"--jobs={arguments.jobs}"] if arguments.jobs else []
-    flags += [flag for flag in ("--smoke", "--quiet", "--fresh") if getattr(arguments, flag[2:])]
     status, not_run = 0, []
     for name in PAPER:
+        parsed = parser().parse_args([name, *flags])
+        # What an earlier one has made is not made again by --fresh.
+        parsed.started = arguments.started
         try:
-            status = max(status, EXPERIMENTS[name].run(parser().parse_args([name, *flags])))
+            status = max(status, EXPERIMENTS[name].run(parsed))
         except ValueError as error:
             # Its data is not there, as a rule.
             not_run.append(f"{name} was not run: {error}")

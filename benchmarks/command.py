@@ -45,6 +45,11 @@ def add_sweep_arguments(parser: argparse.ArgumentParser, *, epochs: int | None, 
         default=epochs,
         help="of training (default: the experiment's own)" if epochs is None else "of training (default %(default)s)",
     )
+    add_machine_arguments(parser)
+
+
+def add_machine_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments that say where networks are trained, and where the results go."""
     parser.add_argument("--jobs", type=positive, default=None, help="processes (default: one per core)")
     parser.add_argument("--backend", choices=BACKENDS, default="loky", help="joblib's: processes here, or a cluster")
     parser.add_argument("--address", "--scheduler", help="of the cluster (default: one is started on this machine)")
@@ -58,6 +63,14 @@ def add_place_arguments(parser: argparse.ArgumentParser, smoke: str) -> None:
     """The arguments of every command."""
     parser.add_argument("--out", type=place, default=DEFAULT_OUT, help="folder of results and records (default runs)")
     parser.add_argument("--smoke", action="store_true", help=smoke)
+
+
+def machine_flags(arguments: argparse.Namespace) -> list[str]:
+    """Return those of `add_machine_arguments` as a command line, for a command that runs others."""
+    flags = [f"--out={arguments.out}", f"--backend={arguments.backend}"]
+    flags += [f"--address={arguments.address}"] if arguments.address else []
+    flags += [f"--jobs={arguments.jobs}"] if arguments.jobs else []
+    return [*flags, *(f"--{name}" for name in ("smoke", "quiet", "fresh") if getattr(arguments, name))]
 
 
 def workers(arguments: argparse.Namespace) -> Workers:

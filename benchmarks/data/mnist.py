@@ -1,31 +1,29 @@
 """MNIST from the four official IDX files beside this module (format: the database's own web page)."""
 
-import gzip
 import hashlib
 import json
-import math
-import zlib
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.data.splits import Split, Splits, scaled
+from keras_repreg.commands.idx import read_idx
+from keras_repreg.commands.refusal import Refusal
 
 FOLDER = Path(__file__).parent / "mnist"
 VALIDATION = 10_000
 
 
 def load_mnist(folder: Path = FOLDER, *, flatten: bool = True) -> Splits:
-    """The first 50,000 training images to train, the next 10,000 to validate, the 10,000 test images to test.
+    """Return MNIST: the first 50,000 training images train, the next 10,000 validate.
 
     Raises:
         ValueError: if a file is missing, is not the one that `SHA256SUMS` names, or is not in IDX format.
     """
-    checksums = _checksums(folder)
+    sums = _checksums(folder)
     read = {
-        kind: read_idx(folder / f"{kind}-ubyte.gz", checksums.get(f"{kind}-ubyte.gz", "in SHA256SUMS"))
+        kind: read_checked(folder, f"{kind}-ubyte", sums.get(f"{kind}-ubyte.gz", "in SHA256SUMS"))
         for kind in ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1")
     }
     train = scaled(read["train-images-idx3"], read["train-labels-idx1"], flatten=flatten)
@@ -47,25 +45,20 @@ def _checksums(folder: Path) -> dict[str, str]:
     return {pair[1]: pair[0] for pair in pairs if len(pair) == 2}
 
 
-def read_idx(path: Path, sha256: str) -> NDArray[Any]:
-    """The array of unsigned bytes in a gzipped IDX file, after a check of the file's SHA-256."""
+def read_checked(folder: Path, name: str, sha256: str) -> NDArray[Any]:
+    """Return the array in a gzipped IDX file, after a check of the file's SHA-256.
+
+    Raises:
+        ValueError: if the file is missing, damaged, or no IDX file.
+    """
+    path = folder / f"{name}.gz"
     if not path.is_file():
         raise ValueError(f"Expected a gzipped IDX file. Received: {path}, which does not exist")
-    content = path.read_bytes()
-    digest = hashlib.sha256(content).hexdigest()
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
     if digest != sha256:
         raise ValueError(f"Expected SHA-256 {sha256} of {path.name}: the file is damaged. Received: {digest}")
     try:
-        raw = gzip.decompress(content)
-    except (OSError, EOFError, zlib.error) as error:
-        raise ValueError(f"Expected a gzipped IDX file. Received: {path.name}, {error}") from None
-    # Two zero bytes, the type (8: unsigned byte), the number of dimensions, then each as a big-endian int32.
-    if raw[:3] != b"\x00\x00\x08":
-        raise ValueError(f"Expected an IDX file of unsigned bytes. Received: {path.name} starting with {raw[:4]!r}")
-    start = 4 + 4 * raw[3] if len(raw) > 3 else 4
-    if len(raw) < start:
-        raise ValueError(f"Expected {start} bytes before the data in {path.name}. Received: {len(raw)}")
-    shape = tuple(int(n) for n in np.frombuffer(raw[4:start], ">i4"))
-    if len(raw) - start != math.prod(shape):
-        raise ValueError(f"Expected {math.prod(shape)} bytes of data in {path.name}. Received: {len(raw) - start}")
-    return np.frombuffer(raw, np.uint8, offset=start).reshape(shape)
+        return read_idx(folder, name, rank=3 if "images" in name else 1)
+    except Refusal as refusal:
+        raise ValueError(f"Expected a gzipped IDX file. Received: {refusal}") from None

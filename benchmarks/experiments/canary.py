@@ -4,8 +4,8 @@ A test trains them again. A change to code that training depends on changes thes
 a mistake, or results have to be made again and the numbers with them: `python -m benchmarks canary --out
 benchmarks/results`.
 
-The loss weights are such that the penalty is a fair share of the loss from the first step. A penalty that is 1% larger
-moves one of the numbers by more than `TOLERANCE`, on TensorFlow; the same code on another CPU moves none of them as far.
+The loss weights are such that the penalty is a fair share of the loss from the first step: a penalty that is 1% larger
+moves one of the numbers by more than `TOLERANCE`. The numbers are those of TensorFlow.
 """
 
 import argparse

@@ -1,7 +1,8 @@
 """Store images from an npz file as a data set of tensorflow-datasets, to be read by its name from then on.
 
 The file holds the arrays x_train, y_train, x_test, y_test: uint8 images of shape (N, height, width, channels) and
-integer class ids.
+integer class ids. The last 10,000 training images validate, or a fifth where fewer than 5,000 would remain. Further
+arrays are ignored.
 """
 
 import argparse
@@ -13,13 +14,15 @@ import numpy as np
 
 from benchmarks.data.tfds import store_tfds
 from benchmarks.training import backend
+from keras_repreg.commands.data.npy import Npz
+from keras_repreg.commands.refusal import Refusal
 
 HELP = "store images from an npz file as a data set of tensorflow-datasets"
 ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command line's."""
+    """Add the command line's arguments."""
     parser.add_argument("file", type=Path, help="the npz file")
     parser.add_argument("--name", required=True, help="of the data set: lower-case letters, digits, underscores")
     parser.add_argument(
@@ -45,14 +48,10 @@ def read_images(path: Path) -> dict[str, Any]:
         ValueError: if it is no npz file, an array is missing, or is not of images or ids of the same number.
     """
     try:
-        # Opened here, as NumPy does not close what turns out to be no npz file.
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in ARRAYS if name in file}
-    # NumPy and zipfile raise errors of many kinds for files of other kinds, OSError for none that can be read.
-    except OSError:
-        raise
-    except Exception as error:
-        raise ValueError(f"Expected an npz file of arrays. Received: {path}, {error}") from None
+        file = Npz(path)
+        arrays = {name: file.values(name) for name in ARRAYS if name in file.headers}
+    except Refusal as refusal:
+        raise ValueError(f"Expected an npz file of arrays. Received: {refusal}") from None
     missing = [name for name in ARRAYS if name not in arrays]
     if missing:
         raise ValueError(f"Expected the arrays {', '.join(ARRAYS)}. Received: {path} without {', '.join(missing)}")

@@ -3,12 +3,14 @@
 from types import ModuleType
 
 from benchmarks.experiments import (
+    canary,
     figure1,
     figure2,
     figure3,
     figure4,
     prepare,
     report,
+    schedule,
     speed,
     status,
     table2,
@@ -23,4 +25,11 @@ from benchmarks.experiments.experiment import Experiment
 _MODULES = (figure1, table2, table3, figure2, figure3, figure4, table4, table6, table8, table9)
 PAPER: dict[str, Experiment] = {module.EXPERIMENT.name: module.EXPERIMENT for module in _MODULES}
 # Modules with HELP, add_arguments and run.
-OTHERS: dict[str, ModuleType] = {"report": report, "prepare": prepare, "status": status, "speed": speed}
+OTHERS: dict[str, ModuleType] = {
+    "report": report,
+    "prepare": prepare,
+    "schedule": schedule,
+    "status": status,
+    "canary": canary,
+    "speed": speed,
+}

@@ -13,12 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.__main__ import main
-from benchmarks.data.mnist import load_mnist, read_idx
+from benchmarks.data.mnist import load_mnist, read_checked
 from benchmarks.data.tfds import load_tfds
 from benchmarks.sweeps import records
 from benchmarks.sweeps.sweep import sweep
 from benchmarks.sweeps.workers import Workers
-from keras_repreg.commands.idx import read_idx as read_any_idx
+from keras_repreg.commands.idx import read_idx
 from keras_repreg.commands.refusal import Refusal
 from tests.benchmarks.sweeps.test_sweep import Run, train
 from tests.stress.examples import examples
@@ -130,12 +130,12 @@ def test_idx_files(seed, compress, tmp_path):
     path = tmp_path / (f"{name}.gz" if compress else name)
     path.write_bytes(content)
     try:
-        assert read_any_idx(tmp_path, name, 3).ndim == 3
+        assert read_idx(tmp_path, name, 3).ndim == 3
     except Refusal as refusal:
         assert "\n" not in str(refusal)  # noqa: PT017
     if compress:
         try:
-            assert read_idx(path, hashlib.sha256(content).hexdigest()).dtype == np.uint8
+            assert read_checked(tmp_path, name, hashlib.sha256(content).hexdigest()).dtype == np.uint8
         except ValueError as error:
             assert str(error)  # noqa: PT017
 
@@ -149,7 +149,7 @@ def test_an_idx_file_that_promises_more_than_it_holds(tmp_path):
     (tmp_path / "c.gz").write_bytes(gzip.compress(bomb))
     for name in "abc":
         with pytest.raises(Refusal, match="not an IDX file"):
-            read_any_idx(tmp_path, name, 3)
+            read_idx(tmp_path, name, 3)
 
 
 @pytest.mark.parametrize("sums", [b"", b"\xff\xfe\x00", b"one\ntwo three four\n", b"abc t10k-images-idx3-ubyte.gz\n"])

@@ -46,8 +46,8 @@ def run(arguments: argparse.Namespace) -> int:
     setting = f"{records.in_words(records.environment())}; {arguments.clock} clock, {repeats} turns"
     written = []
     for part in PARTS if arguments.only is None else (arguments.only,):
-        rows, text, markdown = measure(part, repeats, arguments.clock, smoke=arguments.smoke)
-        print(f"\n{text}\n", flush=True)
+        rows, markdown = measure(part, repeats, arguments.clock, smoke=arguments.smoke)
+        print(f"\n{markdown}", flush=True)
         written.append(command.write(out / f"speed_{part}.csv", as_csv(rows)))
         written.append(command.write(out / f"speed_{part}.md", f"{markdown}\nOn {setting}.\n"))
     print(setting)
@@ -55,23 +55,24 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def measure(part: str, repeats: int, clock: str, *, smoke: bool = False) -> tuple[list[dict[str, Any]], str, str]:
-    """The rows of a part, and these as text and as Markdown; the backend has been started."""
+def measure(part: str, repeats: int, clock: str, *, smoke: bool = False) -> tuple[list[dict[str, Any]], str]:
+    """Return the rows of a part, and these as Markdown; the backend has been started."""
     from benchmarks.experiments.speed import epochs, kernels, measurements, processes, steps
 
     rows: list[dict[str, Any]]
     if part == "kernels":
         rows = kernels.compare(kernels.SMOKE_GRID if smoke else kernels.GRID, repeats, CLOCKS[clock])
-        return rows, kernels.as_text(rows), kernels.as_markdown(rows)
+        return rows, kernels.as_markdown(rows)
     if part == "steps":
         rows = steps.compare(steps.SMOKE_NETWORKS if smoke else tuple(steps.NETWORKS), repeats, CLOCKS[clock])
-        return rows, steps.as_text(rows), steps.as_markdown(rows)
+        return rows, steps.as_markdown(rows)
     if part == "epochs":
         rows = epochs.compare(repeats, 2000 if smoke else None, CLOCKS[clock])
-        return rows, epochs.as_text(rows), epochs.as_markdown(rows)
+        return rows, epochs.as_markdown(rows)
     if part == "measure":
         rows = measurements.compare(repeats, clock, smoke=smoke)
-        return rows, measurements.as_text(rows), measurements.as_markdown(rows)
+        print(measurements.profiles(rows))
+        return rows, measurements.as_markdown(rows)
     # Work that other processes do is seen by the wall clock alone.
     rows = processes.compare(repeats, smoke=smoke)
-    return rows, processes.as_text(rows), processes.as_markdown(rows)
+    return rows, processes.as_markdown(rows)

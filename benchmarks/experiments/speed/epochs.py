@@ -9,6 +9,7 @@ from typing import Any
 import keras
 
 from benchmarks.data import load
+from benchmarks.experiments.speed.text import as_table, spread
 from benchmarks.experiments.speed.timing import ratio, take_turns
 from benchmarks.training.epochs import BATCH, EpochTrainer
 from benchmarks.training.models import mlp
@@ -50,23 +51,17 @@ def compare(
     return rows
 
 
-def as_text(rows: list[dict[str, Any]]) -> str:
-    """The rows as a table."""
-    lines = [f"{'Regularizer':<12}{'compiled epoch':>16}{'model.fit':>12}   ratio (min to max)"]
-    for row in rows:
-        lines.append(
-            f"{row['regularizer']:<12}{row['compiled_seconds']:>14.2f} s{row['fit_seconds']:>10.2f} s"
-            f"{row['ratio_median']:>8.2f} ({row['ratio_min']:.2f} to {row['ratio_max']:.2f})"
-        )
-    return "\n".join(lines)
-
-
 def as_markdown(rows: list[dict[str, Any]]) -> str:
-    """The rows for a page."""
-    lines = ["| | compiled epoch | `model.fit` | ratio (min to max) |", "| --- | ---: | ---: | ---: |"]
-    for row in rows:
-        lines.append(
-            f"| {row['regularizer']} | {row['compiled_seconds']:.2f} s | {row['fit_seconds']:.2f} s "
-            f"| {row['ratio_median']:.2f} ({row['ratio_min']:.2f} to {row['ratio_max']:.2f}) |"
-        )
-    return "\n".join(lines) + "\n"
+    """Return the rows for a page."""
+    return as_table(
+        ("", "compiled epoch", "`model.fit`", "ratio (min to max)"),
+        (
+            (
+                row["regularizer"],
+                f"{row['compiled_seconds']:.2f} s",
+                f"{row['fit_seconds']:.2f} s",
+                spread(row, "ratio", low="min", high="max"),
+            )
+            for row in rows
+        ),
+    )

@@ -20,6 +20,7 @@ import numpy as np
 from keras import ops
 
 from benchmarks.experiments.speed.loops import FORMULAS, LOOPS, loop_operations
+from benchmarks.experiments.speed.text import as_table, spread
 from benchmarks.experiments.speed.timing import ratio, take_turns
 from benchmarks.training.backend import accelerators
 from keras_repreg.classes import HardClasses, product
@@ -97,7 +98,7 @@ def compare(
             # The global ones are the same for any number of classes.
             if penalty.startswith("cw-") or (samples, units, classes) == first:
                 rows.append(_measure(penalty, samples, units, classes, turns, clock))
-                print(_line(rows[-1]), flush=True)
+                print("  ".join(map(str, _cells(rows[-1]))), flush=True)
     return rows
 
 
@@ -161,44 +162,23 @@ def _check_same(runs: dict[str, Any], z: Any, ids: Any) -> None:
             raise ValueError(f"Expected the loop to give {float(value)}. Received: {float(other_value)} from {name}")
 
 
-def as_text(rows: list[dict[str, Any]]) -> str:
-    """The rows as a table."""
-    head = f"{'':<6}{'N':>5}{'M':>5}{'K':>5}{'MB':>7}{'ms':>9}  {'by the least work':<22}"
-    head += f"{'masked loop by it':<26}{'gathered loop by it':<26}of peak"
-    return "\n".join([head, *map(_line, rows)])
-
-
-def _line(row: dict[str, Any]) -> str:
-    size = f"{row['penalty']:<6}{row['N']:>5}{row['M']:>5}{row['K']:>5}{row['extra_megabytes']:>7.1f}"
-    spreads = f"{_spread(row, 'least'):<22}{_spread(row, 'masked'):<26}{_spread(row, 'gathered'):<26}"
-    return f"{size}{row['milliseconds']:>9.3f}  {spreads}{_percent(row['peak_share'])}"
-
-
 def as_markdown(rows: list[dict[str, Any]]) -> str:
-    """The rows for a page."""
+    """Return the rows for a page."""
     head = ["", "N", "M", "K", "memory", "ms", "by the least work", "masked loop by it", "gathered loop by it"]
     with_peak = any(row["peak_share"] != "" for row in rows)
-    head += ["of peak"] if with_peak else []
-    lines = [f"| {' | '.join(head)} |".replace("|  |", "| |"), "| --- " + "| ---: " * (len(head) - 1) + "|"]
-    for row in rows:
-        cells = [
-            row["penalty"],
-            row["N"],
-            row["M"],
-            row["K"],
-            f"{row['extra_megabytes']:.3g} MB",
-            f"{row['milliseconds']:.3g}",
-        ]
-        cells += [_spread(row, name) for name in ("least", "masked", "gathered")]
-        cells += [_percent(row["peak_share"])] if with_peak else []
-        lines.append("| " + " | ".join(map(str, cells)) + " |")
-    return "\n".join(lines) + "\n"
+    return as_table([*head, *["of peak"][: int(with_peak)]], (_cells(row)[: 9 + with_peak] for row in rows))
+
+
+def _cells(row: dict[str, Any]) -> list[Any]:
+    size = [row["penalty"], row["N"], row["M"], row["K"]]
+    cost = [f"{row['extra_megabytes']:.3g} MB", f"{row['milliseconds']:.3g}"]
+    return [*size, *cost, *(_spread(row, name) for name in ("least", *LOOPS)), _percent(row["peak_share"])]
 
 
 def _spread(row: dict[str, Any], name: str) -> str:
     if row[f"{name}_median"] == "":
         return "not run" if row["K"] != "" else ""
-    return f"{row[f'{name}_median']:.3g} ({row[f'{name}_low']:.3g} to {row[f'{name}_high']:.3g})"
+    return spread(row, name, ".3g")
 
 
 def _percent(share: Any) -> str:

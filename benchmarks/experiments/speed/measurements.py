@@ -20,6 +20,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from benchmarks.experiments.speed.text import as_table, spread
 from benchmarks.experiments.speed.timing import ratio
 from keras_repreg import CharacteristicsLogger, measure
 
@@ -153,34 +154,29 @@ def _profile(function: Callable[[], object]) -> str:
     return "\n".join(line.rstrip() for line in lines[head:] if line.strip())
 
 
-def as_text(rows: list[dict[str, Any]]) -> str:
-    """The rows as a table, and profiles where a target is missed."""
-    lines = [f"{'':<34}{'plain':>9}{'measured':>10}   ratio                  at most   memory added"]
-    for row in rows:
-        found = f"{row['ratio_median']:.2f} ({row['ratio_low']:.2f} to {row['ratio_high']:.2f})"
-        lines.append(
-            f"{row['case']:<34}{row['plain_seconds']:>7.2f} s{row['seconds']:>8.2f} s   {found:<23}"
-            f"{row['most'] or '':>7}   {row['added_megabytes']:>8,.0f} MB"
-        )
-    for row in rows:
-        if row["profile"]:
-            lines += ["", f"{row['case']}: where the time goes", row["profile"]]
-    return "\n".join(lines)
-
-
 def as_markdown(rows: list[dict[str, Any]]) -> str:
-    """The rows for a page."""
-    lines = [
-        "| | compared with | plain | measured | ratio (min to max) | memory added | peak |",
-        "| --- | --- | ---: | ---: | ---: | ---: | ---: |",
-    ]
-    for row in rows:
-        lines.append(
-            f"| {row['case']} | `{row['compared']}` | {row['plain_seconds']:.2f} s | {row['seconds']:.2f} s "
-            f"| {row['ratio_median']:.2f} ({row['ratio_low']:.2f} to {row['ratio_high']:.2f}) "
-            f"| {row['added_megabytes']:,.0f} MB | {row['peak_megabytes']:,.0f} MB |"
-        )
-    return "\n".join(lines) + "\n"
+    """Return the rows for a page."""
+    return as_table(
+        ("", "compared with", "plain", "measured", "ratio (min to max)", "memory added", "peak"),
+        (
+            (
+                row["case"],
+                f"`{row['compared']}`",
+                f"{row['plain_seconds']:.2f} s",
+                f"{row['seconds']:.2f} s",
+                spread(row, "ratio"),
+                f"{row['added_megabytes']:,.0f} MB",
+                f"{row['peak_megabytes']:,.0f} MB",
+            )
+            for row in rows
+        ),
+        left=2,
+    )
+
+
+def profiles(rows: list[dict[str, Any]]) -> str:
+    """Return where the time goes in the cases that miss their target."""
+    return "\n\n".join(f"{row['case']}: where the time goes\n{row['profile']}" for row in rows if row["profile"])
 
 
 def main() -> None:

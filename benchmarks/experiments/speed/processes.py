@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from benchmarks.experiments.speed.text import as_table, spread
 from benchmarks.experiments.speed.timing import ratio
 from benchmarks.experiments.table6 import DEFAULT_RUN
 from benchmarks.sweeps.sweep import sweep
@@ -57,22 +58,17 @@ def _work_off(runs: list[Any], workers: Workers) -> None:
         raise ValueError(f"Expected all networks to be trained. Received: {unfinished[0]}")
 
 
-def as_text(rows: list[dict[str, Any]]) -> str:
-    """The row in words."""
-    return "\n".join(
-        f"{row['cores']} processes of one thread: {row['processes_an_hour']:.0f} networks of {row['epochs']} epochs an "
-        f"hour; one process of {row['cores']} threads: {row['threads_an_hour']:.0f}; "
-        f"{row['ratio_median']:.2f} ({row['ratio_low']:.2f} to {row['ratio_high']:.2f}) times as many"
-        for row in rows
-    )
-
-
 def as_markdown(rows: list[dict[str, Any]]) -> str:
-    """The row for a page."""
-    lines = ["| cores | one thread a process | one process | ratio (min to max) |", "| --- | ---: | ---: | ---: |"]
-    for row in rows:
-        lines.append(
-            f"| {row['cores']:.0f} | {row['processes_an_hour']:.0f} an hour | {row['threads_an_hour']:.0f} an hour "
-            f"| {row['ratio_median']:.2f} ({row['ratio_low']:.2f} to {row['ratio_high']:.2f}) |"
-        )
-    return "\n".join(lines) + "\n"
+    """Return the row for a page."""
+    return as_table(
+        ("cores", "one thread a process", "one process", "ratio (min to max)"),
+        (
+            (
+                f"{row['cores']:.0f}",
+                f"{row['processes_an_hour']:.0f} an hour",
+                f"{row['threads_an_hour']:.0f} an hour",
+                spread(row, "ratio"),
+            )
+            for row in rows
+        ),
+    )

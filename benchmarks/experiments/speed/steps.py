@@ -14,6 +14,7 @@ import keras
 import numpy as np
 
 from benchmarks.data import Split
+from benchmarks.experiments.speed.text import as_table, spread
 from benchmarks.experiments.speed.timing import ratio, take_turns
 from benchmarks.training.epochs import BATCH, EpochTrainer
 from benchmarks.training.models import cnn, mlp
@@ -57,28 +58,20 @@ def compare(
     return rows
 
 
-def as_text(rows: list[dict[str, Any]]) -> str:
-    """The rows as a table."""
-    lines = [f"{'':<12}{'Regularizer':<12}{'step':>10}   by the plain step"]
-    for row in rows:
-        lines.append(
-            f"{row['network']:<12}{row['regularizer']:<12}{row['milliseconds']:>7.3f} ms   "
-            f"{row['ratio_median']:.2f} ({row['ratio_low']:.2f} to {row['ratio_high']:.2f})"
-        )
-    return "\n".join(lines)
-
-
 def as_markdown(rows: list[dict[str, Any]]) -> str:
-    """The rows for a page: a line a regularizer, a column a network."""
+    """Return the rows for a page: a line per regularizer, a column per network."""
     networks = list(dict.fromkeys(row["network"] for row in rows))
-    lines = ["| | " + " | ".join(networks) + " |", "| --- " + "| ---: " * len(networks) + "|"]
-    for name in dict.fromkeys(row["regularizer"] for row in rows):
-        cells = [
-            f"{row['milliseconds']:.3g} ms"
-            if name == "Baseline"
-            else f"{row['ratio_median']:.2f} ({row['ratio_low']:.2f} to {row['ratio_high']:.2f})"
-            for row in rows
-            if row["regularizer"] == name
-        ]
-        lines.append(f"| {name} | " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
+    return as_table(
+        ("", *networks),
+        (
+            (
+                name,
+                *(
+                    f"{row['milliseconds']:.3g} ms" if name == "Baseline" else spread(row, "ratio")
+                    for row in rows
+                    if row["regularizer"] == name
+                ),
+            )
+            for name in dict.fromkeys(row["regularizer"] for row in rows)
+        ),
+    )

@@ -1,6 +1,7 @@
 """MNIST's files, and the errors of data that is not there."""
 
 import gzip
+import hashlib
 import shutil
 import time
 
@@ -8,7 +9,8 @@ import numpy as np
 import pytest
 
 from benchmarks.data import load_mnist, load_tfds
-from benchmarks.data.mnist import FOLDER, read_idx
+from benchmarks.data.mnist import FOLDER, read_checked
+from benchmarks.data.tfds import validation_size
 
 
 def test_mnist_is_split_as_in_the_paper():
@@ -49,19 +51,13 @@ def test_missing_files(copied, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (b"\x00\x00\x08\x01\x00\x00\x00\x05abc", "Expected 5 bytes"),
-        (b"\x00\x00\x0d\x01\x00\x00\x00\x03abc", "unsigned bytes"),
-    ],
+    "content", [b"\x00\x00\x08\x01\x00\x00\x00\x05abc", b"\x00\x00\x0d\x01\x00\x00\x00\x03abc", b""]
 )
-def test_not_such_an_idx_file(content, message, tmp_path):
-    import hashlib
-
-    path = tmp_path / "file.gz"
+def test_not_such_an_idx_file(content, tmp_path):
+    path = tmp_path / "labels.gz"
     path.write_bytes(gzip.compress(content))
-    with pytest.raises(ValueError, match=message):
-        read_idx(path, hashlib.sha256(path.read_bytes()).hexdigest())
+    with pytest.raises(ValueError, match="Expected a gzipped IDX file. Received: .*unsigned bytes"):
+        read_checked(tmp_path, "labels", hashlib.sha256(path.read_bytes()).hexdigest())
 
 
 def test_a_data_set_that_is_not_prepared_is_an_error_at_once(tmp_path):
@@ -82,3 +78,10 @@ def test_a_data_set_that_cannot_be_downloaded_is_an_error_at_once(tmp_path, monk
     monkeypatch.setattr(socket, "create_connection", refuse)
     with pytest.raises(ValueError, match="connection.*Received: no network"):
         load_tfds("fashion_mnist", tmp_path, download=True)
+
+
+@pytest.mark.parametrize(
+    ("samples", "validating"), [(50_000, 10_000), (60_000, 10_000), (15_000, 10_000), (14_999, 2_999), (80, 16)]
+)
+def test_the_last_10_000_training_images_validate_where_5_000_remain(samples, validating):
+    assert validation_size(samples) == validating

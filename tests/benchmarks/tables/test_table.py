@@ -5,10 +5,12 @@ import math
 import pytest
 from scipy.stats import spearmanr
 
+from benchmarks.tables.aggregate import as_csv, read_csv
 from benchmarks.tables.page import as_html
 from benchmarks.tables.pictures import against_paper
 from benchmarks.tables.published import Published
 from benchmarks.tables.table import Table, as_markdown, as_text, cell
+from benchmarks.tables.ties import best_and_tied
 
 NAMES = ("Baseline", "A", "B", "C", "D")
 MEANS = (3.0, 2.0, 2.15, 2.5, math.nan)
@@ -73,3 +75,19 @@ def test_a_table_that_is_not_in_the_paper_shows_what_was_measured():
 
 def test_the_picture_is_a_png(table):
     assert against_paper(table).startswith(b"\x89PNG")
+
+
+def test_ties_are_ranges_that_overlap_with_the_best_ones():
+    values = {"a": (2.0, 0.125), "b": (2.375, 0.25), "c": (2.5, 0.25), "d": (2.0, 5.0)}
+    values |= {"e": (math.nan, 0.0), "f": (math.inf, 0.0)}
+    assert best_and_tied(values) == ("a", {"b", "d"})
+    assert best_and_tied({"e": (math.nan, 0.0)}) == (None, set())
+    assert best_and_tied({}) == (None, set())
+
+
+def test_a_csv_file_is_read_with_and_without_its_comment(tmp_path):
+    rows = [{"name": "a", "error": 1.25}, {"name": "b", "error": 1 / 3}]
+    for comment in ("", "commit abc; configuration def"):
+        (tmp_path / "rows.csv").write_text(as_csv(rows, comment))
+        assert read_csv(tmp_path / "rows.csv") == [{"name": "a", "error": "1.25"}, {"name": "b", "error": "0.333333"}]
+    assert (tmp_path / "rows.csv").read_text().splitlines()[:2] == [f"# {comment}", "name,error"]

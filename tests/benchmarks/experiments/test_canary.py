@@ -1,0 +1,40 @@
+"""Short trainings, whose numbers are kept: code that trains otherwise is noticed."""
+
+from pathlib import Path
+
+import keras
+import pytest
+
+if keras.backend.backend() != "tensorflow":
+    pytest.skip("the numbers are those of TensorFlow, which draws other initial weights", allow_module_level=True)
+
+from benchmarks.experiments import canary
+from benchmarks.tables.aggregate import read_csv
+from keras_repreg.regularizer_set import REGULARIZERS
+
+KEPT = {row["regularizer"]: row for row in read_csv(Path(__file__).parents[3] / "benchmarks/results/canary.csv")}
+NUMBERS = ("loss_1", "loss_2", "mean", "deviation")
+
+
+def differences(row):
+    """By how much each number differs from the one that is kept, relative to it."""
+    kept = KEPT[row["regularizer"]]
+    assert row["weight"] == float(kept["weight"])
+    return {name: abs(row[name] / float(kept[name]) - 1) for name in NUMBERS}
+
+
+def test_a_row_for_each_regularizer():
+    assert list(KEPT) == list(canary.WEIGHTS) == list(REGULARIZERS)
+
+
+@pytest.mark.parametrize("name", REGULARIZERS)
+def test_training_gives_the_numbers_that_are_kept(name):
+    """If not, and if that is meant: `python -m benchmarks canary --out benchmarks/results`, and results anew."""
+    found = differences(canary.numbers(name, canary.WEIGHTS[name]))
+    assert max(found.values()) <= canary.TOLERANCE, found
+
+
+@pytest.mark.parametrize("name", [name for name, weight in canary.WEIGHTS.items() if weight])
+def test_a_penalty_that_is_one_percent_larger_is_noticed(name):
+    row = canary.numbers(name, 1.01 * canary.WEIGHTS[name])
+    assert max(differences({**row, "weight": canary.WEIGHTS[name]}).values()) > 2 * canary.TOLERANCE
