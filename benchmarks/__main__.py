@@ -6,6 +6,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor
+from typing import Any
 
 from benchmarks.quiet import quiet
 
@@ -15,7 +16,7 @@ with quiet():
     from benchmarks.experiments.registry import OTHERS, PAPER
     from keras_repreg.commands.parser import Parser, print_any_name
 
-EXPERIMENTS = {**PAPER, **OTHERS}
+EXPERIMENTS: dict[str, Any] = {**PAPER, **OTHERS}
 
 
 def parser() -> argparse.ArgumentParser:

@@ -1,4 +1,4 @@
-"""The two data sets of section 4.3, made of a known number d of independent factors.
+"""The two data sets of section 4.3, made of a known number D of independent factors.
 
 `synthetic-D`: ten classes of scikit-learn's `make_classification` in D informative Gaussian factors, mixed into 1000
 inputs by a random matrix with orthonormal columns. `mnist-pca-D`: MNIST with all but the first D principal components
@@ -16,13 +16,13 @@ from benchmarks.data.splits import Split, Splits
 
 FACTORS = (10, 50, 100, 250, 500)
 INPUTS, CLASSES = 1000, 10
-# The paper does not say how many samples. scikit-learn's classes are harder to tell than digits, so that this many
-# leave room between the networks.
+# The paper does not say how many samples. scikit-learn's classes are harder to tell apart than digits, so that this
+# many leave differences between the networks.
 TRAINING, HELD_OUT = 20_000, 5_000
 
 
 def load_synthetic(factors: int) -> Splits:
-    """The synthetic data with so many factors, 20,000 samples to train, 5,000 to validate, 5,000 to test."""
+    """Return the synthetic data with this number of factors: 20,000 training, 5,000 validation, 5,000 test samples."""
     from sklearn.datasets import make_classification
 
     if not 4 <= factors <= INPUTS:
@@ -41,7 +41,7 @@ def recipe() -> str:
 
 
 def load_pca_mnist(factors: int) -> Splits:
-    """MNIST of its training images' first so many principal components, as images again."""
+    """Return MNIST reduced to the first principal components of its training images, as images again."""
     from sklearn.decomposition import PCA
 
     mnist = load_mnist()

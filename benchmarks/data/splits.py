@@ -18,11 +18,11 @@ class Split:
         return len(self.y)
 
     def first(self, samples: int) -> "Split":
-        """The first so many samples."""
+        """Return the first samples."""
         return Split(self.x[:samples], self.y[:samples])
 
     def where(self, kept: NDArray[np.bool_]) -> "Split":
-        """The samples at which `kept` is true."""
+        """Return the samples at which `kept` is true."""
         return Split(self.x[kept], self.y[kept])
 
 
@@ -40,16 +40,16 @@ class Splits:
         return int(max(self.train.y.max(), self.test.y.max())) + 1
 
     def of_first_classes(self, classes: int) -> "Splits":
-        """The samples of the first so many classes."""
+        """Return the samples of the first classes."""
         return Splits(*(split.where(split.y < classes) for split in (self.train, self.validation, self.test)))
 
     def merged(self) -> "Splits":
-        """With the validation samples added to the training samples, behind them."""
+        """Return the splits with the validation samples added after the training samples."""
         x = np.concatenate([self.train.x, self.validation.x])
         return replace(self, train=Split(x, np.concatenate([self.train.y, self.validation.y])))
 
 
 def scaled(images: NDArray[Any], labels: NDArray[Any], *, flatten: bool) -> Split:
-    """A split of uint8 images with pixels in [0, 1], as vectors if `flatten`."""
+    """Return a split of uint8 images with pixels in [0, 1], as vectors if `flatten`."""
     x = images.reshape(len(images), -1) if flatten else images
     return Split(x.astype(np.float32) / np.float32(255), labels.astype(np.int32))

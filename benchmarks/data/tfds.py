@@ -27,7 +27,7 @@ def load_tfds(name: str, data_dir: str | Path | None = None, *, download: bool =
         flatten: Images as vectors.
 
     Raises:
-        ValueError: at once, if there is no such data set, it is neither prepared nor to be had, or its files are
+        ValueError: at once, if there is no such data set, it is neither prepared nor available, or its files are
             damaged.
     """
     builder = _builder(name, data_dir)
@@ -52,7 +52,7 @@ def validation_size(samples: int) -> int:
 
 
 def checksums(name: str, data_dir: str | Path | None = None) -> str:
-    """Return the SHA-256 of each file of a prepared data set, a line per file.
+    """Return the SHA-256 of each file of a prepared data set, one line per file.
 
     Raises:
         ValueError: if there is no such data set, or it is not prepared.
@@ -69,7 +69,7 @@ def checksums(name: str, data_dir: str | Path | None = None) -> str:
 
 
 def store_tfds(name: str, arrays: dict[str, Any], data_dir: str | Path | None = None) -> Path:
-    """Write images and class ids as a prepared data set, version 1.0.0; its folder.
+    """Write images and class ids as a prepared data set, version 1.0.0, and return its folder.
 
     Args:
         name: Of the data set.
@@ -127,7 +127,7 @@ def _not_prepared(name: str, folder: str | Path) -> str:
 
 
 def _root(data_dir: str | Path | None) -> Path:
-    """Where data sets are, as tensorflow-datasets has it by itself, but not as it was when that was imported."""
+    """Return where data sets are, as tensorflow-datasets does, but with the environment of now."""
     return Path(data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets").expanduser()
 
 
@@ -148,7 +148,7 @@ def _arrays(builder: Any, split: str) -> tuple[Any, Any]:
 
 @contextlib.contextmanager
 def _undamaged(name: str) -> Iterator[None]:
-    """Whatever tensorflow-datasets makes of damaged files, as a ValueError of one line."""
+    """Turn whatever tensorflow-datasets raises for damaged files into a ValueError of one line."""
     import tensorflow_datasets as tfds
 
     try:
@@ -158,13 +158,13 @@ def _undamaged(name: str) -> Iterator[None]:
     except Exception as error:
         received = " ".join(str(error).split())[:300]
         raise ValueError(
-            f"Expected the files of data set '{name}' to be whole; prepare it anew. "
+            f"Expected the files of data set '{name}' to be whole; prepare it again. "
             f"Received: {type(error).__name__}: {received}"
         ) from error
 
 
 def _check_reachable(name: str, builder: Any) -> None:
-    """tensorflow-datasets tries for minutes where there is no network; one connection tells within seconds."""
+    """Raise a ValueError within seconds where there is no network; tensorflow-datasets would try for minutes."""
     for url in builder.url_infos or {}:
         parts = urllib.parse.urlsplit(url)
         port = parts.port or (443 if parts.scheme == "https" else 80)

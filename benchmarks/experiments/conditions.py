@@ -89,7 +89,7 @@ class Conditions(Experiment):
         self.write_search(arguments, rows, searched)
         table = table_of(self, found, final, chosen, regularizers)
         dataset = next(iter(bases.values())).dataset
-        # A run of the search that failed is to be known of as well.
+        # Runs of the search that failed are reported as well.
         both = {json.dumps(record["config"], sort_keys=True): record for record in [*searched, *found]}
         return command.publish(
             arguments,

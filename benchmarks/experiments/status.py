@@ -1,4 +1,4 @@
-"""What the records say: how many runs of each kind finished, diverged or crashed, and why the last ones did."""
+"""Count the runs of each kind that finished, diverged or crashed, and show why runs crashed."""
 
 import argparse
 from collections import Counter
@@ -7,18 +7,18 @@ from typing import Any
 from benchmarks import command
 from benchmarks.sweeps import records
 
-HELP = "what has been run, and what came of it"
+HELP = "what has been run, and with what outcome"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command line's."""
+    """Add the command line's arguments."""
     parser.add_argument(
         "--out", type=command.place, default=command.DEFAULT_OUT, help="folder of the records (default runs)"
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print a line for each kind of run, and one for each that crashed."""
+    """Print one line per kind of run, and one per run that crashed."""
     folder = arguments.out / "records"
     if not folder.is_dir():
         raise ValueError(f"Expected a folder of records. Received: {folder}, which is not there")
@@ -43,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def kind_of(config: dict[str, Any]) -> str:
-    """What a run belongs to: its experiment, or the data set and what else is out of the ordinary."""
+    """Return what a run belongs to: its experiment, or its data set and what differs from the default."""
     if "experiment" in config:
         return str(config["experiment"])
     samples = f", {config['samples']} samples" if config["samples"] else ""

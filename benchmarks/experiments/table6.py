@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def runs_of(arguments: argparse.Namespace) -> list[MnistRun]:
-    """Return the runs that the table is made of, after a search for their loss weights if there is to be one."""
+    """Return the runs that the table is made of, after a search for their loss weights if one is asked for."""
     # A data set that is not there is one error here, not one in every run.
     load(arguments.data)
     base = replace(DEFAULT_RUN, dataset=arguments.data, **command.epochs_and_samples(arguments))

@@ -1,6 +1,6 @@
-"""Which process is at work on which run: two sweeps on the same records share the runs out and make none twice.
+"""Which process is at work on which run: two sweeps on the same records divide the runs and repeat none.
 
-A claim is a lock of the operating system on one byte of one file. It ends with the process, however that ends.
+A claim is a lock of the operating system on one byte of one file. It ends with its process.
 """
 
 import contextlib
@@ -13,12 +13,12 @@ _FILE = ".claims"
 
 @contextlib.contextmanager
 def claimed(folder: Path, key: str, *, wait: bool) -> Iterator[bool]:
-    """Whether the run with this key belongs to this process while the context lasts.
+    """Return whether the run with this key belongs to this process while the context lasts.
 
     Args:
         folder: Of the records.
         key: Of the run.
-        wait: Where another process is at work on it, wait until that has ended.
+        wait: Whether to wait until another process that is at work on it has ended.
     """
     folder.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(folder / _FILE, os.O_RDWR | os.O_CREAT, 0o666)

@@ -29,20 +29,20 @@ from keras_repreg.files import kind_of, write_atomically
 # Bumped when a change of the code makes earlier results incomparable.
 PROTOCOL = 1
 FINISHED, DIVERGED, CRASHED = "finished", "diverged", "crashed"
-# A file in the writing that is older than this is what a process that was killed has left.
+# An unfinished file that is older than this was left by a process that was killed.
 LEFT_OVER_SECONDS = 3600
 
 
 def key(run: Any) -> str:
-    """The content hash of a frozen dataclass and the backend: equal for equal configurations only."""
-    # Another backend draws other random numbers. TensorFlow goes without saying, as it did when it was the only one.
+    """Return the content hash of a frozen dataclass and the backend: equal for equal configurations only."""
+    # Another backend draws other random numbers. TensorFlow is not named, so that keys of old records stay the same.
     elsewhere = {} if backend.name() == "tensorflow" else {"backend": backend.name()}
     content = json.dumps({"protocol": PROTOCOL, **elsewhere, **dataclasses.asdict(run)}, sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()[:20]
 
 
 def path(folder: Path, run: Any) -> Path:
-    """Where the record of a run is."""
+    """Return the path of the record of a run."""
     return folder / f"{key(run)}.json"
 
 
@@ -74,7 +74,7 @@ def keep(folder: Path, record: dict[str, Any]) -> None:
 
 
 def read(folder: Path, run: Any) -> dict[str, Any] | None:
-    """The record of a run, or None if there is none; a damaged one is set aside, with a word, and None given."""
+    """Return the record of a run, or None if there is none; a damaged one is set aside, which is said on stderr."""
     place = path(folder, run)
     try:
         record = read_file(place)
@@ -98,10 +98,10 @@ def outcome(folder: Path, run: Any) -> dict[str, Any] | None:
 
 
 def read_file(place: Path) -> dict[str, Any]:
-    """The record in a file.
+    """Return the record in a file.
 
     Raises:
-        ValueError: if it is none.
+        ValueError: if it is not a record.
         OSError: if the file cannot be read.
     """
     # Opening a FIFO waits for a writer, and a device may have no end.
@@ -140,7 +140,7 @@ def _set_aside(place: Path) -> Path:
 
 
 def remove_left_over(folder: Path) -> None:
-    """Remove the unfinished files that processes which were killed while they wrote a record have left."""
+    """Remove the unfinished files of processes that were killed while they wrote a record."""
     for unfinished in folder.glob(".*.json.*"):
         with contextlib.suppress(FileNotFoundError):
             if time.time() - unfinished.stat().st_mtime > LEFT_OVER_SECONDS:
@@ -148,7 +148,7 @@ def remove_left_over(folder: Path) -> None:
 
 
 def environment() -> dict[str, Any]:
-    """What else a result depends on: versions, machine, commit."""
+    """Return what else a result depends on: versions, machine, commit."""
     versions: dict[str, str] = {}
     for package in ("keras", *backend.PACKAGES.get(backend.name(), ()), "numpy"):
         try:
@@ -199,13 +199,13 @@ def provenance(found: Sequence[dict[str, Any]]) -> str:
 
 
 def environments(found: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The machines, versions and commits that records name, each once."""
+    """Return the machines, versions and commits that records name, each once."""
     distinct = {json.dumps(record["environment"], sort_keys=True): record["environment"] for record in found}
     return list(distinct.values())
 
 
 def in_words(environment: dict[str, Any]) -> str:
-    """Machine and versions of an environment."""
+    """Return machine and versions of an environment in words."""
     versions = ", ".join(f"{package} {version}" for package, version in environment["versions"].items())
     return f"{environment['machine']}; Python {environment['python']}, {versions}"
 

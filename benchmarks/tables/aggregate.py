@@ -1,4 +1,4 @@
-"""From records of runs to rows of a table, and to CSV."""
+"""From records of runs to rows of a table, and from rows to CSV and back."""
 
 import csv
 import io
@@ -12,7 +12,7 @@ from benchmarks.sweeps import records
 
 
 def finished_of(found: Iterable[dict[str, Any]], **config: Any) -> list[dict[str, Any]]:
-    """The results of the runs of this configuration, as far as it is given, that finished; in the records' order."""
+    """Return the results of the finished runs with these fields in their configuration, in the order of the records."""
     return [
         record["result"]
         for record in found
@@ -22,7 +22,7 @@ def finished_of(found: Iterable[dict[str, Any]], **config: Any) -> list[dict[str
 
 
 def summary(results: Sequence[Mapping[str, Any]], columns: Iterable[str]) -> dict[str, Any]:
-    """Of several trials, their number, and mean and deviation of each column; NaN where there are none."""
+    """Return the number of trials, and mean and deviation of each column; NaN where there are none."""
     row: dict[str, Any] = {"trials": len(results)}
     for column in columns:
         row[f"{column}_mean"], row[f"{column}_std"] = mean_and_std([float(result[column]) for result in results])
@@ -30,14 +30,14 @@ def summary(results: Sequence[Mapping[str, Any]], columns: Iterable[str]) -> dic
 
 
 def mean_and_std(values: Sequence[float]) -> tuple[float, float]:
-    """Mean and sample standard deviation; (NaN, NaN) without values, a deviation of 0 for a single one."""
+    """Return mean and sample standard deviation; (NaN, NaN) without values, a deviation of 0 for a single one."""
     if not values:
         return math.nan, math.nan
     return statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else 0.0
 
 
 def rank_correlation(a: Sequence[float], b: Sequence[float]) -> float:
-    """Spearman's, over the pairs of which both are finite; NaN for less than five pairs, or where one is constant."""
+    """Return Spearman's correlation over the finite pairs; NaN for fewer than five, or where one side is constant."""
     from scipy.stats import spearmanr
 
     pairs = [pair for pair in zip(a, b, strict=True) if all(map(math.isfinite, pair))]

@@ -15,7 +15,7 @@ LOGARITHMIC = ("amplitude", "covariance")
 
 
 def drawn(draw: Callable[[Any], Any]) -> bytes:
-    """The figure that `draw` makes with `matplotlib.pyplot`, as PNG."""
+    """Return the figure that `draw` makes with `matplotlib.pyplot`, as PNG."""
     os.environ.setdefault("MPLBACKEND", "Agg")
     import matplotlib.pyplot as plt
 
@@ -27,7 +27,7 @@ def drawn(draw: Callable[[Any], Any]) -> bytes:
 
 
 def against_paper(table: Table) -> bytes:
-    """Measured against printed, one panel a column, a point a row; the diagonal is agreement."""
+    """Return a picture of measured against printed numbers: one panel per column, one point per row."""
     return drawn(lambda plt: _against_paper(plt, table))
 
 

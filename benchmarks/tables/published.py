@@ -1,4 +1,4 @@
-"""A published table with all that is needed to show and to judge it: what it is, its numbers, and how they were had."""
+"""A published table with all that is needed to show and to judge it: what it is, its numbers, how they were made."""
 
 import json
 import math
@@ -28,12 +28,12 @@ class Published:
     environments: list[dict[str, Any]]
 
     def as_json(self) -> str:
-        """In strict JSON: a number that is not there is null."""
+        """Return it as strict JSON: a missing number is null."""
         return json.dumps(_without_nan(asdict(self)), indent=1, allow_nan=False) + "\n"
 
 
 def read(path: Path) -> Published:
-    """What `Published.as_json` has written.
+    """Return what `Published.as_json` has written.
 
     Raises:
         ValueError: if the file is something else.

@@ -18,7 +18,7 @@ class Table:
     Attributes:
         rows: Each with its name under `label`, with `trials`, and with `<column>_mean` and `<column>_std`.
         columns: In this order.
-        paper: The printed numbers by name of the row and column; whatever is missing is not in the paper.
+        paper: The printed numbers by row and column; what is missing is not in the paper.
         label: What the rows are, as a key of each.
         shown: Further keys of the rows, shown after the label as they are.
         competition: Whether lower is better and the rows compete in each column: the best is marked and so is

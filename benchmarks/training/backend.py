@@ -12,12 +12,12 @@ PACKAGES = {"tensorflow": ("tensorflow", "tensorflow-cpu"), "jax": ("jax", "jaxl
 
 
 def name() -> str:
-    """The backend that KERAS_BACKEND names, or TensorFlow."""
+    """Return the backend that KERAS_BACKEND names, or TensorFlow."""
     return os.environ.get("KERAS_BACKEND") or "tensorflow"
 
 
 def checked(chosen: str) -> str:
-    """The name of a backend.
+    """Return the name of a backend.
 
     Raises:
         ValueError: if networks cannot be trained on it here.
@@ -30,7 +30,7 @@ def checked(chosen: str) -> str:
 
 
 def start(threads: int) -> None:
-    """Import the backend, to compute with so many threads; no effect on threads where it is in use already.
+    """Import the backend, which then computes with this number of threads unless it is already in use.
 
     Raises:
         ValueError: if networks cannot be trained on it here, or this process has Keras on another.
@@ -48,7 +48,7 @@ def start(threads: int) -> None:
 def _start_tensorflow(threads: int) -> None:
     import tensorflow as tf
 
-    # Each run traces a function of its own, which TensorFlow would warn of.
+    # Each run traces a function of its own, which TensorFlow would warn about.
     tf.get_logger().setLevel("ERROR")
     with contextlib.suppress(RuntimeError):
         tf.config.threading.set_intra_op_parallelism_threads(threads)
@@ -65,13 +65,12 @@ def _start_jax(threads: int) -> None:
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     flags = os.environ.get("XLA_FLAGS", "")
     if threads == 1 and "xla_cpu_multi_thread_eigen" not in flags:
-        # There is no flag for a number of threads: one, or one a core.
+        # There is no flag for a number of threads: one, or one per core.
         os.environ["XLA_FLAGS"] = f"{flags} --xla_cpu_multi_thread_eigen=false".strip()
     import jax
 
     jax.numpy.zeros(()).block_until_ready()
-    # Keras imports it for itself where it is installed, with messages of its own; it reads data, and is to leave the
-    # GPU's memory to JAX.
+    # Keras imports it where it is installed. It reads data, and must leave the GPU's memory to JAX.
     with contextlib.suppress(ImportError, RuntimeError):
         import tensorflow as tf
 

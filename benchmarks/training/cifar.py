@@ -15,10 +15,10 @@ class CifarRun:
         weight: Its loss weight; 0 for those without.
         seed: Of initial weights, dropout and order of the samples.
         epochs: Passes over the training data.
-        samples: Training samples used, the first so many; None for all.
-        merged: Whether the validation images are training images as well, behind the others, as in Appendix D.1 once
+        samples: Number of training samples, from the first on; None for all.
+        merged: Whether the validation images are training images as well, after the others, as in Appendix D.1 once
             the loss weight is fixed.
-        classes: The first so many classes only; None for all.
+        classes: Number of classes, from the first on; None for all.
         dataset: A name of tensorflow-datasets.
         optimizer: One of `OPTIMIZERS`.
     """
@@ -45,7 +45,7 @@ OPTIMIZERS: dict[str, tuple[str, dict[str, float]]] = {
 
 
 def train(run: CifarRun) -> dict[str, Any]:
-    """Train, and the errors in percent: on the training samples, those held out, and the test samples."""
+    """Train, and return the errors in percent on the training, validation and test samples."""
     # Here, not above: the process that only reads records needs no backend.
     import keras
 

@@ -16,7 +16,7 @@ class MnistRun:
         weight: Its loss weight; 0 for those without.
         seed: Of initial weights, dropout and order of the samples.
         epochs: Passes over the training data.
-        samples: Training samples used, the first so many; None for all.
+        samples: Number of training samples, from the first on; None for all.
         dataset: `mnist`, or a name of tensorflow-datasets.
     """
 
@@ -32,7 +32,7 @@ class MnistRun:
 
 
 def train(run: MnistRun) -> dict[str, Any]:
-    """Train and measure: errors in percent on all three splits, and the test characteristics of the fifth layer."""
+    """Train, and return the errors in percent on the three splits and the test characteristics of the fifth layer."""
     import keras_repreg
     from benchmarks.data import load
 
@@ -44,7 +44,7 @@ def train(run: MnistRun) -> dict[str, Any]:
 
 
 def trained(run: MnistRun) -> tuple[Any, dict[str, Any]]:
-    """The trained network, or None where training diverged; its losses, and its errors on the three splits."""
+    """Return the trained network, or None where training diverged, its losses, and its errors on the three splits."""
     # Here, not above: the process that only reads records needs no backend.
     import keras
 
@@ -72,7 +72,7 @@ def trained(run: MnistRun) -> tuple[Any, dict[str, Any]]:
 
 
 def representation(model: Any, x: Any) -> Any:
-    """The fifth layer's activations."""
+    """Return the activations of the fifth layer."""
     import keras
 
     return keras.Model(model.inputs, model.get_layer("representation").output).predict(x, batch_size=1000, verbose=0)

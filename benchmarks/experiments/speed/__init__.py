@@ -2,10 +2,10 @@
 
 `kernels`: each penalty's value and gradient, beside a loop over classes. `steps`: what each adds to a step of training.
 `epochs`: one epoch inside a compiled function, as in these experiments, against one of plain `model.fit`.
-`processes`: a sweep by a process a core, against one process with a thread a core.
+`processes`: a sweep with one process per core, against one process with one thread per core.
 `measure`: characteristics of layers against `predict`, and a training with them against one without.
 
-What is compared runs in turns, so that a change of the machine's speed meets all, and each turn gives one ratio.
+What is compared runs in turns, so that a change of the machine's speed affects all, and each turn gives one ratio.
 """
 
 import argparse
@@ -26,20 +26,20 @@ CLOCKS: dict[str, Callable[[], float]] = {"wall": time.perf_counter, "processor"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command line's."""
+    """Add the command line's arguments."""
     parser.add_argument("--repeats", type=command.positive, default=5, help="turns that each takes (default 5)")
     parser.add_argument("--only", choices=PARTS, default=None, help="one of the parts (default: all)")
     parser.add_argument(
         "--clock",
         choices=CLOCKS,
         default="wall",
-        help="wall clock, or on a machine that others use too the processor time of this process",
+        help="wall clock, or on a shared machine the processor time of this process",
     )
     command.add_place_arguments(parser, "smallest sizes and two turns: does it run?")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Time, print, and write the ratios, a part after the other."""
+    """Time, print, and write the ratios, one part after the other."""
     out = command.folder(arguments)
     repeats = 2 if arguments.smoke else arguments.repeats
     backend.start(threads=os.cpu_count() or 1)
@@ -73,6 +73,6 @@ def measure(part: str, repeats: int, clock: str, *, smoke: bool = False) -> tupl
         rows = measurements.compare(repeats, clock, smoke=smoke)
         print(measurements.profiles(rows))
         return rows, measurements.as_markdown(rows)
-    # Work that other processes do is seen by the wall clock alone.
+    # Only the wall clock sees the work of other processes.
     rows = processes.compare(repeats, smoke=smoke)
     return rows, processes.as_markdown(rows)

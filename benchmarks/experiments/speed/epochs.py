@@ -20,7 +20,7 @@ REGULARIZERS = (("Baseline", 0.0), ("CR", 10.0), ("cw-CR", 100.0), ("cw-VR", 1.0
 def compare(
     repeats: int = 5, samples: int | None = None, clock: Callable[[], float] = time.perf_counter
 ) -> list[dict[str, Any]]:
-    """One row a regularizer: seconds per epoch of both (medians), and minimum, median and maximum of their ratio."""
+    """Return a row per regularizer: seconds per epoch of both (medians), and the range and median of their ratio."""
     training = load("mnist").train
     if samples is not None:
         training = training.first(samples)

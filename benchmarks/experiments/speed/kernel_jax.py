@@ -11,7 +11,7 @@ compiled = jax.jit
 
 
 def with_gradient(function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], tuple[Any, Any]]:
-    """Compiled: the value of a function of activations and class ids, and its gradient by the activations."""
+    """Compile a function of activations and class ids, with its gradient with respect to the activations."""
     return compiled(jax.value_and_grad(function))
 
 

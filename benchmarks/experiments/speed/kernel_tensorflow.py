@@ -15,7 +15,7 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def with_gradient(function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], tuple[Any, Any]]:
-    """Compiled: the value of a function of activations and class ids, and its gradient by the activations."""
+    """Compile a function of activations and class ids, with its gradient with respect to the activations."""
 
     def value_and_gradient(z: Any, ids: Any) -> tuple[Any, Any]:
         with tf.GradientTape() as tape:
@@ -47,7 +47,7 @@ def loop(formula: Callable[[Any, Any], Any], classes: int, gathered: bool) -> Ca
 
 
 def extra_megabytes(run: Callable[..., Any], z: Any, ids: Any) -> float:
-    """Peak of what TensorFlow allocates during a call, its gradient included, beyond what is there before."""
+    """Return the peak of what TensorFlow allocates during a call, in addition to what was allocated before."""
     device = "GPU:0" if tf.config.list_logical_devices("GPU") else "CPU:0"
     run(z, ids)[0].numpy()
     tf.config.experimental.reset_memory_stats(device)

@@ -1,8 +1,8 @@
 """What a penalty costs: value and gradient for one batch, compiled, beside a loop over classes.
 
 Of the loops, `masked` multiplies the samples of the other classes by zero, which XLA can compile; `gathered` takes out
-the samples of the class, of a size known only as it runs, which XLA cannot. Value and gradient of a class are had
-together, so that neither keeps anything of the classes before.
+the samples of the class, whose number is known only at run time, which XLA cannot compile. Both compute value and
+gradient of a class together, so that neither keeps anything of earlier classes.
 """
 
 import contextlib
@@ -90,7 +90,7 @@ def operations(penalty: str, z: Any, ids: Any) -> float:
 def compare(
     grid: Sequence[tuple[int, int, int]] = GRID, turns: int = 5, clock: Callable[[], float] = time.perf_counter
 ) -> list[dict[str, Any]]:
-    """One row a penalty and size: memory, milliseconds, and ratios to the loops, the least work, the machine's peak."""
+    """Return a row per penalty and size: memory, milliseconds, ratios to the loops and least work, share of peak."""
     rows = []
     for samples, units, classes in grid:
         first = next(size for size in grid if size[:2] == (samples, units))
@@ -133,7 +133,7 @@ def _peak(size: int) -> tuple[Callable[[Any], Any], Any]:
 
 
 def _functions(penalty: str, samples: int, units: int, classes: int) -> dict[str, Any]:
-    """Ours and the loops, compiled at their first call."""
+    """Return ours and the loops, which are compiled at their first call."""
     runs: dict[str, Any] = {"ours": kernel(penalty)}
     for name, gathered in LOOPS.items() if penalty in FORMULAS else ():
         run = backend().loop(FORMULAS[penalty], classes, gathered)
@@ -143,15 +143,15 @@ def _functions(penalty: str, samples: int, units: int, classes: int) -> dict[str
 
 
 def _wait(run: Callable[..., Any], *arguments: Any) -> None:
-    """A call on a GPU returns before its work is done; what is small of the result is waited for."""
+    """Call, and wait for a small part of the result: a call on a GPU returns before its work is done."""
     result = run(*arguments)
     keras.ops.convert_to_numpy(result[0] if isinstance(result, tuple) else result[0, 0])
 
 
 def _check_same(runs: dict[str, Any], z: Any, ids: Any) -> None:
-    """A fast kernel that computes something else would be no news."""
+    """Raise a ValueError unless all compute the same."""
     compared = {name: runs[name] for name in ("ours", *LOOPS) if name in runs}
-    # A GPU multiplies float32 matrices with ten bits of mantissa, unless told otherwise.
+    # By default a GPU multiplies float32 matrices with ten bits of mantissa.
     with backend().exact_products() if accelerators() else contextlib.nullcontext():
         found = {name: [*map(ops.convert_to_numpy, run(z, ids))] for name, run in compared.items()}
     value, gradient = found.pop("ours")

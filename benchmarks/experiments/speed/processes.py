@@ -1,7 +1,7 @@
-"""What a sweep gains by a process a core: the same networks by one process that has as many threads as there are cores.
+"""What a sweep gains from one process per core, relative to one process with as many threads as there are cores.
 
-The networks of Table 6, one for each regularizer. All processes are running when a clock starts, as they are for most
-of a sweep, which is longer.
+The networks of Table 6, one for each regularizer. All processes are running when a clock starts, as they are during
+most of a sweep.
 """
 
 import os
@@ -21,7 +21,7 @@ from keras_repreg.regularizer_set import REGULARIZERS
 
 
 def compare(turns: int = 5, *, smoke: bool = False) -> list[dict[str, Any]]:
-    """One row: networks an hour both ways (medians), and their ratio."""
+    """Return one row: networks per hour both ways (medians), and their ratio."""
     cores = os.cpu_count() or 1
     run = replace(DEFAULT_RUN, epochs=1, samples=1000) if smoke else DEFAULT_RUN
     runs = [replace(run, regularizer=name, weight=0.01) for name in list(REGULARIZERS)[: 2 if smoke else None]]
@@ -30,9 +30,9 @@ def compare(turns: int = 5, *, smoke: bool = False) -> list[dict[str, Any]]:
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(turns):
         for name, workers in ways.items():
-            _work_off(short, workers)  # starts processes that have not begun, or that idled for minutes and ended
+            _train_all(short, workers)  # starts processes that have not begun, or that idled for minutes and ended
             started = time.perf_counter()
-            _work_off(runs, workers)
+            _train_all(runs, workers)
             seconds[name].append(time.perf_counter() - started)
     gain = ratio(seconds["threads"], seconds["processes"])
     an_hour = {name: 3600 * len(runs) / sorted(found)[len(found) // 2] for name, found in seconds.items()}
@@ -49,8 +49,8 @@ def compare(turns: int = 5, *, smoke: bool = False) -> list[dict[str, Any]]:
     ]
 
 
-def _work_off(runs: list[Any], workers: Workers) -> None:
-    """The runs, anew."""
+def _train_all(runs: list[Any], workers: Workers) -> None:
+    """Train the runs again, whatever was trained before."""
     with tempfile.TemporaryDirectory() as folder:
         found = sweep(runs, train, Path(folder), workers=workers)
     unfinished = [record for record in found if record["status"] != "finished"]

@@ -1,8 +1,7 @@
-"""What a penalty adds to a step of training: the paper's two networks with each regularizer, against the plain one.
+"""What a penalty adds to a training step: the paper's two networks with each regularizer, relative to the plain one.
 
 Whole epochs on random data run inside one compiled function (see `benchmarks.training.epochs`), so that Python adds
-nothing.
-On a CPU with TensorFlow, the MLP's is compiled by XLA but for dropout's, and the CNN's by TensorFlow alone.
+nothing. On a CPU with TensorFlow, XLA compiles the MLPs except the one with dropout, and TensorFlow alone the CNNs.
 """
 
 import statistics
@@ -31,7 +30,7 @@ SMOKE_NETWORKS = ("MNIST MLP",)
 def compare(
     networks: Sequence[str] = tuple(NETWORKS), turns: int = 5, clock: Callable[[], float] = time.perf_counter
 ) -> list[dict[str, Any]]:
-    """One row a network and regularizer: milliseconds of a step, and its ratio to the step without regularizer."""
+    """Return a row per network and regularizer: milliseconds of a step, and its ratio to the plain step."""
     rows = []
     for network in networks:
         build, shape, steps = NETWORKS[network]

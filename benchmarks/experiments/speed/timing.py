@@ -1,4 +1,4 @@
-"""Times side by side: functions take turns, so that a change of the machine's speed meets all of them."""
+"""Times side by side: functions take turns, so that a change of the machine's speed affects all of them."""
 
 import statistics
 import time
@@ -11,7 +11,7 @@ TURN_SECONDS = 0.02
 
 @dataclass(frozen=True)
 class Ratio:
-    """Median, minimum and maximum over turns of the time of one function by that of another."""
+    """Median, minimum and maximum over turns of the time of one function relative to that of another."""
 
     median: float
     low: float
@@ -24,9 +24,9 @@ class Ratio:
 def take_turns(
     functions: Mapping[str, Callable[[], object]], turns: int, clock: Callable[[], float] = time.perf_counter
 ) -> dict[str, list[float]]:
-    """Seconds a call of each function, in each turn; each is called twice before, to compile and to warm up.
+    """Return the seconds per call of each function in each turn, after two calls to compile and to warm up.
 
-    On a machine that others use too, `time.process_time` as the clock counts the processor time of this process alone.
+    On a shared machine, `time.process_time` as the clock counts the processor time of this process alone.
     """
     calls = {}
     for name, function in functions.items():
@@ -45,6 +45,6 @@ def take_turns(
 
 
 def ratio(above: list[float], below: list[float]) -> Ratio:
-    """Turn by turn."""
+    """Return the ratio of two lists of times, turn by turn."""
     ratios = [a / b for a, b in zip(above, below, strict=True)]
     return Ratio(statistics.median(ratios), min(ratios), max(ratios))
