@@ -15,6 +15,8 @@ from benchmarks.data.splits import Split, Splits, scaled
 
 PATIENCE_SECONDS = 5.0
 VALIDATION, SMALL = 10_000, 5_000
+# Of the data sets that are stored here.
+VERSION = "1.0.0"
 
 
 def load_tfds(name: str, data_dir: str | Path | None = None, *, download: bool = False, flatten: bool = True) -> Splits:
@@ -83,13 +85,13 @@ def store_tfds(name: str, arrays: dict[str, Any], data_dir: str | Path | None = 
     import tensorflow_datasets as tfds
 
     root = _root(data_dir)
-    place = root / name / "1.0.0"
+    place = root / name / VERSION
     if place.exists():
         raise ValueError(f"Expected a name that is not taken. Received: {name!r}, which is in {place}")
     classes = 1 + max(int(arrays["y_train"].max()), int(arrays["y_test"].max()))
     tfds.dataset_builders.store_as_tfds_dataset(
         name=name,
-        version="1.0.0",
+        version=VERSION,
         data_dir=root,
         features=tfds.features.FeaturesDict(
             {
@@ -113,7 +115,12 @@ def _builder(name: str, data_dir: str | Path | None) -> Any:
 
     try:
         with _undamaged(name):
-            return tfds.builder(name, data_dir=_root(data_dir))
+            builder = tfds.builder(name, data_dir=_root(data_dir))
+            stored = _root(data_dir) / name / VERSION
+            # tensorflow-datasets looks for a version of its own where it knows the name.
+            if not builder.is_prepared() and stored.is_dir():
+                builder = tfds.builder_from_directory(stored)
+            return builder
     except tfds.core.DatasetNotFoundError:
         raise ValueError(f"Expected the name of a data set of tensorflow-datasets. Received: {name!r}") from None
 

@@ -69,12 +69,15 @@ def left_after(group, seconds):
     return True
 
 
-def at_work(folder, planned, done):
-    """A process that has begun a run and not ended it."""
-    for run in planned:
-        if run not in done and len(lines(folder, run, "begun")) > len(lines(folder, run, "ended")):
-            return lines(folder, run, "begun")[-1]
-    return None
+def kill_a_worker(folder, planned, process, number_of_signal):
+    """Send a signal to a process of the sweep that has begun a run and not ended it."""
+    while process.poll() is None:
+        for run in planned:
+            with contextlib.suppress(ProcessLookupError, IndexError):
+                worker = lines(folder, run, "begun")[len(lines(folder, run, "ended")) :][-1]
+                if os.getpgid(worker) == process.pid:
+                    os.kill(worker, number_of_signal)
+                    return
 
 
 def test_nothing_is_lost_or_repeated_or_left_behind(tmp_path, capsys):
@@ -95,11 +98,9 @@ def test_nothing_is_lost_or_repeated_or_left_behind(tmp_path, capsys):
                 os.killpg(process.pid, number_of_signal)
             elif target == "main":
                 process.send_signal(number_of_signal)
-            elif (worker := at_work(tmp_path, planned, done)) is not None:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(worker, number_of_signal)
+            else:
+                kill_a_worker(tmp_path, planned, process, number_of_signal)
             sent[f"{number_of_signal.name} to {target}"] += 1
-            # Its workers have the same stderr: whoever is left behind is seen here too.
             assert not left_after_wait(process), f"a process is left after {number_of_signal.name} to {target}"
             statuses.append(process.returncode)
             for run in whole(tmp_path, planned):

@@ -5,6 +5,7 @@ import pytest
 
 from benchmarks.__main__ import main
 from benchmarks.data import load_tfds
+from benchmarks.data.tfds import checksums
 
 
 @pytest.fixture
@@ -65,3 +66,13 @@ def test_other_files_are_refused(content, tmp_path, capsys):
     assert "none.npz" in capsys.readouterr().err
     assert main(["prepare", str(tmp_path / "images.npz"), "--name", "../up"]) == 2
     assert "Received: '../up'" in capsys.readouterr().err
+
+
+def test_a_name_that_tensorflow_datasets_knows_is_read_too(arrays, tmp_path):
+    """And further arrays in the file, such as the names of classes, are ignored."""
+    np.savez(tmp_path / "images.npz", **arrays, names=np.array(["a", "b", "c", "d", "e"]))
+    arguments = ["--name", "cifar10", "--data-dir", str(tmp_path / "data")]
+    assert main(["prepare", str(tmp_path / "images.npz"), *arguments]) == 0
+    data = load_tfds("cifar10", tmp_path / "data", flatten=False)
+    np.testing.assert_allclose(data.test.x * 255, arrays["x_test"], atol=1e-4)
+    assert len(checksums("cifar10", tmp_path / "data").splitlines()) >= 4
