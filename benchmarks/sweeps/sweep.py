@@ -47,7 +47,8 @@ def sweep(
     kept = {run: record for run, record in found.items() if records.is_of_data(record, digests[run])}
     lines = records.differences(list(kept.values()))
     if len(kept) < len(found):
-        lines.append(f"{len(found) - len(kept)} of {len(found)} records are of other data, so their runs are repeated")
+        count = f"{len(found) - len(kept)} of {len(found)}"
+        lines.append(f"{count} records name other data or none, so their runs are repeated")
     if lines:
         print(f"{title}: {'; '.join(lines)} (--fresh repeats all runs)", file=sys.stderr)
     missing = [run for run in digests if run not in kept]

@@ -1,5 +1,6 @@
 """Table 6 from the command line, small; the models and the training behind it."""
 
+import re
 from dataclasses import replace
 
 import keras
@@ -37,6 +38,8 @@ def test_smoke_from_the_command_line(tmp_path, capsys):
     assert "data:image/png;base64," in page
     assert "<script" not in page
     assert "http" not in page
+    first = (tmp_path / "smoke" / "table6.csv").read_text().splitlines()[0]
+    assert re.fullmatch(r"# commit \S+; configuration [0-9a-f]{16}; 12 records", first)
     # A second time nothing is trained, and the table is the same.
     records = {path: path.stat().st_mtime_ns for path in (tmp_path / "smoke" / "records").glob("*.json")}
     assert len(records) == 12
@@ -99,6 +102,21 @@ def test_of_weights_that_validation_cannot_tell_apart_the_nearest_to_the_paper_i
     assert search.picked(by_validation, "chosen") == search.picked(found, "best")
     single = searched(noisy, 1, tmp_path, choose="nearest", paper=printed)
     assert search.picked(single, "chosen") == search.picked(single, "best")
+
+
+def test_fresh_trains_what_has_a_record(tmp_path, monkeypatch, capsys):
+    trained = []
+
+    def train(run):
+        trained.append(run.regularizer)
+        return {"loss": 1.0, **dict.fromkeys(table6.COLUMNS, 1.0)}
+
+    monkeypatch.setitem(EXPERIMENTS, "table6", replace(table6.EXPERIMENT, train=train))
+    for flags, number in (([], 12), ([], 0), (["--fresh"], 12), ([], 0)):
+        trained.clear()
+        assert main(["table6", "--smoke", "--quiet", "--jobs", "1", "--out", str(tmp_path), *flags]) == 0
+        assert len(trained) == number
+    assert capsys.readouterr().err == ""
 
 
 def test_kept_weights_cover_every_regularizer_that_has_one():

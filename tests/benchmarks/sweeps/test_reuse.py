@@ -59,7 +59,7 @@ def test_a_changed_data_set_is_trained_on_again(tmp_path, capsys, monkeypatch):
     assert CALLS == [0, 1, 2]
     assert [record["data"] for record in found] == ["new"] * 3 + ["digest of others"]
     assert capsys.readouterr().err == (
-        "Table 0: 3 of 4 records are of other data, so their runs are repeated (--fresh repeats all runs)\n"
+        "Table 0: 3 of 4 records name other data or none, so their runs are repeated (--fresh repeats all runs)\n"
     )
 
 
