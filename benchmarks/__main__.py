@@ -1,10 +1,9 @@
 """`python -m benchmarks`: each table and figure of the paper by one command."""
 
 import argparse
-import contextlib
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import BrokenExecutor
 from typing import Any
 
@@ -57,25 +56,6 @@ def run_all(arguments: argparse.Namespace) -> int:
     return max(status, 1) if not_run else status
 
 
-class Terminated(KeyboardInterrupt):
-    """The process was asked to end by SIGTERM, as `kill` and `docker stop` do."""
-
-
-@contextlib.contextmanager
-def _terminable() -> Iterator[None]:
-    """Within it, SIGTERM ends the command as Ctrl-C does, and its worker processes with it."""
-
-    def terminate(*_: object) -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        raise Terminated
-
-    before = signal.signal(signal.SIGTERM, terminate)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status: that of the command, or of `run_to_the_end`."""
     print_any_name()
@@ -86,27 +66,36 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def run_to_the_end(command: Callable[[], int]) -> int:
-    """Run a command, and say in one line on stderr what has ended it.
+    """Run a command, and say in one line on stderr what has ended it; SIGTERM ends it as Ctrl-C does.
 
     Returns:
         Its exit status; 2 for input that cannot be used, 1 where a worker died, 130 after Ctrl-C, 143 after SIGTERM.
     """
+    received: list[int] = []
+
+    def interrupt(number: int, _: object) -> None:
+        received.append(number)
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
     try:
-        with _terminable():
-            return command()
+        return command()
     except (ValueError, OSError) as error:
         print(f"python -m benchmarks: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
-    except BrokenExecutor:
+    except (BrokenExecutor, KeyboardInterrupt) as error:
+        # Ending the workers of an interrupted sweep can break their pool as well.
+        if received or isinstance(error, KeyboardInterrupt):
+            print("Interrupted. What has finished is recorded; the same command continues.", file=sys.stderr)
+            return 143 if received else 130
         print(
             "python -m benchmarks: a worker process was killed, perhaps for lack of memory. What has finished is "
             "recorded; the same command continues, with fewer --jobs if need be.",
             file=sys.stderr,
         )
         return 1
-    except KeyboardInterrupt as error:
-        print("Interrupted. What has finished is recorded; the same command continues.", file=sys.stderr)
-        return 143 if isinstance(error, Terminated) else 130
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 if __name__ == "__main__":

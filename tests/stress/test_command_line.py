@@ -94,7 +94,7 @@ def untrained(monkeypatch):
         raise Trains
 
     monkeypatch.setattr(Workers, "ready", begin)
-    for name in ("speed", "table6"):
+    for name in ("speed", "table6", "canary", "schedule"):
         monkeypatch.setitem(EXPERIMENTS, name, SimpleNamespace(run=begin))
 
 

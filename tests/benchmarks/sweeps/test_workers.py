@@ -103,3 +103,17 @@ def test_a_pool_that_breaks_is_one_line(capsys):
     err = capsys.readouterr().err
     assert err.count("\n") == 1
     assert "a worker process was killed" in err
+
+
+def test_a_pool_that_breaks_as_sigterm_ends_it_is_an_interruption(capsys):
+    def break_down():
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(10)
+        except KeyboardInterrupt:
+            raise BrokenExecutor("its workers were ended") from None
+
+    before = signal.getsignal(signal.SIGTERM)
+    assert run_to_the_end(break_down) == 143
+    assert capsys.readouterr().err == "Interrupted. What has finished is recorded; the same command continues.\n"
+    assert signal.getsignal(signal.SIGTERM) is before
