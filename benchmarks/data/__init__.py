@@ -14,6 +14,7 @@ from benchmarks.data.tfds import load_tfds
 __all__ = ["Split", "Splits", "digest", "load", "load_mnist", "load_pca_mnist", "load_synthetic", "load_tfds"]
 
 
+_FIRST = re.compile(r"(.+):(\d+)")
 _MADE = re.compile(r"(mnist-pca|synthetic)-(\d+)")
 
 
@@ -22,8 +23,12 @@ def load(name: str, *, flatten: bool = True) -> Splits:
 
     Args:
         name: `mnist`, `mnist-pca-D` or `synthetic-D` with a number of factors D, or a name of tensorflow-datasets.
+            `NAME:N` has the first N samples of each split.
         flatten: Whether images become vectors. Data made of factors are vectors in any case.
     """
+    first = _FIRST.fullmatch(name)
+    if first:
+        return load(first[1], flatten=flatten).first(int(first[2]))
     return _load(name, flatten, digest(name))
 
 
@@ -33,8 +38,10 @@ def digest(name: str) -> str:
     Raises:
         ValueError: if there is no such data set.
     """
-    made = _MADE.fullmatch(name)
-    if name == "mnist":
+    made, first = _MADE.fullmatch(name), _FIRST.fullmatch(name)
+    if first:
+        content = f"{digest(first[1])}:{first[2]}"
+    elif name == "mnist":
         content = mnist.checksums()
     elif made:
         source = mnist.checksums() if made[1] == "mnist-pca" else factors.recipe()

@@ -39,6 +39,10 @@ class Splits:
         """Number of classes: one more than the largest id."""
         return int(max(self.train.y.max(), self.test.y.max())) + 1
 
+    def first(self, samples: int) -> "Splits":
+        """Return the first samples of each split."""
+        return Splits(*(split.first(samples) for split in (self.train, self.validation, self.test)))
+
     def of_first_classes(self, classes: int) -> "Splits":
         """Return the samples of the first classes."""
         return Splits(*(split.where(split.y < classes) for split in (self.train, self.validation, self.test)))

@@ -1,6 +1,7 @@
 """Any image classification data set by its name in tensorflow-datasets."""
 
 import contextlib
+import functools
 import hashlib
 import os
 import socket
@@ -63,11 +64,17 @@ def checksums(name: str, data_dir: str | Path | None = None) -> str:
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     if not files:
         raise ValueError(_not_prepared(name, folder))
-    lines = []
-    for path in files:
-        with path.open("rb") as file:
-            lines.append(f"{hashlib.file_digest(file, 'sha256').hexdigest()}  {path.relative_to(folder)}")
-    return "\n".join(lines)
+    stats = {path: path.stat() for path in files}
+    return "\n".join(
+        f"{_sha256(path, stat.st_size, stat.st_mtime_ns)}  {path.relative_to(folder)}" for path, stat in stats.items()
+    )
+
+
+@functools.lru_cache(maxsize=256)
+def _sha256(path: Path, _size: int, _changed: int) -> str:
+    """Return the digest of a file, which is read again once its size or time has changed."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def store_tfds(name: str, arrays: dict[str, Any], data_dir: str | Path | None = None) -> Path:

@@ -43,12 +43,14 @@ def run(arguments: argparse.Namespace) -> int:
     out = command.folder(arguments)
     repeats = 2 if arguments.smoke else arguments.repeats
     backend.start(threads=os.cpu_count() or 1)
-    setting = f"{records.in_words(records.environment())}; {arguments.clock} clock, {repeats} turns"
+    environment = records.environment()
+    setting = f"{records.in_words(environment)}; {arguments.clock} clock, {repeats} turns"
     written = []
     for part in PARTS if arguments.only is None else (arguments.only,):
         rows, markdown = measure(part, repeats, arguments.clock, smoke=arguments.smoke)
         print(f"\n{markdown}", flush=True)
-        written.append(command.write(out / f"speed_{part}.csv", as_csv(rows)))
+        comment = f"commit {environment['commit']}; {setting}"
+        written.append(command.write(out / f"speed_{part}.csv", as_csv(rows, comment)))
         written.append(command.write(out / f"speed_{part}.md", f"{markdown}\nOn {setting}.\n"))
     print(setting)
     print(f"Written: {', '.join(str(path) for path in written)}")

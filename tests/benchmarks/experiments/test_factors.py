@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks import controlled
 from benchmarks.__main__ import main
-from benchmarks.data import load, load_mnist, load_pca_mnist, load_synthetic
+from benchmarks.data import digest, load, load_mnist, load_pca_mnist, load_synthetic
 from benchmarks.tables.aggregate import read_csv
 from keras_repreg.regularizer_set import GRID
 
@@ -39,6 +39,10 @@ def test_pca_mnist_keeps_the_first_components_and_nothing_else():
 
 
 def test_names_of_data_sets():
+    few = load("mnist:30")
+    assert [len(split) for split in (few.train, few.validation, few.test)] == [30, 30, 30]
+    np.testing.assert_array_equal(few.test.x, load("mnist").test.x[:30])
+    assert len({digest(name) for name in ("mnist", "mnist:30", "mnist:31")}) == 3
     assert load("synthetic-12").train.x.shape == (20_000, 1000)
 
 

@@ -134,5 +134,6 @@ def test_the_command(tmp_path, monkeypatch, capsys):
     assert "MNIST MLP" in out
     for part in ("kernels", "steps"):
         rows = (tmp_path / "smoke" / f"speed_{part}.csv").read_text().splitlines()
-        assert len(rows) == 3
+        assert rows[0].startswith("# commit ")
+        assert len(rows) == 4
         assert (tmp_path / "smoke" / f"speed_{part}.md").read_text().count("\n") == 6
