@@ -34,7 +34,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def run_all(arguments: argparse.Namespace) -> int:
-    """Every table and figure with the same arguments; what cannot be run is said, and the others go on.
+    """Run every table and figure with the same arguments; those that cannot be run are named, and the others go on.
 
     Returns:
         The greatest exit status, 1 where one was not run.
