@@ -1,6 +1,6 @@
 """Makes the pictures of docs/gallery.md and the README: the paper's MLP on MNIST with and without penalties.
 
-From the repository's root, in some three minutes on two cores: `python docs/pictures.py docs/images`
+From the repository's root, in some four minutes on one core: `python docs/pictures.py docs/images`
 """
 
 import json

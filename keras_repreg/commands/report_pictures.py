@@ -69,7 +69,11 @@ def _drawn(
             )
         matrix = plots.correlation_matrix(correlation[::step, ::step], ax=_axes())
         drawn.append((title, "narrow", matrix))
-    return [report_page.figure(title, kind, _image(figure, "png")) for title, kind, figure in drawn]
+    # A palette would leave steps in the colour bar of the correlations.
+    return [
+        report_page.figure(title, kind, _image(figure, "png", palette="Correlations" not in title))
+        for title, kind, figure in drawn
+    ]
 
 
 def _axes() -> Any:
@@ -77,11 +81,11 @@ def _axes() -> Any:
     return axes_of(None, 4.4, 3.6)
 
 
-def _image(figure: Any, kind: str) -> tuple[str, int, int]:
-    """The picture as a data URI, and its width and height in CSS pixels."""
+def _image(figure: Any, kind: str, *, palette: bool = False) -> tuple[str, int, int]:
+    """The picture as a data URI, in 256 colours with a palette, and its width and height in CSS pixels."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format=kind, dpi=DPI)
-    if kind == "png":
+    if palette:
         buffer = _with_palette(buffer)
     media = "image/svg+xml" if kind == "svg" else f"image/{kind}"
     width, height = (round(PIXELS * inches) for inches in figure.get_size_inches())

@@ -1,5 +1,6 @@
 """The report in headless Chromium, where Playwright and a browser are installed: nothing is cut off or fetched."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -82,6 +83,21 @@ def opened(browser, report):
     for page in pages:
         page.close()
     assert said == []
+
+
+def test_without_a_browser(report):
+    """The first remark is on the dead layer, the last on the estimate, and three layers are open."""
+    page = report.read_text(encoding="utf-8")
+    remarks = re.findall(r'<li class="(\w+)">(.*?)</li>', page[: page.index("<h2>All layers</h2>")])
+    assert [level for level, _ in remarks][:1] == ["broken"]
+    assert f'href="#layer-{DEPTH}"' in remarks[0][1]
+    assert [level for level, _ in remarks].count("measurement") == 1
+    assert "at its cap" in remarks[-1][1]
+    opened = re.findall(r'<details class="layer"( open)?><summary><h3>(.*?)</h3>', page)
+    assert len(opened) == DEPTH
+    assert [name for mark, name in opened if mark][-1] == f"a_long_name_of_a_block_{DEPTH}_branch_relu"
+    assert 1 <= sum(bool(mark) for mark, _ in opened) <= 3
+    assert page.count("data:image/svg+xml") == 1
 
 
 @pytest.mark.parametrize("width", [1280, 390])

@@ -1,8 +1,14 @@
 """The report's HTML: remarks in the order of their severity, each once, with links to their layers."""
 
-import numpy as np
+import base64
+import io
 
+import numpy as np
+from PIL import Image
+
+from keras_repreg import plots
 from keras_repreg.characteristics import Characteristics
+from keras_repreg.commands import report_pictures
 from keras_repreg.commands.findings import LEVELS, Finding
 from keras_repreg.commands.report import _cell, _coordinates
 from keras_repreg.commands.report_page import REMARKS, finding_item, remarks, section, stands_out
@@ -76,3 +82,14 @@ def test_coordinates_keep_distances():
         for j in range(6):
             np.testing.assert_allclose(np.linalg.norm(reduced[i] - reduced[j]), np.linalg.norm(z[i] - z[j]), atol=1e-9)
     np.testing.assert_array_equal(_coordinates(z.T), z.T)
+
+
+def test_pictures_have_their_size_and_where_colours_are_few_a_palette():
+    for palette, mode in ((True, "P"), (False, "RGBA")):
+        figure = plots.spectrum([1.0, 0.5])
+        source, width, height = report_pictures._image(figure, "png", palette=palette)
+        kind, _, content = source.partition(";base64,")
+        image = Image.open(io.BytesIO(base64.b64decode(content)))
+        assert (kind, image.mode) == ("data:image/png", mode)
+        assert (width, height) == tuple(round(96 * inches) for inches in figure.get_size_inches())
+        assert image.size[0] / width > 1.8
