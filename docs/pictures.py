@@ -1,12 +1,14 @@
-"""Makes the pictures of docs/gallery.md: the paper's MLP on MNIST, without a penalty and with cw-CR.
+"""Makes the pictures of docs/gallery.md and the README: the paper's MLP on MNIST with and without penalties.
 
-From the repository's root, in some two minutes on two cores: `python docs/pictures.py docs/images`
+From the repository's root, in some four minutes on one core: `python docs/pictures.py docs/images`
 """
 
+import json
 import sys
 from pathlib import Path
 
 import keras
+import matplotlib
 import numpy as np
 
 import keras_repreg
@@ -14,7 +16,13 @@ from benchmarks.data import load_mnist
 from keras_repreg import plots
 
 NAMES = ("first", "second", "third", "fourth", "fifth")
-PENALTIES = {"baseline": None, "cw-CR": keras_repreg.ClasswiseCovarianceRegularization(100.0, normalize=True)}
+# The loss weights of Table 6.
+PENALTIES = {
+    "baseline": None,
+    "cw-VR": keras_repreg.ClasswiseVarianceRegularization(1.0, normalize=True),
+    "cw-CR": keras_repreg.ClasswiseCovarianceRegularization(100.0, normalize=True),
+}
+RESULTS = Path(__file__).parents[1] / "benchmarks" / "results"
 
 
 # --8<-- [start:train]
@@ -24,29 +32,46 @@ def mlp(penalty):
     hidden = [keras.layers.Dense(100, "relu", kernel_initializer=initial, name=name) for name in NAMES]
     penalties = [] if penalty is None else [penalty]
     model = keras_repreg.Sequential([keras.Input((784,)), *hidden, *penalties, keras.layers.Dense(10)])
-    model.compile(keras.optimizers.Adam(1e-4), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.Adam(1e-4), loss, metrics=["accuracy"])
     return model
 
 
-def train(title, data, epochs=20):
-    """Activations of the fifth layer on the test images, and what was logged while the network trained."""
+def train(title, data, callbacks=(), epochs=20):
+    """The network after training on the first 50,000 images, and its history."""
     keras.utils.set_random_seed(0)
     model = mlp(PENALTIES[title])
-    plane = keras_repreg.InformationPlaneLogger(noise_variance=10.0)
     history = model.fit(
         data.train.x,
         data.train.y,
         batch_size=100,
         epochs=epochs,
         validation_data=(data.validation.x, data.validation.y),
-        callbacks=[keras_repreg.CharacteristicsLogger(NAMES), plane],
+        callbacks=list(callbacks),
         verbose=0,
     )
+    return model, history
+
+
+def fifth_layer(model, data):
+    """Activations of the fifth layer on the test images."""
     fifth = keras.Model(model.inputs, model.get_layer("fifth").output)
-    return fifth.predict(data.test.x, batch_size=1000, verbose=0), history, plane.trajectory
+    return fifth.predict(data.test.x, batch_size=1000, verbose=0)
 
 
 # --8<-- [end:train]
+
+
+# --8<-- [start:by_layer]
+def by_layer(models, data):
+    """Characteristics of all layers on the test images, before and after."""
+    tables = {
+        title: keras_repreg.measure(model, data.test.x, list(NAMES), batch_size=1000) for title, model in models.items()
+    }
+    return plots.by_layer(tables)
+
+
+# --8<-- [end:by_layer]
 
 
 # --8<-- [start:histograms]
@@ -78,7 +103,7 @@ def spectrum(activations):
 
 # --8<-- [start:correlation]
 def correlation(z):
-    """Correlations of every two units; dead units have none, and are grey."""
+    """Correlations between all units; dead units have none, and are grey."""
     with np.errstate(invalid="ignore", divide="ignore"):
         return plots.correlation_matrix(np.corrcoef(z.T))
 
@@ -88,7 +113,7 @@ def correlation(z):
 
 # --8<-- [start:epochs]
 def epochs(history):
-    """What `CharacteristicsLogger` and `InformationPlaneLogger` logged of all layers."""
+    """What `CharacteristicsLogger` and `InformationPlaneLogger` logged for all layers."""
     return plots.characteristics_over_epochs(history)
 
 
@@ -97,38 +122,76 @@ def epochs(history):
 
 # --8<-- [start:plane]
 def plane(trajectory):
-    """What `InformationPlaneLogger` logged of all layers."""
+    """What `InformationPlaneLogger` logged for all layers."""
     return plots.information_plane(trajectory)
 
 
 # --8<-- [end:plane]
 
 
-def draw(results, labels, folder):
-    """Save the pictures."""
-    z, history, trajectory = results["baseline"]
+# --8<-- [start:figure4]
+def figure4():
+    """I(z; x) of the twelve regularizers against their test error, from the committed results of Figure 4."""
+    rows = json.loads((RESULTS / "figure4.json").read_text())["table"]["rows"]
+    points = {
+        row["regularizer"]: (row["zx_mean"], row["error_mean"], row["zx_std"], row["error_std"])
+        for row in rows
+        if row["trials"]
+    }
+    return plots.correlation_scatter(points, "I(z; x) at noise variance 1 (nats)", "test error (%)")
+
+
+# --8<-- [end:figure4]
+
+
+def save(figure, path):
+    """Save a picture: an SVG, the same one each time, or a PNG of 180 dpi."""
+    with matplotlib.rc_context({"svg.hashsalt": "keras-repreg"}):
+        figure.savefig(path, dpi=180, metadata={"Date": None} if path.suffix == ".svg" else None)
+
+
+def draw(models, logged, data, folder):
+    """Save the pictures, and print the tables behind the first."""
+    history, trajectory = logged
+    activations = {title: fifth_layer(model, data) for title, model in models.items()}
+    z, labels = activations["baseline"], data.test.y
+    before_and_after = {title: models[title] for title in ("baseline", "cw-VR")}
     for name, figure in {
-        "histograms": histograms(z, labels),
-        "scatter": scatter(z, labels),
-        "scatter-cw-cr": scatter(results["cw-CR"][0], labels),
-        "spectrum": spectrum({title: result[0] for title, result in results.items()}),
-        "correlation": correlation(z),
-        "epochs": epochs(history),
-        "information-plane": plane(trajectory),
+        "by_layer.svg": by_layer(before_and_after, data),
+        "histograms.png": histograms(z, labels),
+        "scatter.png": scatter(z, labels),
+        "scatter-cw-cr.png": scatter(activations["cw-CR"], labels),
+        "spectrum.svg": spectrum(activations),
+        "correlation.png": correlation(z),
+        "epochs.svg": epochs(history),
+        "information-plane.png": plane(trajectory),
+        "figure4-scatter.svg": figure4(),
     }.items():
-        figure.savefig(Path(folder) / f"{name}.png", dpi=62)
+        save(figure, Path(folder) / name)
 
 
-def sweep(results, labels):
+def sweep(activations, labels):
     """Print the noise sweep of docs/information.md."""
-    for title, result in results.items():
-        for point in keras_repreg.information.noise_sweep(result[0], labels, [0.1, 1.0, 10.0, 100.0]):
+    for title, z in activations.items():
+        for point in keras_repreg.information.noise_sweep(z, labels, [0.1, 1.0, 10.0, 100.0]):
             conventional = f"{point.zy_lower_conventional:.2f}, {point.zy_upper_conventional:.2f}"
             print(title, point, "conventional", conventional)
 
 
+def main(folder):
+    """Train, draw and print."""
+    data = load_mnist()
+    plane_logger = keras_repreg.InformationPlaneLogger(noise_variance=10.0)
+    loggers = {"baseline": [keras_repreg.CharacteristicsLogger(NAMES), plane_logger]}
+    models, histories = {}, {}
+    for title in PENALTIES:
+        models[title], histories[title] = train(title, data, loggers.get(title, ()))
+        error = 100 * (1 - models[title].evaluate(data.test.x, data.test.y, verbose=0, return_dict=True)["accuracy"])
+        print(f"{title}: test error {error:.2f}%")
+        print(keras_repreg.measure(models[title], data.test.x, list(NAMES), batch_size=1000))
+    draw(models, (histories["baseline"], plane_logger.trajectory), data, folder)
+    sweep({title: fifth_layer(models[title], data) for title in ("baseline", "cw-CR")}, data.test.y)
+
+
 if __name__ == "__main__":
-    mnist = load_mnist()
-    trained = {title: train(title, mnist) for title in PENALTIES}
-    draw(trained, mnist.test.y, sys.argv[1])
-    sweep(trained, mnist.test.y)
+    main(sys.argv[1])

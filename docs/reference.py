@@ -76,8 +76,8 @@ PAGES: dict[str, tuple[str, dict[str, str]]] = {
         "Reference: plots",
         {
             "Plots": (
-                "plots.unit_histograms plots.unit_scatter plots.spectrum plots.correlation_matrix "
-                "plots.characteristics_over_epochs plots.information_plane"
+                "plots.by_layer plots.unit_histograms plots.unit_scatter plots.spectrum plots.correlation_matrix "
+                "plots.correlation_scatter plots.characteristics_over_epochs plots.information_plane"
             ),
         },
     ),

@@ -60,7 +60,7 @@ def main(folder, samples=10_000, epochs=5, seeds=(1, 2, 3)):
         lines.append(f"| {name} | {error:.2f} ± {np.std(rows, axis=0)[0]:.2f} | {rho:.2f} | {dead:.0f}% | {rank:.2f} |")
     print("\n".join(lines))
     (Path(folder) / "convolution.md").write_text("\n".join(lines) + "\n")
-    figure.savefig(Path(folder) / "convolution.png", dpi=70)
+    figure.savefig(Path(folder) / "convolution.png", dpi=180)
 
 
 def correlation(covariance):

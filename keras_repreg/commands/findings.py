@@ -1,5 +1,6 @@
-"""What stands out in a layer, in words with the numbers."""
+"""What stands out in a layer, in words with the numbers, and how much it matters."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -7,77 +8,125 @@ import numpy as np
 from keras_repreg.characteristics import Characteristics
 from keras_repreg.information import MutualInformation
 
-# From here on something is worth a line; none of these is a verdict, see the paper's sections 3 and 4.
+# Beyond these thresholds something is worth a line; none of them is a verdict: see the paper's sections 3 and 4.
 SPARSE = 0.9
 FEW_DIRECTIONS = 0.1
 CORRELATED = 0.95
 COLLAPSED = 0.01
 VARIANCE = 0.95
-# So many units are named one by one.
-NAMED = 20
+# From this share of dead units, or of highly correlated pairs, on, a finding is major.
+MAJOR_SHARE = 0.25
+# This many units are listed one by one.
+LISTED = 20
+
+LEVELS = ("measurement", "minor", "major", "broken")
+"""What a finding is about, by the integer part of its severity: the measurement itself, or the layer."""
 
 
-def findings(values: dict[str, Any], accumulator: Characteristics, information: MutualInformation | None) -> list[str]:
-    """Sentences, one for each thing that stands out; none if nothing does.
+@dataclass(frozen=True)
+class Finding:
+    """One thing that stands out in a layer.
+
+    Attributes:
+        severity: The index of its level among `LEVELS`, plus its extent in [0, 1).
+        title: What it is, without numbers: findings of several layers are listed under it.
+        text: A sentence about this layer.
+        brief: The number that matters most.
+        advice: A sentence that holds for every layer with this finding.
+    """
+
+    severity: float
+    title: str
+    text: str
+    brief: str = ""
+    advice: str = ""
+
+    @property
+    def level(self) -> str:
+        """One of `LEVELS`."""
+        return LEVELS[int(self.severity)]
+
+
+def findings(
+    values: dict[str, Any], accumulator: Characteristics, information: MutualInformation | None
+) -> list[Finding]:
+    """Return what stands out, the most severe first.
 
     Args:
         values: All characteristics of the layer.
-        accumulator: The accumulator that they are from.
-        information: What its activations tell of input and class.
+        accumulator: The accumulator that computed them.
+        information: The mutual information between the layer's output and its input, or None.
     """
     units = accumulator.width
     alive = units - round(values["dead_units"] * units)
     found = [*_dead(accumulator.dead.tolist(), units), *_rank(values, units, alive), *_correlated(accumulator, alive)]
     if values["sparsity"] > SPARSE:
-        found.append(f"Sparse: {_percent(values['sparsity'])} of all activations are exactly zero.")
+        zeros = _percent(values["sparsity"])
+        text = f"Sparse: {zeros} of all activations are exactly zero."
+        found.append(Finding(_severity("minor", values["sparsity"]), "Sparse", text, f"{zeros} zeros"))
     if 0 < values.get("nc1", 0) < COLLAPSED:
-        found.append(
+        text = (
             f"Classes have collapsed onto their means: NC1 is {values['nc1']:.2g}, within-class variance is "
             f"{values['within_class_variance']:.3g} and between-class variance {values['between_class_variance']:.3g}."
         )
+        title = "Classes have collapsed onto their means"
+        found.append(Finding(_severity("minor", 0.5), title, text, f"NC1 {values['nc1']:.2g}"))
     if information is not None and information.zx_saturated:
+        cap = f"log N = {information.sample_entropy:.3f} {information.unit}, N = {information.n_samples:,} samples"
         found.append(
-            f"I(z;x) is at its cap: it is {information.zx:.3f} {information.unit}, and log N for N = "
-            f"{information.n_samples:,} samples is {information.sample_entropy:.3f}. At noise variance "
-            f"{information.noise_variance:g} nearly all samples can be told apart, so the value says how many there "
-            "were, not what the layer keeps; try a larger noise variance or more samples."
+            Finding(
+                _severity("measurement", 0),
+                f"I(z;x) is at its cap ({cap})",
+                f"I(z;x) is at its cap: {information.zx:.3f} of at most {cap}.",
+                advice="Nearly all samples can be told apart at this noise variance, so the value reflects the number "
+                "of samples rather than what the layer keeps. Use a larger noise variance or more samples.",
+            )
         )
-    return found
+    return sorted(found, key=lambda finding: -finding.severity)
 
 
-def _dead(dead: list[int], units: int) -> list[str]:
+def _severity(level: str, extent: float) -> float:
+    return LEVELS.index(level) + min(max(extent, 0.0), 0.999)
+
+
+def _dead(dead: list[int], units: int) -> list[Finding]:
     if not dead:
         return []
-    verb = "unit is" if len(dead) == 1 else "units are"
-    return [
-        f"{len(dead)} of {units:,} {verb} dead ({_percent(len(dead) / units)}), zero for every sample: {_listed(dead)}."
-    ]
+    share = len(dead) / units
+    level = "broken" if share == 1 else "major" if share >= MAJOR_SHARE else "minor"
+    subject = f"{len(dead):,} of {units:,} units are" if units > 1 else "The only unit is"
+    text = f"{subject} dead ({_percent(share)}), zero for every sample: {_listed(dead)}."
+    title = "All units are dead" if share == 1 else "Dead units"
+    return [Finding(_severity(level, share), title, text, f"{len(dead):,} of {units:,}")]
 
 
 def _listed(units: list[int]) -> str:
-    """The numbers of units, the first of them where there are many."""
-    some = ", ".join(map(str, units[:NAMED]))
-    return some if len(units) <= NAMED else f"{some} and {len(units) - NAMED:,} more"
+    """The indices of units, the first ones where there are many."""
+    some = ", ".join(map(str, units[:LISTED]))
+    return some if len(units) <= LISTED else f"{some} and {len(units) - LISTED:,} more"
 
 
-def _rank(values: dict[str, Any], units: int, alive: int) -> list[str]:
+def _rank(values: dict[str, Any], units: int, alive: int) -> list[Finding]:
     spectrum = values["spectrum"]
     total = float(spectrum.sum())
     if not total:
-        return ["Nothing varies: every sample has the same representation."]
+        title = "Nothing varies"
+        return [Finding(_severity("broken", 1), title, f"{title}: every sample has the same representation.")]
     effective = values["effective_rank"]
     if units < 2 or effective > max(FEW_DIRECTIONS * units, 1.0) + 1e-9:
         return []
     needed = int(np.searchsorted(np.cumsum(spectrum), VARIANCE * total)) + 1
     directions = "1 direction carries" if needed == 1 else f"{needed} directions carry"
-    return [
+    text = (
         f"Rank has collapsed: {directions} {_percent(VARIANCE)} of the variance of {units:,} units, {alive:,} of "
-        f"them alive. Effective rank is {effective:.2f}, stable rank {values['stable_rank']:.2f}, numerical rank "
+        f"which are alive. Effective rank is {effective:.2f}, stable rank {values['stable_rank']:.2f}, numerical rank "
         f"{values['numerical_rank']:.0f}."
-    ]
+    )
+    brief = f"effective rank {effective:.2f} of {units:,}"
+    return [Finding(_severity("major", 1 - effective / units), "Rank has collapsed", text, brief)]
 
 
-def _correlated(accumulator: Characteristics, alive: int) -> list[str]:
+def _correlated(accumulator: Characteristics, alive: int) -> list[Finding]:
     if alive < 2:
         return []
     upper = np.triu(np.abs(np.nan_to_num(correlation_of(accumulator))), 1)
@@ -85,16 +134,18 @@ def _correlated(accumulator: Characteristics, alive: int) -> list[str]:
     if not pairs:
         return []
     i, j = np.unravel_index(int(upper.argmax()), upper.shape)
-    some = "1 pair of units is" if pairs == 1 else f"{pairs:,} pairs of units are"
-    share = _percent(pairs / (alive * (alive - 1) / 2))
-    return [
-        f"{some} correlated above {CORRELATED} in absolute value ({share} of the pairs of alive units), zeros "
+    some = "1 pair of units has" if pairs == 1 else f"{pairs:,} pairs of units have"
+    share = pairs / (alive * (alive - 1) / 2)
+    text = (
+        f"{some} an absolute correlation above {CORRELATED} ({_percent(share)} of the pairs of alive units), zeros "
         f"included; highest: units {i} and {j}, at {upper[i, j]:.3f}."
-    ]
+    )
+    severity = _severity("major" if share >= MAJOR_SHARE else "minor", share)
+    return [Finding(severity, "Highly correlated units", text, f"{_percent(share)} of the pairs")]
 
 
 def correlation_of(accumulator: Characteristics) -> Any:
-    """The correlation matrix of all values, NaN for units that do not vary."""
+    """Return the correlation matrix over all values, NaN for units that do not vary."""
     covariance = accumulator.moments.covariance
     variance = np.diag(covariance)
     deviation = np.sqrt(np.where(variance > 1e-12 * max(variance.max(initial=0), 1e-300), variance, np.nan))

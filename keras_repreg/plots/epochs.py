@@ -1,35 +1,43 @@
-"""The characteristics of layers over the epochs of a training."""
+"""The characteristics of layers over the epochs of training."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from keras_repreg.characteristics import NAMES
-from keras_repreg.plots import canvas
+from keras_repreg.characteristics.definitions import AT_CHANCE, CHARACTERISTICS
+from keras_repreg.plots import canvas, colours, legends
+from keras_repreg.plots.order import in_order
 
 PREFIX = "val_"
-# What InformationPlaneLogger logs, by the names that it has in the paper.
+# What InformationPlaneLogger logs, as the paper writes it.
 TITLES = {
     "zx": "I(z; x)",
-    "zy": "I(z; y)",
-    "zx_error": "I(z; x), standard error",
-    "zy_error": "I(z; y), standard error",
     "zx_lower": "I(z; x), lower bound",
     "zx_upper": "I(z; x), upper bound",
+    "zy": "I(z; y)",
     "zy_lower": "I(z; y), lower bound",
     "zy_upper": "I(z; y), upper bound",
+    "zx_error": "I(z; x), standard error",
+    "zy_error": "I(z; y), standard error",
 }
-# Drawn as bars of two standard errors, in the panel of the value.
+# Drawn as error bars of two standard errors, in the panel of the value.
 ERRORS = {"zx": "zx_error", "zy": "zy_error"}
+COLUMNS = 3
 
 
-def characteristics_over_epochs(history: Any, layer: Any = None, *, figure: Any = None) -> Any:
-    """What `CharacteristicsLogger` and `InformationPlaneLogger` logged, a panel a characteristic and a line a layer.
+def characteristics_over_epochs(history: Any, layer: Any = None, *, order: Any = None, figure: Any = None) -> Any:
+    """Plot what `CharacteristicsLogger` and `InformationPlaneLogger` logged, one panel per characteristic.
+
+    There is one line per layer. The colours run from the first layer (dark) to the last (light); more than twelve
+    layers are named on a colour bar. A layer keeps its colour when only some layers are drawn. Lower bounds are dotted,
+    upper bounds dashed, and values at chance, as `CharacteristicsLogger(chance=True)` logs them, dash-dotted.
 
     Args:
         history: What `fit` returned, or its `history` dict, with keys `val_<layer>_<characteristic>`.
         layer: A layer, its name, or a list of these; by default all that were logged.
+        order: A model, or a list of names of layers, that gives the order of the layers. By default the model that
+            `history` belongs to; for a dict, whose keys Keras sorts by name, the numbers in the names.
         figure: Draw into this empty Figure or SubFigure.
 
     Returns:
@@ -37,63 +45,94 @@ def characteristics_over_epochs(history: Any, layer: Any = None, *, figure: Any 
 
     Raises:
         ImportError: if matplotlib is not installed.
-        TypeError: if `figure` is none, or `history` not such a dict.
-        ValueError: if the history has no characteristics, or none of the layer.
+        TypeError: if `figure` is not a figure, or `history` not such a dict.
+        ValueError: if the history has no characteristics, or none of the layer, or `order` is no order.
 
     Examples:
         >>> from keras_repreg import plots
         >>> history = {"loss": [2.0, 1.0], "val_hidden_stable_rank": [3.0, 2.5], "val_hidden_sparsity": [0.4, 0.5]}
         >>> figure = plots.characteristics_over_epochs(history)
         >>> [ax.get_title() for ax in figure.axes]
-        ['stable rank', 'sparsity']
+        ['sparsity', 'stable rank']
     """
     logged = getattr(history, "history", history)
     if not isinstance(logged, Mapping):
         raise TypeError(f"Expected `history` to be what `fit` returns, or its dict. Received: {history!r}")
-    by_layer = _chosen(_by_layer(logged), layer)
-    names = list(dict.fromkeys(name for values in by_layer.values() for name in values))
-    names = [name for name in names if name not in {ERRORS.get(other) for other in names}]
+    by_layer = _by_layer(logged)
+    ordered = in_order(by_layer, getattr(history, "model", None) if order is None else order)
+    shades = dict(zip(ordered, colours.by_depth(len(ordered)), strict=True))
+    markers = {name: colours.marker(k) for k, name in enumerate(ordered)}
+    chosen = {name: by_layer[name] for name in _chosen(ordered, layer)}
+    names = _panels(chosen)
     epochs = max(len(values) for values in logged.values())
-    rows = -(-len(names) // 3)
-    figure = canvas.figure_of(figure, 3 * min(len(names), 3) + 0.4, 2.1 * rows + 0.5)
-    colours = canvas.colours(len(by_layer))
-    handles: list[Any] = []
-    for name, ax in zip(names, canvas.grid_of(figure, len(names), 3), strict=True):
-        handles = []
-        for k, (colour, values) in enumerate(zip(colours, by_layer.values(), strict=True)):
+    rows = -(-len(names) // COLUMNS)
+    figure = canvas.figure_of(figure, 3 * min(len(names), COLUMNS) + 0.4, 2.1 * rows + 0.7)
+    axes = canvas.grid_of(figure, len(names), COLUMNS)
+    for name, ax in zip(names, axes, strict=True):
+        for one, values in chosen.items():
             series = np.asarray(values.get(name, []), dtype=np.float64)
-            # Of a validation every few epochs there are fewer values than epochs.
-            step = max(epochs // max(len(series), 1), 1)
-            at = step * np.arange(1, len(series) + 1)
-            (line,) = ax.plot(
-                at, series, color=colour, linewidth=1.5, markersize=4,
-                marker=canvas.MARKERS[k % len(canvas.MARKERS)], markevery=max(len(series) // 10, 1),
+            at = _epochs_of(len(series), epochs)
+            ax.plot(
+                at, series, color=shades[one], linewidth=1.5, markersize=4, marker=markers[one],
+                markevery=max(len(series) // 10, 1), linestyle=_dashes(name),
             )  # fmt: skip
-            handles.append(line)
+            chance = values.get(name + AT_CHANCE, [])
+            if len(chance):
+                ax.plot(
+                    _epochs_of(len(chance), epochs), chance, color=shades[one], linewidth=1,
+                    linestyle=colours.DASHES["chance"],
+                )  # fmt: skip
             if ERRORS.get(name) in values:
                 errors = 2 * np.asarray(values[ERRORS[name]], dtype=np.float64)
-                ax.errorbar(at, series, errors, fmt="none", ecolor=colour, elinewidth=1, alpha=0.6)
-        ax.set_title(TITLES.get(name, name.replace("_", " ")), fontsize="medium")
+                ax.errorbar(at, series, errors, fmt="none", ecolor=shades[one], elinewidth=1, alpha=0.6)
+        ax.set_title(legends.label(TITLES.get(name, name.replace("_", " "))), fontsize="medium")
         ax.xaxis.get_major_locator().set_params(integer=True)
         canvas.tidy(ax)
     figure.supxlabel("epoch", fontsize="medium")
-    canvas.legend_above(figure, handles, list(by_layer))
+    if len(chosen) > legends.MOST_LAYERS:
+        legends.depth_bar(figure, axes, ordered)
+    else:
+        line = canvas.matplotlib().lines.Line2D
+        handles = [line([], [], color=shades[one], marker=markers[one], markersize=4) for one in chosen]
+        legends.legend_above(figure, handles, list(chosen))
     return figure
 
 
+def _epochs_of(number: int, epochs: int) -> Any:
+    """The epochs of a series: a validation every few epochs leaves fewer values than there are epochs."""
+    return max(epochs // max(number, 1), 1) * np.arange(1, number + 1)
+
+
+def _dashes(name: str) -> Any:
+    """The dashes of a bound, or of a value."""
+    return colours.DASHES[
+        name.rpartition("_")[2] if name in TITLES and name.endswith(("_lower", "_upper")) else "value"
+    ]
+
+
+def _panels(by_layer: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """The characteristics with a panel, in the order of their definitions: standard errors and chance have none."""
+    found = dict.fromkeys(name for values in by_layer.values() for name in values)
+    without = {ERRORS.get(name) for name in found} | {name + AT_CHANCE for name in found}
+    known = [*CHARACTERISTICS, *TITLES]
+    places = {name: place for place, name in enumerate(known)}
+    return sorted((name for name in found if name not in without), key=lambda name: places.get(name, len(known)))
+
+
 def _by_layer(logged: Mapping[str, Sequence[float]]) -> dict[str, dict[str, Sequence[float]]]:
-    """{layer: {characteristic: values}}; a layer is found by a name that is known, and may have others."""
+    """{layer: {characteristic: values}}; a layer is found by a characteristic that is known, and may have others."""
+    endings = sorted((*CHARACTERISTICS, *TITLES), key=len, reverse=True)
     layers: dict[str, dict[str, Sequence[float]]] = {}
     for key in logged:
-        for name in sorted((*NAMES, *TITLES), key=len, reverse=True):
+        for name in endings:
             if key.startswith(PREFIX) and key.endswith(f"_{name}") and len(key) > len(PREFIX) + len(name) + 1:
                 layers.setdefault(key[len(PREFIX) : -len(name) - 1], {})
                 break
     for key, values in logged.items():
-        # Of layers `dense` and `dense_1` the longer name counts.
-        fitting = [layer for layer in layers if key.startswith(f"{PREFIX}{layer}_")]
-        if fitting:
-            longest = max(fitting, key=len)
+        # The longest name of a layer counts: "dense_1" rather than "dense".
+        matching = [layer for layer in layers if key.startswith(f"{PREFIX}{layer}_")]
+        if matching:
+            longest = max(matching, key=len)
             layers[longest][key[len(PREFIX) + len(longest) + 1 :]] = values
     if not layers:
         raise ValueError(
@@ -103,10 +142,10 @@ def _by_layer(logged: Mapping[str, Sequence[float]]) -> dict[str, dict[str, Sequ
     return layers
 
 
-def _chosen(by_layer: dict[str, Any], layer: Any) -> dict[str, Any]:
+def _chosen(logged: Sequence[str], layer: Any) -> list[str]:
     if layer is None:
-        return by_layer
+        return list(logged)
     wanted: list[Any] = [getattr(one, "name", one) for one in (layer if isinstance(layer, (list, tuple)) else [layer])]
-    if not wanted or any(not isinstance(name, str) or name not in by_layer for name in wanted):
-        raise ValueError(f"Expected `layer` to be among {list(by_layer)}, which were logged. Received: layer={layer!r}")
-    return {name: by_layer[name] for name in wanted}
+    if not wanted or any(not isinstance(name, str) or name not in logged for name in wanted):
+        raise ValueError(f"Expected `layer` to be among the logged layers, {list(logged)}. Received: layer={layer!r}")
+    return list(dict.fromkeys(wanted))

@@ -7,19 +7,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keras_repreg.arrays import to_float64
-from keras_repreg.plots import canvas
+from keras_repreg.plots import canvas, colours, legends
 
 # Eigenvalues below this share of the largest are rounding noise.
 NOISE = 1e-12
 
 
 def spectrum(spectra: Any, *, ax: Any = None) -> Any:
-    """Eigenvalues in descending order on a logarithmic axis.
+    """Plot eigenvalues in descending order on a logarithmic axis.
 
-    Those below 1e-12 of the largest, zeros among them, are rounding noise and not drawn.
+    Eigenvalues below 1e-12 of the largest, zeros included, are rounding noise and are not drawn.
 
     Args:
-        spectra: Eigenvalues, of a covariance say, in any order; or several such arrays by name.
+        spectra: Eigenvalues, for instance of a covariance, in any order; or several such arrays by name.
         ax: Draw into these Axes.
 
     Returns:
@@ -27,7 +27,7 @@ def spectrum(spectra: Any, *, ax: Any = None) -> Any:
 
     Raises:
         ImportError: if matplotlib is not installed.
-        TypeError: if `ax` is none.
+        TypeError: if `ax` is not Axes.
         ValueError: if there is no spectrum, or one is not a finite array of one axis.
 
     Examples:
@@ -41,19 +41,19 @@ def spectrum(spectra: Any, *, ax: Any = None) -> Any:
         raise ValueError(f"Expected at least one spectrum. Received: {spectra!r}")
     curves = {str(name): _descending(values) for name, values in by_name.items()}
     ax = canvas.axes_of(ax, 5.2, 3.6)
-    for k, ((name, values), colour) in enumerate(zip(curves.items(), canvas.colours(len(curves)), strict=True)):
+    handles = []
+    for k, ((name, values), colour) in enumerate(zip(curves.items(), colours.of_categories(len(curves)), strict=True)):
         drawn = np.where(values > NOISE * max(values[0], 0), values, np.nan)
-        marker = canvas.MARKERS[k % len(canvas.MARKERS)]
-        ax.plot(
-            np.arange(1, len(values) + 1), drawn, color=colour, label=name, linewidth=1.5, marker=marker, markersize=4,
-            markevery=max(len(values) // 25, 1),
+        handles += ax.plot(
+            np.arange(1, len(values) + 1), drawn, color=colour, label=name, linewidth=1.5, marker=colours.marker(k),
+            markersize=4, markevery=max(len(values) // 25, 1),
         )  # fmt: skip
     ax.set_yscale("log")
     ax.set_xlabel("index")
     ax.set_ylabel("eigenvalue")
     canvas.tidy(ax)
     if isinstance(spectra, Mapping):
-        ax.legend(frameon=False, fontsize="small")
+        legends.legend_beside(ax, handles, list(curves))
     return ax.figure
 
 
@@ -67,10 +67,10 @@ def _descending(values: Any) -> NDArray[np.float64]:
 
 
 def correlation_matrix(correlation: Any, *, ax: Any = None) -> Any:
-    """A correlation matrix as an image from -1 to 1; what is not defined (NaN) is grey.
+    """Draw a correlation matrix as an image from -1 (blue) to 1 (red); undefined correlations (NaN) are grey.
 
     Args:
-        correlation: Shape (M, M).
+        correlation: Correlations between the units, shape (M, M).
         ax: Draw into these Axes.
 
     Returns:
@@ -78,8 +78,8 @@ def correlation_matrix(correlation: Any, *, ax: Any = None) -> Any:
 
     Raises:
         ImportError: if matplotlib is not installed.
-        TypeError: if `ax` is none.
-        ValueError: if the matrix is not square, or has a value beyond -1 and 1.
+        TypeError: if `ax` is not Axes.
+        ValueError: if the matrix is not square, or has a value outside -1 to 1.
 
     Examples:
         >>> import numpy as np
@@ -92,7 +92,7 @@ def correlation_matrix(correlation: Any, *, ax: Any = None) -> Any:
         raise ValueError(f"Expected a matrix of shape (M, M). Received: shape {matrix.shape}")
     if (np.abs(matrix) > 1 + 1e-6).any():
         largest = np.nanmax(np.abs(matrix))
-        raise ValueError(f"Expected correlations, from -1 to 1. Received: values up to {largest:.6g} in size")
+        raise ValueError(f"Expected correlations from -1 to 1. Received: absolute values up to {largest:.6g}")
     ax = canvas.axes_of(ax, 4.8, 4)
     shades = canvas.matplotlib().colormaps["RdBu_r"].with_extremes(bad="0.75")
     image = ax.imshow(matrix, cmap=shades, vmin=-1, vmax=1, interpolation="nearest")

@@ -1,31 +1,35 @@
-"""The information plane: I(z; x) against I(z; y), layer by layer, epoch by epoch."""
+"""The information plane: I(z; x) against I(z; y) for each layer and epoch."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from keras_repreg.arguments import one_of
 from keras_repreg.information import MutualInformation
-from keras_repreg.plots import canvas
+from keras_repreg.plots import canvas, colours, legends
+from keras_repreg.plots.order import in_order
 
-# What to draw of each point: the attributes for I(z; x) and I(z; y), and what the axes say.
+# For each estimate: the attributes for I(z; x) and I(z; y), their names on the axes, and the dashes of the lines.
 ESTIMATES = {
-    "value": ("zx", "zy", "± 2 standard errors", "± 2 standard errors"),
-    "conventional": ("zx_upper", "zy_upper_conventional", "upper bound", "difference of upper bounds"),
-    "lower": ("zx_lower", "zy_lower", "lower bound", "lower bound"),
-    "upper": ("zx_upper", "zy_upper", "upper bound", "upper bound"),
+    "value": ("zx", "zy", "± 2 standard errors", "± 2 standard errors", "value"),
+    "conventional": ("zx_upper", "zy_upper_conventional", "upper bound", "difference of upper bounds", "upper"),
+    "lower": ("zx_lower", "zy_lower", "lower bound", "lower bound", "lower"),
+    "upper": ("zx_upper", "zy_upper", "upper bound", "upper bound", "upper"),
 }
 
 
-def information_plane(points: Any, *, estimate: str = "value", ax: Any = None) -> Any:
-    """Draw the trajectory of each layer in the information plane, from the first epoch (hollow) to the last (full).
+def information_plane(points: Any, *, estimate: str = "value", order: Any = None, ax: Any = None) -> Any:
+    """Plot the trajectory of each layer in the information plane: hollow markers, and a full one for the last epoch.
+
+    The colours run from the first layer (dark) to the last (light). More than twelve layers are named on a colour bar.
 
     Args:
         points: `{layer: {epoch: MutualInformation}}`, as `InformationPlaneLogger.trajectory` holds it, or
             `{name: [MutualInformation, ...]}`, or `{name: MutualInformation}`; all in one unit.
         estimate: What to draw: "value" (with error bars of two standard errors), "lower" (both lower bounds), "upper"
             (both upper bounds), or "conventional" (the upper bound of I(z; x), and for I(z; y) the difference of upper
-            bounds, which is commonly shown and not a bound). Without labels there is no I(z; y), and I(z; x) is drawn
-            over epochs.
+            bounds, which is commonly shown and is not a bound). Lower bounds are dotted and upper bounds dashed.
+            Without labels there is no I(z; y), and I(z; x) is plotted against the epoch.
+        order: A model, or a list of names of layers, that gives the order of the layers; by default that of `points`.
         ax: Draw into these Axes.
 
     Returns:
@@ -33,9 +37,9 @@ def information_plane(points: Any, *, estimate: str = "value", ax: Any = None) -
 
     Raises:
         ImportError: if matplotlib is not installed.
-        TypeError: if `points` are not such, or `ax` none.
-        ValueError: if there is no point, no such estimate, or the points differ in unit or noise, or in whether they
-            were measured with labels.
+        TypeError: if `points` are not such mappings, or `ax` is not Axes.
+        ValueError: if there is no point, no such estimate, or the points differ in unit or noise variance, or in
+            whether they were measured with labels.
 
     Examples:
         >>> import numpy as np
@@ -50,6 +54,8 @@ def information_plane(points: Any, *, estimate: str = "value", ax: Any = None) -
     """
     one_of(estimate, list(ESTIMATES), "estimate")
     trajectories = _trajectories(points)
+    if order is not None:
+        trajectories = {name: trajectories[name] for name in in_order(trajectories, order)}
     kinds = {(point.unit, point.noise_variance) for points in trajectories.values() for point in points.values()}
     if len(kinds) != 1:
         raise ValueError(f"Expected points of one unit and one noise variance. Received: {sorted(kinds)}")
@@ -57,18 +63,22 @@ def information_plane(points: Any, *, estimate: str = "value", ax: Any = None) -
     labelled = {point.zy is not None for points in trajectories.values() for point in points.values()}
     if len(labelled) != 1:
         raise ValueError("Expected all points to be measured with labels, or none. Received: some with I(z; y)")
-    of_x, of_y, kind_x, kind_y = ESTIMATES[estimate]
-    ax = canvas.axes_of(ax, 5.6, 4)
+    of_x, of_y, kind_x, kind_y, dashes = ESTIMATES[estimate]
+    ax = canvas.axes_of(ax, 6, 4)
+    handles = []
     for k, ((name, of_layer), colour) in enumerate(
-        zip(trajectories.items(), canvas.colours(len(trajectories)), strict=True)
+        zip(trajectories.items(), colours.by_depth(len(trajectories)), strict=True)
     ):
         zx, zx_errors = _values(of_layer, of_x)
         if labelled == {True}:
             (x, x_errors), (y, y_errors) = (zx, zx_errors), _values(of_layer, of_y)
         else:
             (x, x_errors), (y, y_errors) = (list(of_layer), None), (zx, zx_errors)
-        marker = canvas.MARKERS[k % len(canvas.MARKERS)]
-        ax.plot(x, y, color=colour, linewidth=1.2, marker=marker, markersize=5, markerfacecolor="white", label=name)
+        marker = colours.marker(k)
+        handles += ax.plot(
+            x, y, color=colour, linewidth=1.2, marker=marker, markersize=5, markerfacecolor="white", label=name,
+            linestyle=colours.DASHES[dashes],
+        )  # fmt: skip
         ax.plot(x[-1:], y[-1:], color=colour, marker=marker, markersize=7, linestyle="none")
         if y_errors is not None:
             ax.errorbar(x, y, y_errors, x_errors, fmt="none", ecolor=colour, elinewidth=1, capsize=2, alpha=0.6)
@@ -81,12 +91,12 @@ def information_plane(points: Any, *, estimate: str = "value", ax: Any = None) -
         ax.set_ylabel(f"I(z; x), {kind_x} ({unit})")
     ax.set_title(_measured_how(trajectories, noise_variance), fontsize="medium")
     canvas.tidy(ax)
-    ax.legend(frameon=False, fontsize="small", loc="upper left", bbox_to_anchor=(1, 1))
+    legends.name_layers(ax.get_figure(), [ax], handles, list(trajectories))
     return ax.figure
 
 
 def _values(of_layer: dict[Any, MutualInformation], name: str) -> tuple[list[float], list[float] | None]:
-    """An attribute of each point, and two of its standard errors, if it has one."""
+    """An attribute of each point, and two standard errors of it if it has them."""
     points = of_layer.values()
     errors = [2 * getattr(point, f"{name}_error") for point in points] if name in ("zx", "zy") else None
     return [getattr(point, name) for point in points], errors
@@ -101,9 +111,9 @@ def _measured_how(trajectories: dict[str, dict[Any, MutualInformation]], noise_v
 
 
 def _trajectories(points: Any) -> dict[str, dict[Any, MutualInformation]]:
-    """{name: {epoch: point}}, in the order of the epochs."""
+    """{name: {epoch: point}}, sorted by epoch."""
     if not isinstance(points, Mapping):
-        raise TypeError(f"Expected `points` by the name of a layer. Received: {points!r}")
+        raise TypeError(f"Expected `points` to be a mapping from the names of layers. Received: {points!r}")
     trajectories: dict[str, dict[Any, MutualInformation]] = {}
     for name, given in points.items():
         if isinstance(given, MutualInformation):
@@ -121,5 +131,5 @@ def _trajectories(points: Any) -> dict[str, dict[Any, MutualInformation]]:
 
 def _numbered(points: Any) -> dict[int, Any]:
     if not isinstance(points, Sequence) or isinstance(points, str):
-        raise TypeError(f"Expected points of a layer by epoch, or in a list. Received: {points!r}")
+        raise TypeError(f"Expected a layer's points in a list, or in a mapping from epochs. Received: {points!r}")
     return dict(enumerate(points))

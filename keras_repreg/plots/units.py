@@ -1,4 +1,4 @@
-"""Figure 1 of the paper: how the classes lie in one unit, and in two."""
+"""Figure 1 of the paper: the activations of one unit, and of two units against each other, by class."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,24 +9,29 @@ from numpy.typing import NDArray
 from keras_repreg.arguments import positive_integer
 from keras_repreg.arrays import to_numpy
 from keras_repreg.information.samples import as_classes
-from keras_repreg.plots import canvas
+from keras_repreg.plots import canvas, colours, legends
 from keras_repreg.rows import as_matrix
 
 BINS = 50
 UNITS_SHOWN = 6
+# Why units were chosen.
+SEPARATE = "separate the classes best (largest share of variance between classes)"
+ACTIVE = "separate the classes best (largest share of variance between classes), are rarely zero,"
+VARY = "vary most"
 
 
 def unit_histograms(z: Any, labels: Any = None, units: Any = None, *, bins: int = BINS, figure: Any = None) -> Any:
-    """Histograms of the activations of single units, a colour a class: the upper row of the paper's Figure 1.
+    """Draw histograms of the activations of single units, by class: the upper row of the paper's Figure 1.
 
-    Where no activation of the unit is negative, as after ReLU, its exact zeros are left out of the histogram, which
-    they would dwarf, and counted in the panel's title.
+    Where no activation of a unit is negative, as after ReLU, its exact zeros are left out of the histogram, which they
+    would dwarf, and the panel's title gives their share. With more than ten classes, the nine most frequent have
+    colours and the others are grey.
 
     Args:
         z: Activations, shape (N, M), or (N, ..., M) without labels.
         labels: Class of each sample, shape (N,), (N, 1) or one-hot (N, K).
-        units: Index of a unit or a list of these; by default the up to six that tell the classes apart best, and
-            without labels those of the largest variance.
+        units: Index of a unit or a list of these. By default up to six units that separate the classes best, each
+            weakly correlated with those before it; without labels, units of large variance. The figure says so.
         bins: Number of bins.
         figure: Draw into this empty Figure or SubFigure.
 
@@ -35,8 +40,8 @@ def unit_histograms(z: Any, labels: Any = None, units: Any = None, *, bins: int 
 
     Raises:
         ImportError: if matplotlib is not installed.
-        TypeError: if `figure` is none.
-        ValueError: if `z`, the labels, the units or the number of bins do not fit.
+        TypeError: if `figure` is not a figure.
+        ValueError: if `z`, the labels, the units or the number of bins are invalid.
 
     Examples:
         >>> import numpy as np
@@ -51,10 +56,11 @@ def unit_histograms(z: Any, labels: Any = None, units: Any = None, *, bins: int 
     """
     matrix, classes, names = _samples(z, labels)
     chosen = _chosen(units, matrix, classes, min(UNITS_SHOWN, matrix.shape[1]))
+    why = _why(chosen, matrix, names) if units is None else ""
+    classes, names, shades = colours.most_frequent(classes, names)
     bins = positive_integer(bins, "bins")
     rows = -(-len(chosen) // 3)
-    figure = canvas.figure_of(figure, 3.2 * min(len(chosen), 3) + 0.3, 2.2 * rows + 0.5)
-    colours = canvas.colours(len(names))
+    figure = canvas.figure_of(figure, 3.2 * min(len(chosen), 3) + 0.3, 2.2 * rows + 0.8)
     handles: list[Any] = []
     for unit, ax in zip(chosen, canvas.grid_of(figure, len(chosen), 3), strict=True):
         values = matrix[:, unit]
@@ -65,26 +71,30 @@ def unit_histograms(z: Any, labels: Any = None, units: Any = None, *, bins: int 
                 values[shown & (classes == k)], edges, histtype="stepfilled", linewidth=1.2, edgecolor=colour,
                 facecolor=(colour, 0.25),
             )[2][0]
-            for k, colour in enumerate(colours)
+            for k, colour in enumerate(shades)
         ]  # fmt: skip
         zeros = f", {np.mean(~shown):.0%} zero" if not shown.all() else ""
         ax.set_title(f"unit {unit}{zeros}", fontsize="medium")
+        ax.xaxis.get_major_locator().set_params(nbins=4)
         canvas.tidy(ax)
-    figure.supxlabel("activation", fontsize="medium")
-    figure.supylabel("samples", fontsize="medium")
+    figure.supxlabel(f"activation\n{legends.note(why, canvas.width_of(figure))}".strip(), fontsize="small")
+    figure.supylabel("samples", fontsize="small")
     if labels is not None:
-        canvas.legend_above(figure, handles, names)
+        legends.legend_above(figure, handles, names)
     return figure
 
 
 def unit_scatter(z: Any, labels: Any = None, units: Sequence[int] | None = (0, 1), *, ax: Any = None) -> Any:
-    """Two units' activations against each other, a colour and a marker a class: the lower row of Figure 1.
+    """Plot the activations of two units against each other, by class: the lower row of the paper's Figure 1.
+
+    Each class has a colour and a marker. With more than ten classes, the nine most frequent have colours and the others
+    are grey.
 
     Args:
         z: Activations, shape (N, M), or (N, ..., M) without labels.
         labels: Class of each sample, shape (N,), (N, 1) or one-hot (N, K).
-        units: Indices of two units; with None, one that tells the classes apart and is zero for few samples, and
-            another that does so in another way.
+        units: Indices of two units. With None, two units that separate the classes best among those that are zero for
+            few samples, weakly correlated with each other; without labels, units of large variance. The title says so.
         ax: Draw into these Axes.
 
     Returns:
@@ -92,8 +102,8 @@ def unit_scatter(z: Any, labels: Any = None, units: Sequence[int] | None = (0, 1
 
     Raises:
         ImportError: if matplotlib is not installed.
-        TypeError: if `ax` is none.
-        ValueError: if `z`, the labels or the units do not fit.
+        TypeError: if `ax` is not Axes.
+        ValueError: if `z`, the labels or the units are invalid.
 
     Examples:
         >>> import numpy as np
@@ -109,22 +119,26 @@ def unit_scatter(z: Any, labels: Any = None, units: Sequence[int] | None = (0, 1
         raise ValueError(f"Expected at least two units. Received: z.shape={matrix.shape}")
     first, *others = _chosen(units, matrix, classes, 2, active=True)
     if len(others) != 1:
-        raise ValueError(f"Expected `units` to be two of them or None. Received: units={units!r}")
-    ax = canvas.axes_of(ax, 5.2, 4.2)
+        raise ValueError(f"Expected `units` to be two indices or None. Received: units={units!r}")
+    why = _why([first, *others], matrix, names, active=True) if units is None else ""
+    classes, names, shades = colours.most_frequent(classes, names)
+    ax = canvas.axes_of(ax, 5.6, 4.2)
     size = float(np.clip(60_000 / len(matrix), 9, 25))
-    for k, (name, colour) in enumerate(zip(names, canvas.colours(len(names)), strict=True)):
+    # The grey of the others lies below.
+    handles = [
         ax.scatter(
             *matrix[classes == k][:, [first, others[0]]].T, s=size, color=colour, label=name, linewidths=0, alpha=0.5,
-            marker=canvas.MARKERS[k % len(canvas.MARKERS)], rasterized=True,
-        )  # fmt: skip
+            marker=colours.marker(k), rasterized=True, zorder=1.5 if colour == colours.OTHERS else 2,
+        )
+        for k, (name, colour) in enumerate(zip(names, shades, strict=True))
+    ]  # fmt: skip
     ax.set_xlabel(f"unit {first}")
     ax.set_ylabel(f"unit {others[0]}")
+    if why:
+        ax.set_title(legends.note(why, 0.75 * canvas.width_of(ax.get_figure())), fontsize="small", loc="left")
     canvas.tidy(ax)
     if labels is not None:
-        legend = ax.legend(
-            loc="upper left", bbox_to_anchor=(1, 1), frameon=False, fontsize="small", ncols=-(-len(names) // 20),
-            handletextpad=0.1,
-        )  # fmt: skip
+        legend = legends.legend_beside(ax, handles, names)
         for handle in legend.legend_handles:
             handle.set_sizes([30])
             handle.set_alpha(1)
@@ -146,7 +160,7 @@ def _chosen(
     units: Any, z: NDArray[np.float64], classes: NDArray[np.intp], number: int, *, active: bool = False
 ) -> list[int]:
     if units is None:
-        return _telling(z, classes, number, active)
+        return _separating(z, classes, number, active)
     listed = np.atleast_1d(to_numpy(units))
     if listed.ndim != 1 or not listed.size or listed.dtype.kind not in "iu" or not (
         (listed >= -z.shape[1]) & (listed < z.shape[1])
@@ -155,11 +169,19 @@ def _chosen(
     return [int(unit) % z.shape[1] for unit in listed]
 
 
-def _telling(z: NDArray[np.float64], classes: NDArray[np.intp], number: int, active: bool = False) -> list[int]:
-    """Units with the largest share of variance between the classes, each next one little correlated with those before.
+def _why(chosen: Sequence[int], z: NDArray[np.float64], names: Sequence[str], *, active: bool = False) -> str:
+    """A sentence that says why these units were chosen."""
+    if len(chosen) == z.shape[1]:
+        return f"All {z.shape[1]} units." if len(chosen) > 1 else ""
+    reason = VARY if len(names) < 2 else ACTIVE if active else SEPARATE
+    return f"{len(chosen)} of {z.shape[1]:,} units: those that {reason} and are weakly correlated with each other."
 
-    If `active`, the share is weighed by that of samples which are not zero. Of a single class, those with the largest
-    variance.
+
+def _separating(z: NDArray[np.float64], classes: NDArray[np.intp], number: int, active: bool = False) -> list[int]:
+    """Units with the largest share of variance between classes, discounted by the correlation with those before.
+
+    With `active` the share is multiplied by the fraction of samples that are not zero. With a single class the variance
+    takes the place of the share.
     """
     centred = z - z.mean(axis=0)
     variance = np.mean(centred**2, axis=0)

@@ -1,4 +1,4 @@
-"""What is said of layers of which it is known what stands out."""
+"""What is said about layers in which something known stands out, and in which order."""
 
 import numpy as np
 
@@ -16,6 +16,10 @@ def found(z, labels=None, noise_variance=None):
     return findings(accumulator.result(), accumulator, told)
 
 
+def texts(*arguments, **options):
+    return [finding.text for finding in found(*arguments, **options)]
+
+
 def normal(units, samples=500):
     return np.random.default_rng(0).normal(size=(samples, units))
 
@@ -27,47 +31,70 @@ def test_nothing_stands_out_of_independent_units():
 def test_dead_units_are_counted():
     z = normal(8)
     z[:, [2, 5]] = 0
-    assert found(z) == ["2 of 8 units are dead (25%), zero for every sample: 2, 5."]
+    (finding,) = found(z)
+    assert finding.text == "2 of 8 units are dead (25%), zero for every sample: 2, 5."
+    assert (finding.level, finding.title, finding.brief) == ("major", "Dead units", "2 of 8")
     z[:, 5] = 1
-    assert found(z) == ["1 of 8 unit is dead (12%), zero for every sample: 2."]
+    (finding,) = found(z)
+    assert finding.text == "1 of 8 units are dead (12%), zero for every sample: 2."
+    assert finding.level == "minor"
 
 
-def test_many_dead_units_are_named_by_the_first_of_them():
+def test_of_many_dead_units_the_first_are_listed():
     z = normal(40)
     z[:, :30] = 0
-    dead = found(z)[0]
-    assert (
-        dead == f"30 of 40 units are dead (75%), zero for every sample: {', '.join(map(str, range(20)))} and 10 more."
-    )
+    listed = ", ".join(map(str, range(20)))
+    assert texts(z)[0] == f"30 of 40 units are dead (75%), zero for every sample: {listed} and 10 more."
 
 
 def test_collapsed_rank_and_correlated_units():
     z = normal(1) * np.linspace(1, 2, 30) + 0.01 * normal(30)
-    rank, pairs = found(z)
-    assert rank.startswith("Rank has collapsed: 1 direction carries 95% of the variance of 30 units, 30 of them alive.")
-    assert pairs.startswith("435 pairs of units are correlated above 0.95 in absolute value (100% of the pairs")
+    rank, pairs = sorted(found(z), key=lambda finding: finding.title, reverse=True)
+    assert rank.text.startswith(
+        "Rank has collapsed: 1 direction carries 95% of the variance of 30 units, 30 of which are alive."
+    )
+    assert rank.brief == "effective rank 1.00 of 30"
+    assert pairs.text.startswith("435 pairs of units have an absolute correlation above 0.95 (100% of the pairs")
+    assert [rank.level, pairs.level] == ["major", "major"]
     z = normal(9)
     z = np.concatenate([z, -3 * z[:, :1]], axis=1)
     (pair,) = found(z)
-    assert pair.startswith("1 pair of units is correlated")
-    assert pair.endswith("units 0 and 9, at 1.000.")
+    assert pair.text.startswith("1 pair of units has an absolute correlation")
+    assert pair.text.endswith("units 0 and 9, at 1.000.")
+    assert pair.level == "minor"
 
 
 def test_nothing_varies():
-    assert found(np.ones((10, 4)))[-1].startswith("Nothing varies")
+    (constant,) = found(np.ones((10, 4)))
+    assert constant.text == "Nothing varies: every sample has the same representation."
+    assert constant.level == "broken"
 
 
 def test_sparse_collapsed_and_saturated():
     z = np.zeros((500, 8))
     z[np.arange(40), np.arange(40) % 8] = 1 + np.random.default_rng(0).random(40)
-    assert any(text.startswith("Sparse: 99% of all activations") for text in found(z))
+    assert "Sparse: 99% of all activations are exactly zero." in texts(z)
     labels = np.arange(500) % 5
     collapsed = np.eye(5)[labels] + 1e-3 * normal(5)
-    assert any(text.startswith("Classes have collapsed onto their means: NC1 is") for text in found(collapsed, labels))
-    saturated = found(100 * normal(8), noise_variance=0.1)
-    assert any(
-        "I(z;x) is at its cap: it is 6.215 nats, and log N for N = 500 samples is 6.215" in text for text in saturated
-    )
+    assert any(text.startswith("Classes have collapsed onto their means: NC1 is") for text in texts(collapsed, labels))
+    *_, saturated = found(100 * normal(8), noise_variance=0.1)
+    assert saturated.text == "I(z;x) is at its cap: 6.215 of at most log N = 6.215 nats, N = 500 samples."
+    assert saturated.level == "measurement"
+    assert "larger noise variance" in saturated.advice
+
+
+def test_the_most_severe_comes_first():
+    """And a remark on the measurement last."""
+    z = np.zeros((500, 40))
+    z[:, :2] = 100 * np.abs(normal(2))
+    ordered = found(z, noise_variance=0.1)
+    assert [finding.level for finding in ordered] == ["major", "major", "minor", "measurement"]
+    assert [finding.title for finding in ordered][2:] == ["Sparse", ordered[-1].title]
+    severities = [finding.severity for finding in ordered]
+    assert severities == sorted(severities, reverse=True)
+    dead = found(np.zeros((10, 4)))
+    assert [finding.level for finding in dead] == ["broken", "broken", "minor"]
+    assert dead[0].title in ("All units are dead", "Nothing varies")
 
 
 def test_correlation_leaves_out_what_does_not_vary():

@@ -84,9 +84,11 @@ def test_the_report_holds_everything_in_one_page(folder, tmp_path, labelled):
     page = Page(path.read_text(encoding="utf-8"))
     text = " ".join(page.text)
     assert page.open == []
-    assert all(source.startswith("data:image/png;base64,") for source in page.images)
-    assert len(page.images) == 8  # four of each layer
-    assert page.links == ["#layer-1", "#layer-2"]  # nothing from elsewhere
+    depth, *others = page.images
+    assert depth.startswith("data:image/svg+xml;base64,")
+    assert all(source.startswith("data:image/png;base64,") for source in others)
+    assert len(others) == 8  # four of each layer
+    assert set(page.links) == {"#layer-1", "#layer-2"}  # nothing from elsewhere
     assert "<second>" in text
     assert "bits, s^2 = 0.5, N = 50" in text
     assert ("nc1" in text) == labelled

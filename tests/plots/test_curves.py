@@ -1,5 +1,6 @@
 """Spectra, correlations, epochs and the information plane: what is drawn is the data."""
 
+import io
 import types
 from dataclasses import replace
 
@@ -22,7 +23,7 @@ def test_spectra_descend_and_noise_is_not_drawn():
     np.testing.assert_array_equal(a.get_ydata(), [4, 2, 1])
     np.testing.assert_array_equal(b.get_ydata(), [3, np.nan, np.nan, np.nan])
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["a", "b"]
-    ax.figure.canvas.draw()
+    ax.figure.savefig(io.BytesIO())
 
 
 def test_a_single_spectrum_has_no_legend():
@@ -32,7 +33,7 @@ def test_a_single_spectrum_has_no_legend():
 
 
 def test_a_spectrum_of_zeros_is_an_empty_picture():
-    plots.spectrum(np.zeros(4)).canvas.draw()
+    plots.spectrum(np.zeros(4)).savefig(io.BytesIO())
 
 
 @pytest.mark.parametrize("spectra", [{}, [], np.ones((2, 2)), [np.nan, 1.0], 3.0], ids=repr)
@@ -70,17 +71,17 @@ HISTORY = {
 
 
 @pytest.mark.parametrize("wrap", [dict, lambda logged: types.SimpleNamespace(history=logged)], ids=["dict", "History"])
-def test_epochs_a_panel_a_characteristic_and_a_line_a_layer(wrap):
+def test_epochs_have_one_panel_per_characteristic_and_one_line_per_layer(wrap):
     figure = plots.characteristics_over_epochs(wrap(HISTORY))
     panels = {ax.get_title(): ax for ax in figure.axes}
-    assert list(panels) == ["stable rank", "sparsity", "something new", "I(z; x), lower bound"]
+    assert list(panels) == ["sparsity", "stable rank", "I(z; x), lower bound", "something new"]
     first, second, _ = panels["sparsity"].get_lines()
     np.testing.assert_array_equal(first.get_ydata(), [0.1, 0.2])
     np.testing.assert_array_equal(second.get_ydata(), [0.3, 0.4])
     np.testing.assert_array_equal(first.get_xdata(), [2, 4])  # validated every second epoch
     assert [len(line.get_ydata()) for line in panels["something new"].get_lines()] == [0, 2, 0]
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["dense", "dense_1", "other"]
-    figure.canvas.draw()
+    figure.savefig(io.BytesIO())
 
 
 def test_epochs_draw_standard_errors_with_their_values():
@@ -97,6 +98,72 @@ def test_epochs_of_chosen_layers():
     assert [ax.get_title() for ax in figure.axes] == ["sparsity", "something new"]
     figure = plots.characteristics_over_epochs(HISTORY, [types.SimpleNamespace(name="dense")])
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["dense"]
+
+
+def test_epochs_keep_the_order_of_the_model_though_keras_sorts_the_keys():
+    keys = sorted(f"val_{name}_sparsity" for name in ("stem", "block_2", "block_10", "inner/deep", "inner/out"))
+    history = {key: [0.1, 0.2] for key in keys}
+
+    def named(*names):
+        return [types.SimpleNamespace(name=name) for name in names]
+
+    inner = types.SimpleNamespace(name="inner", layers=named("deep"))
+    model = types.SimpleNamespace(layers=[*named("stem"), inner, *named("block_2", "block_10")])
+    expected = ["stem", "inner/out", "inner/deep", "block_2", "block_10"]
+    belongs = types.SimpleNamespace(history=history, model=model)
+    for figure in (
+        plots.characteristics_over_epochs(belongs),
+        plots.characteristics_over_epochs(history, order=model),
+        plots.characteristics_over_epochs(history, order=expected),
+    ):
+        assert legend_of(figure) == expected
+    assert legend_of(plots.characteristics_over_epochs(history))[:2] == ["block_2", "block_10"]
+    for order in (3, [model], "stem"):
+        with pytest.raises(ValueError, match="Received: order="):
+            plots.characteristics_over_epochs(history, order=order)
+
+
+def legend_of(figure):
+    return [text.get_text() for text in figure.legends[0].get_texts()]
+
+
+def test_a_layer_keeps_its_colour_and_marker_when_others_are_left_out():
+    history = {f"val_block_{k}_sparsity": [0.1 * k, 0.2] for k in range(1, 6)}
+    every = plots.characteristics_over_epochs(history).axes[0].get_lines()
+    some = plots.characteristics_over_epochs(history, ["block_4", "block_2"]).axes[0].get_lines()
+    for line, k in zip(some, (3, 1), strict=True):
+        np.testing.assert_array_equal(line.get_ydata(), every[k].get_ydata())
+        assert (line.get_color(), line.get_marker()) == (every[k].get_color(), every[k].get_marker())
+    points = {f"block_{k}": point() for k in (2, 1, 3, 4, 5)}
+    (ax,) = plots.information_plane(points, order=[f"block_{k}" for k in range(1, 6)]).axes
+    drawn = {name: line for name, line in lines(ax).items() if name.startswith("block")}
+    assert list(drawn) == [f"block_{k}" for k in range(1, 6)]
+    assert [line.get_color() for line in drawn.values()] == [line.get_color() for line in every]
+
+
+def test_many_layers_are_named_on_a_colour_bar():
+    history = {f"val_block_{k}_sparsity": [0.1 * k, 0.2] for k in range(1, 14)}
+    figure = plots.characteristics_over_epochs(history)
+    assert not figure.legends
+    panel, bar = figure.axes
+    assert [text.get_text() for text in bar.get_yticklabels()][::5] == ["1  block_1", "13  block_13"]
+    assert bar.yaxis_inverted()
+    assert len({tuple(line.get_color()) for line in panel.get_lines()}) == 13
+    plane = plots.information_plane({f"block_{k}": point() for k in range(1, 14)})
+    assert plane.axes[0].get_legend() is None
+    assert len(plane.axes) == 2
+    plane.savefig(io.BytesIO())
+
+
+def test_values_bounds_and_chance_have_dashes_of_their_own():
+    history = {"val_z_zx": [1.0], "val_z_zx_upper": [3.0], "val_z_zx_lower": [0.5]}
+    history |= {"val_z_stable_rank": [2.0], "val_z_stable_rank_at_chance": [9.0]}
+    figure = plots.characteristics_over_epochs(history)
+    panels = {ax.get_title(): ax.get_lines() for ax in figure.axes}
+    assert list(panels) == ["stable rank", "I(z; x)", "I(z; x), lower bound", "I(z; x), upper bound"]
+    dashes = [line._dash_pattern for lines in panels.values() for line in lines]
+    assert len({str(pattern[1] and np.round(np.divide(pattern[1], pattern[1][0]), 2)) for pattern in dashes}) == 4
+    assert panels["stable rank"][1].get_ydata() == [9.0]
 
 
 def test_wrong_histories():

@@ -20,6 +20,8 @@ def test_neither_figures_nor_settings_of_pyplot_are_touched(tmp_path):
     plots.spectrum([1.0, 2.0])
     plots.correlation_matrix(np.eye(4))
     plots.characteristics_over_epochs({"val_a_sparsity": [0.1]})
+    plots.by_layer({"a": {"sparsity": 0.1}, "b": {"sparsity": 0.2}})
+    plots.correlation_scatter({"a": (0.0, 1.0)})
     assert pyplot.get_fignums() == []
     assert dict(matplotlib.rcParams) == before
     assert (tmp_path / "picture.png").read_bytes()[:4] == b"\x89PNG"

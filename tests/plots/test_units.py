@@ -1,11 +1,13 @@
 """Histograms and scatter plots: what is drawn is the data."""
 
+import io
+
 import matplotlib.figure
 import numpy as np
 import pytest
 
 from keras_repreg import plots
-from keras_repreg.plots.units import _telling
+from keras_repreg.plots.units import _separating
 
 
 def relu(samples=120, units=8, classes=3):
@@ -74,10 +76,32 @@ def test_scatter_without_labels():
     assert ax.get_legend() is None
 
 
-def test_many_classes_have_colours_of_their_own():
-    z, labels = relu(samples=300, classes=25)
+def test_of_many_classes_the_most_frequent_have_colours_and_the_others_are_grey():
+    z, _ = relu(samples=400)
+    labels = np.concatenate([np.repeat(np.arange(50, 59), 20), np.arange(400 - 180) % 50])
+    shown = [*map(str, range(50, 59)), "50 others"]
     (ax,) = plots.unit_scatter(z, labels).axes
-    assert len({points.get_facecolor().tobytes() for points in ax.collections}) == 25
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == shown
+    assert len({points.get_facecolor().tobytes() for points in ax.collections}) == 10
+    np.testing.assert_array_equal(ax.collections[0].get_offsets(), z[labels == 50][:, :2])
+    np.testing.assert_array_equal(ax.collections[-1].get_offsets(), z[labels < 50][:, :2])
+    assert ax.collections[-1].get_zorder() < ax.collections[0].get_zorder()
+    figure = plots.unit_histograms(z, labels, units=0)
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == shown
+    red, green, blue, _ = figure.axes[0].patches[-1].get_edgecolor()
+    assert red == green == blue
+
+
+def test_the_choice_of_units_is_stated():
+    z, labels = relu(units=20)
+    figure = plots.unit_histograms(z, labels)
+    assert "6 of 20 units: those that separate the classes best" in figure.get_supxlabel().replace("\n", " ")
+    assert "6 of 20 units: those that vary most" in plots.unit_histograms(z).get_supxlabel().replace("\n", " ")
+    assert "All 2 units" in plots.unit_histograms(z[:, :2], labels).get_supxlabel()
+    assert plots.unit_histograms(z, labels, units=[0, 1]).get_supxlabel() == "activation"
+    (ax,) = plots.unit_scatter(z, labels, units=None).axes
+    assert ax.get_title(loc="left").replace("\n", " ").startswith("2 of 20 units: those that separate the classes best")
+    assert plots.unit_scatter(z, labels).axes[0].get_title(loc="left") == ""
 
 
 def test_units_that_tell():
@@ -88,9 +112,9 @@ def test_units_that_tell():
     z[:, 5] = z[:, 4] + 0.01 * rng.normal(size=90)  # tells the same once more
     z[:, 1] += 5 * (labels == 2)
     z[:, 2] = 0
-    assert set(_telling(z, labels, 2)) in ({4, 1}, {5, 1})
-    assert sorted(_telling(z, labels, 6)) == list(range(6))
-    assert _telling(z * [1, 1, 1, 9, 1, 1], np.zeros(90, int), 6)[-1] == 2
+    assert set(_separating(z, labels, 2)) in ({4, 1}, {5, 1})
+    assert sorted(_separating(z, labels, 6)) == list(range(6))
+    assert _separating(z * [1, 1, 1, 9, 1, 1], np.zeros(90, int), 6)[-1] == 2
     (ax,) = plots.unit_scatter(z, labels, units=None).axes
     assert {ax.get_xlabel(), ax.get_ylabel()} in ({"unit 4", "unit 1"}, {"unit 5", "unit 1"})
 
@@ -113,8 +137,8 @@ def test_into_given_axes_and_figures():
     assert len(right.axes) == 1
     plain = matplotlib.figure.Figure()
     plots.unit_histograms(z, labels, figure=plain)
-    figure.canvas.draw()
-    plain.canvas.draw()
+    figure.savefig(io.BytesIO())
+    plain.savefig(io.BytesIO())
 
 
 @pytest.mark.parametrize("units", [[8], [-9], [0.5], [], "ab", [[0, 1]], (True, False)], ids=repr)

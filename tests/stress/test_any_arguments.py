@@ -124,14 +124,20 @@ def targets():
             plots.unit_histograms, {"z": z, "labels": y, "units": [0], "bins": 5, "figure": None},
         ),
         "unit_scatter": (plots.unit_scatter, {"z": z, "labels": y, "units": (0, 1), "ax": None}),
+        "by_layer": (
+            plots.by_layer, {"tables": {"z": {"sparsity": 0.5}}, "characteristics": "sparsity", "figure": None},
+        ),
+        "correlation_scatter": (
+            plots.correlation_scatter, {"points": {"z": (0.0, 1.0)}, "x_label": "x", "y_label": "y", "ax": None},
+        ),
         "spectrum": (plots.spectrum, {"spectra": np.arange(3.0), "ax": None}),
         "correlation_matrix": (plots.correlation_matrix, {"correlation": np.eye(3), "ax": None}),
         "information_plane": (
-            plots.information_plane, {"points": {"z": [point]}, "estimate": "conventional", "ax": None},
+            plots.information_plane, {"points": {"z": [point]}, "estimate": "conventional", "order": None, "ax": None},
         ),
         "characteristics_over_epochs": (
             plots.characteristics_over_epochs,
-            {"history": {"val_z_sparsity": [0.5]}, "layer": None, "figure": None},
+            {"history": {"val_z_sparsity": [0.5]}, "layer": None, "order": None, "figure": None},
         ),
         "Regularization": (tuning.Regularization, {"name": "Dropout", "rate": 0.5}),
         "Regularization with a weight": (tuning.Regularization, {"name": "CR", "weight": 0.5}),
@@ -152,7 +158,8 @@ NAMES = [
     "with_covariance",
     "transform", "permute", "rescale", "orthogonal", "insert_linear", "fold_batch_norm", "comparable", "find_site",
     "verify", "whitening_matrix", "label_aware", "linear_warm_up", "WeightSchedule", "CharacteristicsLogger",
-    "InformationPlaneLogger", "unit_histograms", "unit_scatter", "spectrum", "correlation_matrix", "information_plane",
+    "InformationPlaneLogger", "unit_histograms", "unit_scatter", "by_layer", "correlation_scatter",
+    "spectrum", "correlation_matrix", "information_plane",
     "characteristics_over_epochs", "Regularization", "Regularization with a weight", "CovarianceRegularization",
     "VarianceRegularization", "L1Regularization", "RankRegularization", "ClasswiseCovarianceRegularization",
     "ClasswiseVarianceRegularization", "ClasswiseRankRegularization",

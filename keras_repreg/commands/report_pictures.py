@@ -1,0 +1,101 @@
+"""The report's pictures, as images within the page, and the activations that they show."""
+
+import base64
+import io
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from keras_repreg import plots
+from keras_repreg.commands import report_page
+from keras_repreg.commands.measurement import Held
+from keras_repreg.commands.text import printable
+from keras_repreg.plots.canvas import axes_of
+
+# A picture has fewer pixels than this along a side.
+LARGEST_MATRIX = 1000
+DPI = 180
+# CSS pixels per inch.
+PIXELS = 96
+
+
+def by_depth(rows: Mapping[str, Mapping[str, float]]) -> str:
+    """Return the picture of characteristics against depth."""
+    readable = {printable(name): values for name, values in rows.items()}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a character that the font lacks
+        return report_page.figure("Characteristics against depth", "wide", _image(plots.by_layer(readable), "svg"))
+
+
+def of_layer(
+    held: Held, labels: NDArray[Any] | None, units: str, spectrum: NDArray[Any], correlation: NDArray[Any]
+) -> str:
+    """Return the pictures of a layer: single units, two units, the spectrum, and the correlations."""
+    z, classes, rows = _rows(held, labels, units)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a character that the font lacks
+        return "".join(_drawn(z, classes, rows, spectrum, correlation))
+
+
+def _rows(held: Held, labels: NDArray[Any] | None, units: str) -> tuple[NDArray[Any], NDArray[Any] | None, str]:
+    """What is drawn: as many rows as there are samples. Where positions are samples they are chosen at random."""
+    z = held.z
+    if units == "flatten" or (z.shape[1] == 1 and held.kept.all()):
+        return z.reshape(len(z), -1), labels, f"{len(z):,} samples"
+    kept = np.flatnonzero(held.kept)
+    chosen = np.sort(np.random.default_rng(0).choice(kept, min(len(z), len(kept)), replace=False))
+    classes = None if labels is None else labels[chosen // z.shape[1]]
+    return z.reshape(-1, z.shape[2])[chosen], classes, f"{len(chosen):,} positions chosen at random"
+
+
+def _drawn(
+    z: NDArray[Any], labels: NDArray[Any] | None, rows: str, spectrum: NDArray[Any], correlation: NDArray[Any]
+) -> list[str]:
+    drawn = [(f"Single units, {rows}", "wide", plots.unit_histograms(z, labels))]
+    if z.shape[1] > 1:
+        scatter = plots.unit_scatter(z, labels, units=None, ax=_axes())
+        drawn.append((f"Two units against each other, {rows}", "narrow", scatter))
+    if spectrum.any():
+        drawn.append(("Spectrum of the covariance", "narrow", plots.spectrum(spectrum, ax=_axes())))
+    if z.shape[1] > 1:
+        step = -(-len(correlation) // LARGEST_MATRIX)
+        title = "Correlations between all units, zeros included"
+        if step > 1:
+            title = (
+                f"Correlations between {-(-len(correlation) // step):,} of {len(correlation):,} units, evenly spaced"
+            )
+        matrix = plots.correlation_matrix(correlation[::step, ::step], ax=_axes())
+        drawn.append((title, "narrow", matrix))
+    # A palette would leave steps in the colour bar of the correlations.
+    return [
+        report_page.figure(title, kind, _image(figure, "png", palette="Correlations" not in title))
+        for title, kind, figure in drawn
+    ]
+
+
+def _axes() -> Any:
+    """Axes of a picture that stands beside two others."""
+    return axes_of(None, 4.4, 3.6)
+
+
+def _image(figure: Any, kind: str, *, palette: bool = False) -> tuple[str, int, int]:
+    """The picture as a data URI, in 256 colours with a palette, and its width and height in CSS pixels."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format=kind, dpi=DPI)
+    if palette:
+        buffer = _with_palette(buffer)
+    media = "image/svg+xml" if kind == "svg" else f"image/{kind}"
+    width, height = (round(PIXELS * inches) for inches in figure.get_size_inches())
+    return f"data:{media};base64,{base64.b64encode(buffer.getvalue()).decode()}", width, height
+
+
+def _with_palette(png: io.BytesIO) -> io.BytesIO:
+    """The same picture in 256 colours, at about a third of the size."""
+    from PIL import Image  # matplotlib requires it
+
+    smaller = io.BytesIO()
+    Image.open(png).convert("RGB").quantize(256).save(smaller, format="png", optimize=True)
+    return smaller

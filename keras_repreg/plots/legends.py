@@ -1,0 +1,105 @@
+"""Names in pictures: legends that fit, and a colour bar where there are too many layers for a legend."""
+
+import re
+import textwrap
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from keras_repreg.plots import canvas, colours
+
+# Characters of a name, from the most that are shown to the fewest that still tell names apart.
+LENGTHS = (32, 24, 16, 10, 6)
+# A legend of more layers than this is a colour bar.
+MOST_LAYERS = 12
+# The share of a figure's width that a legend beside the axes may take.
+BESIDE = 0.45
+
+
+def label(name: object, length: int = LENGTHS[0]) -> str:
+    r"""Return a name as matplotlib is to show it: no formula, not hidden, and shortened in the middle.
+
+    Examples:
+        >>> label("block_3_branch_1_convolution", 16)
+        'block_3_…olution'
+        >>> print(label("_a$b"))
+         _a\$b
+    """
+    text = str(name)
+    if len(text) > length:
+        head = length // 2
+        text = f"{text[:head]}…{text[len(text) - (length - head - 1) :]}"
+    text = re.sub(r"(?<!\\)\$", r"\$", text)
+    return f" {text}" if text.startswith("_") else text
+
+
+def note(text: str, width: float) -> str:
+    """Return a sentence in lines that fit into a small font's `width` in inches."""
+    return textwrap.fill(text, max(int(width * 15), 20))
+
+
+def legend_above(figure: Any, handles: Sequence[Any], names: Sequence[object]) -> None:
+    """Draw one legend for all panels above them, in as many columns as fit."""
+    columns = min(len(names), 10)
+    for length in LENGTHS:
+        for ncols in range(columns if length == LENGTHS[0] else 1, 0, -1):
+            legend = figure.legend(
+                handles, [label(name, length) for name in names], loc="outside upper center", ncols=ncols,
+                frameon=False, fontsize="small", handletextpad=0.5, columnspacing=1.2,
+            )  # fmt: skip
+            extent = legend.get_window_extent()
+            if extent.width <= figure.bbox.width:
+                _make_room(figure, extent.height)
+                return
+            legend.remove()
+    # Narrower than any name: no legend is legible.
+
+
+def _make_room(figure: Any, height: float) -> None:
+    """Move the panels down where no layout engine does so."""
+    if canvas.root_of(figure).get_layout_engine() is None:
+        figure.subplots_adjust(top=max(1 - height / figure.bbox.height - 0.06, 0.3))
+
+
+def legend_beside(ax: Any, handles: Sequence[Any], names: Sequence[object]) -> Any:
+    """Draw a legend to the right of the axes, or within them where no layout engine would make room beside them."""
+    figure = ax.get_figure(root=True)
+    outside = figure.get_layout_engine() is not None
+    place = {"loc": "upper left", "bbox_to_anchor": (1, 1)} if outside else {"loc": "best"}
+    widest = BESIDE * ax.get_figure().bbox.width
+    legend = None
+    for length in LENGTHS:
+        legend = ax.legend(
+            handles, [label(name, length) for name in names], frameon=not outside, fontsize="small",
+            handletextpad=0.5, **place,
+        )  # fmt: skip
+        if legend.get_window_extent().width <= widest:
+            break
+    return legend
+
+
+def name_layers(figure: Any, axes: Sequence[Any], handles: Sequence[Any], names: Sequence[object]) -> None:
+    """Name layers whose colours are those of `colours.by_depth`: in a legend, or on a colour bar where there are many.
+
+    The legend stands above several panels, and beside a single one.
+    """
+    if len(names) > MOST_LAYERS:
+        depth_bar(figure, axes, names)
+    elif len(axes) > 1:
+        legend_above(figure, handles, names)
+    else:
+        legend_beside(axes[0], handles, names)
+
+
+def depth_bar(figure: Any, axes: Sequence[Any], names: Sequence[object]) -> None:
+    """Draw a colour bar of layers from the first to the last, some of them named."""
+    library, number = canvas.matplotlib(), len(names)
+    shades = library.colors.ListedColormap(colours.by_depth(number))
+    mapped = library.cm.ScalarMappable(library.colors.Normalize(0.5, number + 0.5), shades)
+    bar = figure.colorbar(mapped, ax=list(axes), aspect=40, pad=0.02)
+    ticks = np.unique(np.linspace(1, number, 6).round().astype(int))
+    bar.set_ticks(ticks, labels=[f"{tick}  {label(names[tick - 1], 20)}" for tick in ticks])
+    bar.ax.tick_params(labelsize="small", length=2)
+    bar.ax.invert_yaxis()
+    bar.outline.set_visible(False)

@@ -1,0 +1,176 @@
+"""The report in headless Chromium, where Playwright and a browser are installed: nothing is cut off or fetched."""
+
+import re
+import shutil
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from tests.commands.cases import run
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+DEPTH = 13
+# Text that lies outside of the page, and cannot be scrolled to within a frame of its own.
+CUT_OFF = """() => {
+  const cut = [], texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (texts.nextNode()) {
+    const text = texts.currentNode, range = document.createRange();
+    range.selectNodeContents(text);
+    for (const box of range.getClientRects())
+      if (box.width && (box.left < -1 || box.right > innerWidth + 1) && !text.parentElement.closest('.scroll'))
+        cut.push(text.data);
+  }
+  for (const element of document.querySelectorAll('body *')) {
+    const style = getComputedStyle(element);
+    if (['hidden', 'clip'].includes(style.overflowX) && element.scrollWidth > element.clientWidth + 1)
+      cut.push(element.outerHTML.slice(0, 80));
+  }
+  return cut;
+}"""
+
+
+@pytest.fixture(scope="module")
+def browser():
+    playwright = pytest.importorskip("playwright.sync_api")
+    installed = next(filter(None, map(shutil.which, BROWSERS)), None)
+    with playwright.sync_playwright() as started:
+        if installed is None and not Path(started.chromium.executable_path).exists():
+            pytest.skip("no Chromium is installed")
+        # Chromium has no sandbox for root, which continuous integration often is.
+        opened = started.chromium.launch(executable_path=installed, args=["--no-sandbox"])
+        yield opened
+        opened.close()
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory):
+    """The report on a deep network with long names, one of whose layers is dead."""
+    folder = tmp_path_factory.mktemp("report")
+    keras.utils.set_random_seed(0)
+    hidden = [layers.Dense(8, "relu", name=f"a_long_name_of_a_block_{k}_branch_relu") for k in range(1, DEPTH + 1)]
+    model = keras.Sequential([keras.Input((5,)), *hidden, layers.Dense(3)])
+    kernel, bias = hidden[-1].get_weights()
+    hidden[-1].set_weights([kernel, bias - 1e3])
+    model.save(folder / "model.keras")
+    x = np.random.default_rng(0).normal(size=(60, 5)).astype("float32")
+    np.savez(folder / "data.npz", x=x, y=np.arange(60) % 30)
+    arguments = (folder / "model.keras", "--data", folder / "data.npz", "--report", folder / "report.html")
+    assert run(*arguments, "--noise-variance", "1e-9") == 0
+    return folder / "report.html"
+
+
+@pytest.fixture
+def opened(browser, report):
+    """The function that opens the report in a window, and what the page said and fetched."""
+    pages, said = [], []
+
+    def open_page(width, **options):
+        page = browser.new_page(viewport={"width": width, "height": 800}, **options)
+        pages.append(page)
+        page.on("console", lambda message: said.append(message.text))
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.on("requestfailed", lambda request: said.append(request.url[:100]))
+        page.on(
+            "request", lambda request: request.url.startswith(("data:", report.as_uri())) or said.append(request.url)
+        )
+        page.goto(report.as_uri())
+        return page
+
+    yield open_page
+    for page in pages:
+        page.close()
+    assert said == []
+
+
+def test_without_a_browser(report):
+    """The first remark is on the dead layer, the last on the estimate, and three layers are open."""
+    page = report.read_text(encoding="utf-8")
+    remarks = re.findall(r'<li class="(\w+)">(.*?)</li>', page[: page.index("<h2>All layers</h2>")])
+    assert [level for level, _ in remarks][:1] == ["broken"]
+    assert f'href="#layer-{DEPTH}"' in remarks[0][1]
+    assert [level for level, _ in remarks].count("measurement") == 1
+    assert "at its cap" in remarks[-1][1]
+    opened = re.findall(r'<details class="layer"( open)?><summary><h3>(.*?)</h3>', page)
+    assert len(opened) == DEPTH
+    assert [name for mark, name in opened if mark][-1] == f"a_long_name_of_a_block_{DEPTH}_branch_relu"
+    assert 1 <= sum(bool(mark) for mark, _ in opened) <= 3
+    assert page.count("data:image/svg+xml") == 1
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("unfolded", [False, True])
+def test_nothing_is_cut_off(opened, width, unfolded):
+    page = opened(width)
+    if unfolded:
+        page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    assert page.evaluate(CUT_OFF) == []
+    assert page.evaluate("[...document.images].every(one => one.complete && one.naturalWidth > 0)")
+    if not unfolded:
+        assert page.evaluate("document.documentElement.scrollHeight") < (8000 if width > 1000 else 12_000)
+
+
+def test_all_columns_of_the_table_can_be_reached(opened):
+    page = opened(390)
+    last = page.locator(".layers thead th").last
+    assert last.bounding_box()["x"] > 390
+    last.scroll_into_view_if_needed()
+    assert last.bounding_box()["x"] + last.bounding_box()["width"] <= 390
+    first = page.locator(".layers tbody th").first
+    assert 0 <= first.bounding_box()["x"] < 40  # the name stays
+
+
+def test_what_stands_out_comes_first_and_leads_to_its_layer(opened):
+    page = opened(1280)
+    items = page.locator("ul.findings").first.locator("li")
+    assert items.first.get_attribute("class") == "broken"
+    assert items.last.get_attribute("class") == "measurement"
+    assert items.filter(has_text="at its cap").count() == 1
+    page.evaluate("document.querySelectorAll('details').forEach(one => one.open = false)")
+    link = items.first.locator("a").first
+    link.click()
+    layer = page.locator(f"{link.get_attribute('href')} img").first
+    layer.wait_for(state="visible")
+    assert page.locator("details[open].layer").count() == 1
+    page.wait_for_function("scrollY > 500")
+
+
+def test_quiet_layers_are_folded(opened):
+    page = opened(1280)
+    assert page.locator("details.layer").count() == DEPTH
+    assert 1 <= page.locator("details[open].layer").count() <= 3
+    assert page.locator("details[open].layer h3").last.inner_text() == f"a_long_name_of_a_block_{DEPTH}_branch_relu"
+
+
+def luminance(rgb):
+    parts = np.array([float(part) for part in rgb.removeprefix("rgb(").removesuffix(")").split(",")]) / 255
+    return np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4) @ [0.2126, 0.7152, 0.0722]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_colours_have_contrast_in_light_and_dark(opened, scheme):
+    page = opened(1280, color_scheme=scheme)
+    colours = page.evaluate(
+        """() => [...document.querySelectorAll('body, a, .about, small, .level, dd, summary, figcaption')].map(one => {
+          let under = one;
+          while (getComputedStyle(under).backgroundColor === 'rgba(0, 0, 0, 0)') under = under.parentElement;
+          return [getComputedStyle(one).color, getComputedStyle(under).backgroundColor];
+        })"""
+    )
+    paper = luminance(colours[0][1])
+    assert paper > 0.9 if scheme == "light" else paper < 0.05
+    for text, under in set(map(tuple, colours)):
+        light, dark = sorted([luminance(text), luminance(under)], reverse=True)
+        assert (light + 0.05) / (dark + 0.05) >= 4.5, (text, under)
+
+
+def test_all_layers_are_printed(opened):
+    page = opened(1280)
+    page.emulate_media(media="print")
+    heights = page.evaluate("[...document.querySelectorAll('details.layer')].map(one => one.offsetHeight)")
+    assert min(heights) > 300
+    assert page.evaluate(CUT_OFF) == []
+    assert page.pdf(format="A4").startswith(b"%PDF")
