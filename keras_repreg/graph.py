@@ -5,6 +5,7 @@ public place that tells of every call of a layer, a shared one's too.
 """
 
 import difflib
+import warnings
 from typing import Any
 
 import keras
@@ -144,7 +145,10 @@ class Graph:
     def _read_functional(self, model: keras.Model) -> None:
         self._operations = {operation.name: operation for operation in model.operations}
         try:
-            config = model.get_config()
+            with warnings.catch_warnings():
+                # About functions that would have to be read from a file: this configuration is not written to one.
+                warnings.simplefilter("ignore")
+                config = model.get_config()
         except NotImplementedError as error:
             raise ValueError(
                 "Expected a model whose layers all have a configuration, from which its graph is read. "

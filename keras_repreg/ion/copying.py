@@ -3,6 +3,7 @@
 import contextlib
 import tempfile
 import warnings
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -45,9 +46,9 @@ def _through_a_file(model: keras.Model, custom: dict[str, Any]) -> keras.Model |
 def _through_its_configuration(model: keras.Model) -> keras.Model:
     """A copy, not compiled, of layers that are copied one by one."""
     try:
-        copy = rebuilt(model, model.get_config())
-        for layer in copy.layers:
-            carry_state(layer, model.get_layer(layer.name))
+        copy = rebuilt(model, configuration(model))
+        for layer, source in counterparts(copy, model):
+            carry_state(layer, source)
     except Exception as error:  # whatever a layer raises
         raise ValueError(
             "Expected a model that can be saved and loaded, which is how it is copied; register custom classes by "
@@ -56,12 +57,48 @@ def _through_its_configuration(model: keras.Model) -> keras.Model:
     return copy
 
 
+def configuration(model: keras.Model) -> dict[str, Any]:
+    """The model's configuration, to be changed at will."""
+    with warnings.catch_warnings():
+        # About functions that would have to be read from a file: this configuration is not written to one.
+        warnings.simplefilter("ignore")
+        return deepcopy(model.get_config())
+
+
 def rebuilt(model: keras.Model, config: dict[str, Any]) -> keras.Model:
-    """A model of the same class from a configuration, its weights new, not compiled."""
+    """A model of the same class from a configuration, its weights new, not compiled.
+
+    Raises:
+        ValueError: if a layer cannot be made from its configuration.
+    """
     serialized = {"module": None, "class_name": "rebuilt", "registered_name": "rebuilt", "config": config}
     objects = {**custom_objects(model), "rebuilt": type(model)}
-    # The configuration is one's own: what a Lambda holds is what the model runs anyway.
-    return keras.saving.deserialize_keras_object(serialized, objects, safe_mode=False)
+    try:
+        # The configuration is one's own: what a Lambda holds is what the model runs anyway.
+        return keras.saving.deserialize_keras_object(serialized, objects, safe_mode=False)
+    except Exception as error:  # whatever a layer raises
+        cause = error.__cause__ or error
+        raise ValueError(
+            "Expected layers that can be made from their configurations; register custom classes by "
+            f"`keras.saving.register_keras_serializable`. Received: {' '.join(str(cause).split())[-300:]}"
+        ) from error
+
+
+def counterparts(copy: keras.Model, model: keras.Model) -> list[tuple[Any, Any]]:
+    """Each layer of a model that was rebuilt, and that of the original; layers that are new there are left out.
+
+    A layer whose configuration holds no name gets another name: those are paired in order.
+    """
+    names = {layer.name for layer in copy.layers}
+    own = {layer.name: layer for layer in model.layers}
+    renamed = [layer for layer in model.layers if layer.name not in names]
+    pairs = []
+    for layer in copy.layers:
+        source = own.get(layer.name) or next((each for each in renamed if type(each) is type(layer)), None)
+        if source is not None:
+            pairs.append((layer, source))
+            renamed = [each for each in renamed if each is not source]
+    return pairs
 
 
 def _warn_not_compiled(model: keras.Model) -> None:

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 from keras import layers
 
+from keras_repreg import graph
 from keras_repreg.batches import peek
 from keras_repreg.ion.copying import copied
 from keras_repreg.ion.maps import Array, Kind
@@ -66,6 +67,8 @@ def fold_batch_norm(
     network = Network(model)
     probe = None if data is None else peek(data, SAMPLES)[0]
     original = model
+    if chosen is not None:
+        fold(network, chosen, Draft())
     if copy:
         model = copied(model)
         network = Network(model)
@@ -121,21 +124,25 @@ def fold(network: Network, norm: Any, draft: Draft) -> None:
 
 
 def _into_what_is_before(network: Network, norm: Any, draft: Draft) -> None:
-    before = next(iter(network.sources(norm)), norm)
+    before, moved = norm, []
+    while sources := network.sources(before):
+        before = sources[0]
+        moved.append(before)
+        if not graph.is_identity(before):
+            break
     depthwise = type(before) in _DEPTHWISE
     row = row_of(before)
     reason = row.refuses(before)
     linear = getattr(before, "activation", None) is keras.activations.linear
     if reason or not (row.gives or depthwise) or not linear:
         raise ValueError(f"'{before.name}' of type {type(before).__name__} is no linear layer. {reason}".rstrip())
-    if depthwise or not row.gives:
-        consumers = network.links.consumers(before)
-        alone = len(consumers) == 1 and not network.links.is_output(before) and network.links.used_once(before)
-    else:
-        site = search(network, before, stop=norm)
-        alone = len(site.consumers) == 1 and len(site.producers) == 1 and not site.passing
-    if not alone:
-        raise ValueError(f"'{before.name}' is used by other layers than '{norm.name}'.")
+    links = network.links
+    for each in moved:
+        if len(links.consumers(each)) != 1 or links.is_output(each) or not links.used_once(each):
+            raise ValueError(f"'{each.name}' is used by other layers than '{norm.name}'.")
+        if links.always_training(each):
+            raise ValueError(f"'{each.name}' is called with training=True.")
+    draft.move(moved)
     scale, shift = batch_norm_map(norm)
     if depthwise:
         kernel = draft.value(before.kernel)
@@ -158,6 +165,9 @@ def _into_what_is_after(network: Network, norm: Any, draft: Draft) -> None:
         raise ValueError(f"the output of '{norm.name}' is combined with others.")
     if reason := site.reason(Kind.AFFINE if shift.any() else Kind.LINEAR):
         raise ValueError(f"{reason}.")
+    if shifted := [use.operation.name for use in site.passing if row_of(use.operation).moves]:
+        raise ValueError(f"{shifted} would have to take up the scale as well.")
+    draft.move([norm, *(use.operation for use in site.passing)])
     for use in site.consumers:
         layer, row = use.operation, row_of(use.operation)
         parameter = row.takes[-1]

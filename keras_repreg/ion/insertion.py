@@ -1,12 +1,11 @@
 """Inserting a linear layer behind a ReLU layer, to which Theorem 1 then applies (section 3.2)."""
 
-import copy
 from typing import Any
 
 import keras
 
 from keras_repreg import graph
-from keras_repreg.ion.copying import carry_state, compiled_alike, rebuilt
+from keras_repreg.ion.copying import carry_state, compiled_alike, configuration, counterparts, rebuilt
 from keras_repreg.ion.probing import Probes, tolerance_of
 from keras_repreg.ion.site import own_layer
 
@@ -63,8 +62,10 @@ def insert_linear(model: keras.Model, layer: Any, name: str | None = None) -> ke
         )
     linear = keras.layers.Dense(shape[-1], kernel_initializer="identity", name=name, dtype=layer.dtype_policy)
     serialized = keras.saving.serialize_keras_object(linear)
-    config = copy.deepcopy(model.get_config())
-    position = next(i for i, entry in enumerate(config["layers"]) if entry["config"]["name"] == layer.name) + 1
+    config = configuration(model)
+    # A Sequential's configuration begins with its input, which is none of its layers.
+    order = model.layers if isinstance(model, keras.Sequential) else model.operations
+    position = next(i for i, each in enumerate(order) if each is layer) + 1 + len(config["layers"]) - len(order)
     if isinstance(model, keras.Sequential):
         config["layers"].insert(position, serialized)
     else:
@@ -74,9 +75,8 @@ def insert_linear(model: keras.Model, layer: Any, name: str | None = None) -> ke
         config["output_layers"] = _redirected(config["output_layers"], layer.name, name)
         config["layers"].insert(position, {**serialized, "name": name, "inbound_nodes": [node]})
     longer = rebuilt(model, config)
-    for other in longer.layers:
-        if other.name != name:
-            carry_state(other, model.get_layer(other.name))
+    for other, source in counterparts(longer, model):
+        carry_state(other, source)
     change = Probes(model).change(longer)
     if not change <= tolerance_of(model):
         raise ValueError(

@@ -1,5 +1,6 @@
 """What a model puts out before and after a rewrite, on random inputs and on data."""
 
+import numbers
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -36,7 +37,7 @@ def tolerance_of(model: keras.Model, tolerance: float | None = None) -> float:
         ValueError: if the argument is neither None nor a number between 0 and 1.
     """
     if tolerance is not None:
-        if isinstance(tolerance, bool) or not isinstance(tolerance, (int, float)) or not 0 <= tolerance < 1:
+        if isinstance(tolerance, bool) or not isinstance(tolerance, numbers.Real) or not 0 <= tolerance < 1:
             raise ValueError(f"Expected `tolerance` to be between 0 and 1, or None. Received: tolerance={tolerance!r}")
         return float(tolerance)
     dtypes = {str(layer.compute_dtype) for layer in graph.all_layers(model)}
@@ -116,6 +117,10 @@ def _run(model: keras.Model, x: Any) -> Any:
 
 
 def _samples(model: keras.Model) -> int:
+    """How many samples the model is compared on: the batch size that it insists on, if it does."""
+    fixed = [int(tensor.shape[0]) for tensor in model.inputs if tensor.shape[0] is not None]
+    if fixed:
+        return fixed[0]
     numbers = sum(int(np.prod([size or LENGTH for size in tensor.shape[1:]])) for tensor in model.inputs)
     return int(np.clip(NUMBERS // max(numbers, 1), 2, SAMPLES))
 

@@ -1,6 +1,5 @@
 """Smaller networks: units that say nothing are removed, and what they contributed is added to the next bias."""
 
-import copy as copying
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,13 +8,14 @@ import keras
 import numpy as np
 
 from keras_repreg.batches import as_tensors, batches, is_arrays, peek
-from keras_repreg.ion.copying import carry_state, compiled_alike, copied, rebuilt
+from keras_repreg.ion.copying import carry_state, compiled_alike, configuration, copied, counterparts, rebuilt
 from keras_repreg.ion.maps import Array, Kind, UnitMap
 from keras_repreg.ion.network import Network
 from keras_repreg.ion.probing import SAMPLES, Probes, random_inputs, tolerance_of
-from keras_repreg.ion.rules import positions, row_of
+from keras_repreg.ion.rules import Parameter, positions, row_of
 from keras_repreg.ion.site import Site, Use, find_site
 from keras_repreg.ion.surgery import drafted
+from keras_repreg.ion.training_effects import warn_of_training_effects
 
 # Directions of a linear layer with less than this share of the largest variance are rounding in float32.
 ROUNDING = 1e-11
@@ -147,6 +147,10 @@ def remove_units(
         )
     if len(inexact) == 1:
         removed = [RemovedUnit(unit.unit, unit.exact, change) if unit in inexact else unit for unit in removed]
+    if gone:
+        changed = [(use.operation, variable) for use, parameter, variable in _parameters(site)]
+        moved = [use.operation for use in (*site.producers, *site.passing)]
+        warn_of_training_effects(work, changed, moved, stacklevel=2)
     return Removal(compiled_alike(smaller, model), tuple(removed), change)
 
 
@@ -265,7 +269,7 @@ def _without_null_space(model: keras.Model, site: Site, data: Any) -> tuple[Site
     parameter, layer = row_of(use.operation).gives[0], use.operation
     kernel = np.moveaxis(np.asarray(keras.ops.convert_to_numpy(parameter.of(layer)), np.float64), parameter.axis, -1)
     kernel = kernel.reshape(-1, site.units)
-    bias = np.asarray(keras.ops.convert_to_numpy(layer.bias), np.float64) if layer.use_bias else np.zeros(site.units)
+    bias = np.asarray(keras.ops.convert_to_numpy(layer.bias), np.float64) if getattr(layer, "use_bias", False) else np.zeros(site.units)
     shift = site.allows == Kind.AFFINE
     rows = kernel if shift else np.concatenate([kernel, bias[None]])
     structural = site.units - _rank(rows.T @ rows)
@@ -315,16 +319,11 @@ def _shrunk(work: keras.Model, site: Site, arriving: _Arriving, gone: Sequence[i
                 values[id(layer.bias)] = now(layer.bias) + constant
             else:
                 added[layer.name] = constant
-    for role, uses in (("gives", site.producers), ("moves", site.passing), ("takes", site.consumers)):
-        for use in uses:
-            for parameter in getattr(row_of(use.operation), role):
-                variable = parameter.of(use.operation)
-                if variable is not None:
-                    index = parameter.index(use.operation, use.index)[:, units].ravel()
-                    values[id(variable)] = np.delete(now(variable), index, axis=parameter.axis)
+    for use, parameter, variable in _parameters(site):
+        index = parameter.index(use.operation, use.index)[:, units].ravel()
+        values[id(variable)] = np.delete(now(variable), index, axis=parameter.axis)
     smaller = rebuilt(work, _smaller_config(work, site, len(units), added))
-    for layer in smaller.layers:
-        source = work.get_layer(layer.name)
+    for layer, source in counterparts(smaller, work):
         own = [values.get(id(variable)) for variable in source.weights]
         if layer.name in added or any(value is not None for value in own):
             weights = [v if value is None else value for value, v in zip(own, source.get_weights(), strict=True)]
@@ -334,18 +333,29 @@ def _shrunk(work: keras.Model, site: Site, arriving: _Arriving, gone: Sequence[i
     return smaller
 
 
+def _parameters(site: Site) -> list[tuple[Use, Parameter, Any]]:
+    """Each parameter of which a part belongs to units, after its use and before its variable."""
+    return [
+        (use, parameter, parameter.of(use.operation))
+        for role, uses in (("gives", site.producers), ("moves", site.passing), ("takes", site.consumers))
+        for use in uses
+        for parameter in getattr(row_of(use.operation), role)
+        if parameter.of(use.operation) is not None
+    ]
+
+
 def _width_of(settings: dict[str, Any]) -> Any:
     """The key of the number of units in a layer's configuration, or None."""
     return next((key for key in ("units", "filters", "output_dim") if key in settings), None)
 
 
 def _smaller_config(work: keras.Model, site: Site, fewer: int, added: dict[str, Array]) -> dict[str, Any]:
-    config = copying.deepcopy(work.get_config())
+    config = configuration(work)
     nested = {layer.name for layer in work.layers if isinstance(layer, keras.Model)}
     widths = {use.operation.name for use in site.producers}
     passing = {use.operation.name: use for use in site.passing}
     for entry in config["layers"]:
-        settings, name = entry["config"], entry.get("name", entry["config"]["name"])
+        settings, name = entry["config"], entry.get("name", entry["config"].get("name"))
         if name in widths:
             settings[_width_of(settings)] -= fewer
         if name in added:

@@ -181,6 +181,10 @@ def _keeps_last(layer: Any) -> str:
     return "" if kept else f"from shape {tuple(before)} to {tuple(after)}"
 
 
+def _flattened(layer: Any) -> str:
+    return _channels(layer) or ("of an unknown number of positions" if None in layer.input.shape[1:] else "")
+
+
 def _last_in_place(layer: Any) -> str:
     return "" if layer.dims[-1] == len(layer.dims) else f"with dims={layer.dims}"
 
@@ -285,7 +289,7 @@ ROWS: dict[type, Row] = {
     layers.PReLU: Row(passes=_constant(Kind.SCALING), moves=(Parameter("alpha", -1, ORDER),), refuses=_slopes),
     layers.Softmax: Row(passes=_constant(Kind.PERMUTATION), mixes=True, refuses=_over_last_axis),
     layers.Rescaling: Row(passes=_constant(Kind.PERMUTATION), refuses=_scalars),
-    layers.Flatten: Row(passes=_constant(Kind.AFFINE), refuses=_channels),
+    layers.Flatten: Row(passes=_constant(Kind.AFFINE), refuses=_flattened),
     layers.Reshape: Row(passes=_constant(Kind.AFFINE), refuses=_keeps_last),
     layers.Permute: Row(passes=_constant(Kind.AFFINE), refuses=_last_in_place),
     layers.RepeatVector: _ALIKE,

@@ -9,14 +9,13 @@ all is computed in float64, rounded once, and kept only if the model puts out th
 theorem allows is not asked here: see `keras_repreg.ion.theorems`.
 """
 
-import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import keras
 import numpy as np
-from keras import layers, ops
+from keras import ops
 from numpy.typing import NDArray
 
 from keras_repreg.arrays import to_float64
@@ -25,7 +24,7 @@ from keras_repreg.ion.maps import Kind, UnitMap
 from keras_repreg.ion.probing import Probes, tolerance_of
 from keras_repreg.ion.rules import FORWARD, INVERSE, row_of
 from keras_repreg.ion.site import Site, find_site
-from keras_repreg.layers.base import RepresentationRegularization
+from keras_repreg.ion.training_effects import warn_of_training_effects
 
 Array = NDArray[np.float64]
 
@@ -63,7 +62,8 @@ class Draft:
     """New values of variables, in float64 until they are written."""
 
     def __init__(self) -> None:
-        self._values: dict[int, tuple[Any, Array]] = {}
+        self._values: dict[int, tuple[Any, Any, Array]] = {}
+        self._moved: list[Any] = []
         self._old: list[tuple[Any, Any]] = []
 
     def copy(self) -> "Draft":
@@ -74,15 +74,15 @@ class Draft:
 
     def take(self, other: "Draft") -> None:
         """Take over the values of another draft."""
-        self._values = dict(other._values)
+        self._values, self._moved = dict(other._values), list(other._moved)
 
     def value(self, variable: Any) -> Array:
         """The value so far."""
-        return self._values[id(variable)][1] if id(variable) in self._values else to_float64(variable)
+        return self._values[id(variable)][2] if id(variable) in self._values else to_float64(variable)
 
     def set(self, layer: Any, variable: Any, value: Array) -> None:
         """A new value of a layer's variable."""
-        self._values[id(variable)] = (variable, value)
+        self._values[id(variable)] = (layer, variable, value)
         rounded = _rounded(variable, value)
         with np.errstate(over="ignore", invalid="ignore"):
             computed = to_float64(ops.cast(rounded.astype(np.float32), layer.compute_dtype))
@@ -94,10 +94,14 @@ class Draft:
                 f"Received: values up to {np.abs(value).max(initial=0):.3g}"
             )
 
+    def move(self, operations: Iterable[Any]) -> None:
+        """Note operations whose outputs will be others."""
+        self._moved += operations
+
     def write(self) -> None:
         """Write all values, keeping the old ones."""
-        self._old = [(variable, _exact(variable)) for variable, _ in self._values.values()]
-        for variable, value in self._values.values():
+        self._old = [(variable, _exact(variable)) for _, variable, _ in self._values.values()]
+        for _, variable, value in self._values.values():
             variable.assign(_cast(variable, value))
 
     def restore(self) -> None:
@@ -114,6 +118,8 @@ class Draft:
         probe: Any = None,
         random: bool = True,
         tolerance: float | None = None,
+        order_only: bool = False,
+        stacklevel: int = 2,
     ) -> float:
         """Write all values if the model then puts out what the original did.
 
@@ -124,6 +130,8 @@ class Draft:
             probe: Inputs from data, on which the outputs are compared, too.
             random: Whether they are compared on random inputs.
             tolerance: See `transform`.
+            order_only: Whether units have only changed places.
+            stacklevel: Of the warning about training: by default it points at the caller of the caller.
 
         Returns:
             The largest change of an output.
@@ -144,6 +152,8 @@ class Draft:
         except BaseException:
             self.restore()
             raise
+        changed = [(layer, variable) for layer, variable, _ in self._values.values()]
+        warn_of_training_effects(model, changed, self._moved, order_only=order_only, stacklevel=stacklevel + 1)
         return change
 
 
@@ -159,6 +169,7 @@ def rewrite(
     tolerance: float | None = None,
     copy: bool = False,
     check: bool = True,
+    stacklevel: int = 2,
 ) -> keras.Model:
     """Write the weights of the theorem.
 
@@ -173,6 +184,7 @@ def rewrite(
         tolerance: See `transform`.
         copy: As in `transform`.
         check: Whether the outputs must stay.
+        stacklevel: Of the warning about training: by default it points at the caller of the caller.
     """
     original = model
     limit = tolerance_of(model, tolerance)
@@ -195,8 +207,16 @@ def rewrite(
     moving = {use.operation.name for use in site.producers}
     consumers = [use.operation.name for use in site.consumers if use.operation.name not in moving]
     if check:
-        difference = draft.commit(model, original, consumers, probe=probe, random=random, tolerance=limit)
-        _warn_of_penalties(site, unit_map)
+        difference = draft.commit(
+            model,
+            original,
+            consumers,
+            probe=probe,
+            random=random,
+            tolerance=limit,
+            order_only=unit_map.kind == Kind.PERMUTATION,
+            stacklevel=stacklevel + 1,
+        )
     else:
         draft.write()
         difference = np.nan
@@ -208,6 +228,7 @@ def rewrite(
 def drafted(site: Site, unit_map: UnitMap) -> Draft:
     """The values that a map asks for, of all that computes units, passes them on or takes them."""
     draft = Draft()
+    draft.move(use.operation for use in (*site.producers, *site.passing))
     for use in site.producers:
         for parameter in row_of(use.operation).gives:
             _move(draft, use, parameter, unit_map, shift=parameter.name.endswith("bias"))
@@ -234,26 +255,6 @@ def _move(draft: Draft, use: Any, parameter: Any, unit_map: UnitMap, *, shift: b
         value = unit_map.shifted(value, index)
     move = {FORWARD: unit_map.forward, INVERSE: unit_map.inverse}.get(parameter.how, unit_map.reordered)
     draft.set(use.operation, variable, move(value, parameter.axis, index))
-
-
-def _warn_of_penalties(site: Site, unit_map: UnitMap) -> None:
-    """The outputs stay, but a penalty on what was changed does not."""
-    if unit_map.kind == Kind.PERMUTATION:
-        return
-    watching = [
-        use.operation.name
-        for use in site.passing
-        if isinstance(use.operation, (RepresentationRegularization, layers.ActivityRegularization))
-    ]
-    for use in (*site.producers, *site.passing, *site.consumers):
-        names = ("activity_regularizer", "kernel_regularizer", "bias_regularizer")
-        if any(getattr(use.operation, name, None) is not None for name in names) and use.operation.name not in watching:
-            watching.append(use.operation.name)
-    if watching:
-        warnings.warn(
-            f"The outputs stay as they are, but not the penalties that watch what was rewritten: those of {watching}.",
-            stacklevel=4,
-        )
 
 
 def _rounded(variable: Any, value: Array) -> Array:

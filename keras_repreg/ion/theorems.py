@@ -82,7 +82,7 @@ def transform_at(
     q, shift = as_affine_map(site, q, m)
     check_kind(site, UnitMap(q, shift).kind, f"q={q!r}, m={m!r}")
     probe = None if data is None else peek(data, SAMPLES)[0]
-    return rewrite(model, site, q, shift, probe=probe, tolerance=tolerance, copy=copy)
+    return rewrite(model, site, q, shift, probe=probe, tolerance=tolerance, copy=copy, stacklevel=3)
 
 
 def as_affine_map(site: Site, q: Any, m: Any) -> tuple[Array, Array]:

@@ -54,6 +54,18 @@ def test_into_the_layer_before(before, use_bias):
         assert has_no_effect(model.get_layer("norm"), shift=not use_bias)
 
 
+def test_layers_without_effect_between():
+    between = [layers.Dropout(0.5), layers.Identity()]
+    model = randomized(
+        keras.Sequential([keras.Input(VECTOR), layers.Dense(4), *between, norm(), layers.ReLU(), layers.Dense(3)])
+    )
+    x = ion.probing.random_inputs(model)
+    y = output(model, x)
+    ion.fold_batch_norm(model, "norm")
+    np.testing.assert_allclose(output(model, x), y, atol=1e-5 * np.abs(y).max())
+    assert has_no_effect(model.get_layer("norm"))
+
+
 AFTER = {
     "Dense": (VECTOR, lambda: [layers.Dense(4, "relu"), norm(), layers.Dense(3)]),
     "Dense after identities": (VECTOR, lambda: [layers.Dense(4, "gelu"), norm(), layers.Dropout(0.3), layers.Dense(3)]),
@@ -115,6 +127,29 @@ def sum_before():
     return randomized(keras.Model(start, layers.Dense(3)(layers.ReLU()(norm()(z)))))
 
 
+def branch_at_a_dropout():
+    start = keras.Input(VECTOR)
+    z = layers.Dropout(0.1)(layers.Dense(4)(start))
+    return randomized(keras.Model(start, [layers.Dense(3)(layers.ReLU()(norm()(z))), layers.Dense(2)(z)]))
+
+
+def dropping_before():
+    start = keras.Input(VECTOR)
+    z = layers.Dropout(0.1)(layers.Dense(4)(start), training=True)
+    return randomized(keras.Model(start, layers.Dense(3)(layers.ReLU()(norm()(z)))))
+
+
+def a_shift_after():
+    """The second one adds a constant, which a scale before it would scale as well."""
+    model = stack(
+        lambda: layers.Dense(4, "relu"), norm, lambda: layers.BatchNormalization(name="shift"), lambda: layers.Dense(3)
+    )()
+    shift = model.get_layer("shift")
+    shift.gamma.assign(np.ones(4))
+    shift.moving_variance.assign(np.full(4, 1 - shift.epsilon))
+    return model
+
+
 def in_training():
     start = keras.Input(VECTOR)
     return keras.Model(start, layers.Dense(3)(norm()(layers.Dense(4)(start), training=True)))
@@ -151,6 +186,9 @@ REFUSED = {
     "a branch before": (branch_before, "used by other layers"),
     "a sum before": (sum_before, "type Add"),
     "called with training=True": (in_training, "training=True"),
+    "a branch at a dropout before": (branch_at_a_dropout, "'dropout.*' is used by other layers"),
+    "dropout at inference before": (dropping_before, "'dropout.*' is called with training=True"),
+    "a shift after": (a_shift_after, "would have to take up the scale"),
     "used twice": (twice, "shared layer"),
 }  # fmt: skip
 

@@ -105,6 +105,12 @@ def without_configuration():
     return keras.Model(start, layers.Dense(3)(layers.Dense(6, name="z")(Unserializable(ops.tanh)(start))))
 
 
+def unknown_positions():
+    start = keras.Input((None, 5))
+    flat = layers.Flatten()(layers.Dense(6, name="z")(start))
+    return keras.Model(start, layers.Lambda(lambda z: ops.sum(z, axis=1, keepdims=True))(flat))
+
+
 def sum_with_an_input():
     start = keras.Input((6,))
     return keras.Model(start, layers.Dense(3)(layers.Add()([start, layers.Dense(6, name="z")(start)])))
@@ -145,6 +151,7 @@ REFUSED = {
     "tied weights": (tied_weights, "z", "shared layer 'z'"),
     "called with training=True": (always_dropping, "z", "training=True"),
     "channels first": (channels_first, "z", "channels_first"),
+    "unknown number of positions": (unknown_positions, "z", "unknown number of positions"),
     "without configuration": (without_configuration, "z", "configuration"),
     "no such layer": (lambda: build(), "nowhere", "'nowhere'"),
 }  # fmt: skip
