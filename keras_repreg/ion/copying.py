@@ -1,4 +1,4 @@
-"""Copies of models through what saving does, so that state beyond weights comes along."""
+"""Copies of models by saving and loading, so that state beyond weights is kept."""
 
 import contextlib
 import tempfile
@@ -16,7 +16,7 @@ from keras_repreg.models import is_label_aware, label_aware
 
 
 def copied(model: keras.Model) -> keras.Model:
-    """A copy of the model: weights, other state such as vocabularies, how it is compiled, its optimizer's state.
+    """Return a copy of the model: weights, other state such as vocabularies, compilation, the optimizer's state.
 
     Raises:
         ValueError: if the model cannot be saved and loaded.
@@ -38,7 +38,7 @@ def _through_a_file(model: keras.Model, custom: dict[str, Any]) -> keras.Model |
             with contextlib.suppress(Exception):
                 if not file.exists():
                     model.save(file)
-                # The file is one's own: what a Lambda holds is what the model runs anyway.
+                # The file is our own: the model already runs whatever its Lambda layers hold.
                 return keras.saving.load_model(file, custom_objects=custom, compile=compiled, safe_mode=False)
     return None
 
@@ -58,7 +58,7 @@ def _through_its_configuration(model: keras.Model) -> keras.Model:
 
 
 def configuration(model: keras.Model) -> dict[str, Any]:
-    """The model's configuration, to be changed at will."""
+    """A copy of the model's configuration."""
     with warnings.catch_warnings():
         # About functions that would have to be read from a file: this configuration is not written to one.
         warnings.simplefilter("ignore")
@@ -74,7 +74,7 @@ def rebuilt(model: keras.Model, config: dict[str, Any]) -> keras.Model:
     serialized = {"module": None, "class_name": "rebuilt", "registered_name": "rebuilt", "config": config}
     objects = {**custom_objects(model), "rebuilt": type(model)}
     try:
-        # The configuration is one's own: what a Lambda holds is what the model runs anyway.
+        # The configuration is our own: the model already runs whatever its Lambda layers hold.
         return keras.saving.deserialize_keras_object(serialized, objects, safe_mode=False)
     except Exception as error:  # whatever a layer raises
         cause = error.__cause__ or error
@@ -103,7 +103,7 @@ def counterparts(copy: keras.Model, model: keras.Model) -> list[tuple[Any, Any]]
 
 def _warn_not_compiled(model: keras.Model) -> None:
     warnings.warn(
-        f"The copy of '{model.name}' is not compiled: what it was compiled with cannot be saved.", stacklevel=4
+        f"The copy of '{model.name}' is not compiled: its loss, metrics or optimizer cannot be saved.", stacklevel=4
     )
 
 

@@ -1,4 +1,4 @@
-"""Inserting a linear layer behind a ReLU layer, to which Theorem 1 then applies (section 3.2)."""
+"""Inserting a linear layer after a ReLU layer, to which Theorem 1 then applies (section 3.2)."""
 
 from typing import Any
 
@@ -6,20 +6,20 @@ import keras
 
 from keras_repreg import graph
 from keras_repreg.ion.copying import carry_state, compiled_alike, configuration, counterparts, rebuilt
+from keras_repreg.ion.finding import own_layer
 from keras_repreg.ion.probing import Probes, tolerance_of
-from keras_repreg.ion.site import own_layer
 
 
 def insert_linear(model: keras.Model, layer: Any, name: str | None = None) -> keras.Model:
-    """A copy of the model with a linear Dense layer behind a layer, which passes values on unchanged.
+    """Return a copy of the model with a linear Dense layer after a layer, which passes values on unchanged.
 
     Its kernel is the identity and its bias zero, so that the output is exactly the same; everything that took the
-    layer's output takes the new one's. What Theorem 1 allows can then be done to the new layer.
+    layer's output takes the new one's. Theorem 1 then applies to the new layer.
 
     Args:
         model: A built Sequential or functional model.
         layer: A layer, or its name.
-        name: Of the new layer; by default that of the layer with `_linear` behind it.
+        name: Name of the new layer; by default the layer's, followed by `_linear`.
 
     Returns:
         A model of the same class with copies of all weights and other state, compiled as the model is.
@@ -81,7 +81,7 @@ def insert_linear(model: keras.Model, layer: Any, name: str | None = None) -> ke
     if not change <= tolerance_of(model):
         raise ValueError(
             f"Expected layers whose state can be copied. Received: a copy of '{model.name}' whose outputs differ by "
-            f"a share of {change:.2g}"
+            f"{change:.2g}, relative to the largest"
         )
     return compiled_alike(longer, model)
 

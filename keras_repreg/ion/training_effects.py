@@ -19,12 +19,12 @@ def warn_of_training_effects(
     order_only: bool = False,
     stacklevel: int,
 ) -> None:
-    """Warn once if training goes on differently.
+    """Warn once if further training will differ.
 
     Args:
         model: The model as it is now.
         changed: Each variable that was changed, after its layer.
-        moved: The operations whose outputs are others now.
+        moved: The operations whose outputs have changed.
         order_only: Whether units have only changed places, which no penalty or constraint depends on.
         stacklevel: As for `warnings.warn`, where this function is called.
     """

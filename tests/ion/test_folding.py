@@ -18,7 +18,7 @@ def norm(**settings):
 
 
 def has_no_effect(layer, shift=False):
-    scale, added = ion.rules.batch_norm_map(layer)
+    scale, added = ion.conditions.batch_norm_map(layer)
     return np.allclose(scale, 1, atol=1e-6) and (shift or np.allclose(added, 0, atol=1e-6))
 
 

@@ -106,7 +106,12 @@ def test_a_recurrent_state_is_left_as_it_was(samples):
     """The batch size is that which the model insists on."""
     keras.utils.set_random_seed(0)
     model = keras.Sequential(
-        [keras.Input((3, 2), batch_size=samples), layers.Dense(4, name="z"), layers.LSTM(3, stateful=True), layers.Dense(2)]
+        [
+            keras.Input((3, 2), batch_size=samples),
+            layers.Dense(4, name="z"),
+            layers.LSTM(3, stateful=True),
+            layers.Dense(2),
+        ]
     )
     ion.permute(model, "z", [2, 0, 3, 1])
     for variable in model.layers[1].variables:
