@@ -62,8 +62,6 @@ def search(links: graph.Graph, layer: Any, *, start: Row | None = None, stop: An
         )
     found = Trace(links, layer, stop)
     found.begin(layer, row, of_its_own=start is None)
-    if not found.consumers:
-        raise ValueError(f"Expected a layer to take the output of '{layer.name}'. Received: none")
     return Site(
         layer,
         tuple(found.producers),

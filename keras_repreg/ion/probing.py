@@ -87,8 +87,7 @@ class Probes:
 
     def _outputs(self, model: keras.Model) -> list[Array]:
         observer = _observer(model, self._watched) if self._watched else model
-        if observer is None:
-            raise ValueError(f"Expected a copy of the same layers. Received: '{model.name}'")
+        assert observer is not None  # A copy is made of layers of its own.
         return [to_float64(tensor) for x in self._inputs for tensor in keras.tree.flatten(_run(observer, x))]
 
 

@@ -45,7 +45,7 @@ def eigenvalues(covariance: Array) -> tuple[Array, Array]:
     return variances, directions
 
 
-def in_range(values: Array, share: float) -> Any:
+def in_range(values: Any, share: float) -> Any:
     """Which eigenvalues, in ascending order, belong to the range: those above a share of the largest."""
     return values > share * values[-1]
 

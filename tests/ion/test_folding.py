@@ -139,6 +139,12 @@ def dropping_before():
     return randomized(keras.Model(start, layers.Dense(3)(layers.ReLU()(norm()(z)))))
 
 
+def sum_after():
+    start = keras.Input(VECTOR)
+    z = layers.Add()([norm()(layers.Dense(4, activation="relu")(start)), layers.Dense(4)(start)])
+    return randomized(keras.Model(start, layers.Dense(3)(z)))
+
+
 def a_shift_after():
     """The second one adds a constant, which a scale before it would scale as well."""
     model = stack(
@@ -188,9 +194,16 @@ REFUSED = {
     "called with training=True": (in_training, "training=True"),
     "a branch at a dropout before": (branch_at_a_dropout, "'dropout.*' is used by other layers"),
     "dropout at inference before": (dropping_before, "'dropout.*' is called with training=True"),
+    "a sum after": (sum_after, "combined with others"),
     "a shift after": (a_shift_after, "would have to take up the scale"),
     "used twice": (twice, "shared layer"),
 }  # fmt: skip
+
+
+def test_a_normalization_that_is_not_built():
+    model = keras.Sequential([layers.Dense(4), norm()])
+    with pytest.raises(ValueError, match="built model"):
+        ion.fold_batch_norm(model, "norm")
 
 
 @pytest.mark.parametrize("why", REFUSED)

@@ -179,6 +179,8 @@ def test_verify_tells_models_apart():
     assert ion.verify(model, other, X) > 1e-3
     with pytest.raises(ValueError, match="same shape"):
         ion.verify(model, keras.Sequential([keras.Input((5,)), layers.Dense(2)]), X)
+    with pytest.raises(TypeError, match="two Keras models. Received: 'model'"):
+        ion.verify(model, "model", X)
     with pytest.raises(ValueError, match="at least one batch"):
         ion.verify(model, other, iter([]))
     broken = build()
@@ -288,6 +290,9 @@ def test_wrong_orders_and_factors():
             ion.permute(model, "z", order)
     with pytest.raises(ValueError, match="Received: factors="):
         ion.rescale(model, "z", [1.0, 2.0])
+    for seed in (-1, 1.5, True, None):
+        with pytest.raises(ValueError, match=f"integer >= 0. Received: seed={seed}"):
+            ion.orthogonal(model, "z", seed)
     with pytest.raises(ValueError, match="nonsingular"):
         ion.rescale(model, "z", 0.0)
     with pytest.raises(ValueError, match="Theorem 2"):

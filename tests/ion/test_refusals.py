@@ -95,6 +95,12 @@ def always_dropping():
     return keras.Model(start, layers.Dense(3)(z))
 
 
+def always_dropping_by_position():
+    start = keras.Input((5,))
+    z = layers.Dropout(0.5, name="drop")(layers.Dense(6, name="z")(start), True)
+    return keras.Model(start, layers.Dense(3)(z))
+
+
 def channels_first():
     pool = layers.GlobalAveragePooling1D(data_format="channels_first", name="pool")
     return keras.Sequential([keras.Input((6, 5)), layers.Dense(6, name="z"), pool, layers.Dense(3)])
@@ -116,6 +122,32 @@ def sum_with_an_input():
     return keras.Model(start, layers.Dense(3)(layers.Add()([start, layers.Dense(6, name="z")(start)])))
 
 
+def cross_attention():
+    start = keras.Input((4, 5))
+    z = layers.Dense(6, name="z")(start)
+    return keras.Model(start, layers.MultiHeadAttention(2, 3, name="attention")(z, layers.Dense(6)(start)))
+
+
+def two_places():
+    start = keras.Input((5,))
+    z, other = layers.Dense(6, name="z")(start), layers.Dense(6)(start)
+    joined = [layers.Concatenate()([z, other]), layers.Concatenate()([other, z])]
+    return keras.Model(start, layers.Dense(3)(layers.Add()(joined)))
+
+
+def repeated_beside():
+    start = keras.Input((4, 4, 3))
+    z = layers.Conv2D(6, 1, name="z")(start)
+    repeated = layers.DepthwiseConv2D(1, depth_multiplier=2, name="repeats")(start)
+    return keras.Model(start, layers.Conv2D(3, 1)(layers.Add()([z, repeated])))
+
+
+def several_outputs():
+    start = keras.Input((4, 5))
+    z, scores = layers.MultiHeadAttention(2, 3, output_shape=6, name="z")(start, start, return_attention_scores=True)
+    return keras.Model(start, [layers.Dense(3)(z), layers.Dense(2)(scores)])
+
+
 def array_added():
     start = keras.Input((5,))
     return keras.Model(start, layers.Dense(3)(layers.Dense(6, name="z")(start) + np.arange(6.0, dtype="float32")))
@@ -134,6 +166,10 @@ REFUSED = {
     "sum with an input": (sum_with_an_input, "z", "type InputLayer"),
     "an array added": (lambda: array_added(), "z", "one constant for all units"),
     "output and hidden": (lambda: functional(lambda z: z), "z", "output of the model"),
+    "cross-attention": (cross_attention, "z", "'attention' to take one tensor"),
+    "two places": (two_places, "z", "several places in the output of 'add"),
+    "repeated beside": (repeated_beside, "z", "repeated or computed from others by 'repeats'"),
+    "several outputs": (several_outputs, "z", "one output. Received: 'z'"),
     "shared layer": (shared_twice, "z", "shared layer 'z'"),
     "shared consumer": (lambda: functional(reuse=True), "z", "shared layer 'next'"),
     "subclassed": (lambda: built(Subclassed()), "z", "Subclassed"),
@@ -150,6 +186,7 @@ REFUSED = {
     "subclass of an identity": (lambda: build(between=[Squares(name="squares")]), "z", "type Squares"),
     "tied weights": (tied_weights, "z", "shared layer 'z'"),
     "called with training=True": (always_dropping, "z", "training=True"),
+    "called with True": (always_dropping_by_position, "z", "training=True"),
     "channels first": (channels_first, "z", "channels_first"),
     "unknown number of positions": (unknown_positions, "z", "unknown number of positions"),
     "without configuration": (without_configuration, "z", "configuration"),
