@@ -96,7 +96,8 @@ class Trace:
         if operation is self._stop:
             self.consumers.append(Use(operation, index))
             return
-        check(self._links, operation, row, f"what takes the output of '{self._layer.name}'")
+        role = f"what takes the output of '{self._layer.name}'"
+        check(self._links, operation, row, role, one_output=not row.takes)
         sources = self._links.sources(operation)
         if row.takes:
             if any(each is not source for each in sources):
@@ -198,8 +199,12 @@ def _within_one(operation: Any, sources: list[Any], index: Any) -> tuple[Any, An
     raise ValueError(f"Expected units of one tensor. Received: those that '{operation.name}' joins")
 
 
-def check(links: graph.Graph, operation: Any, row: Row, role: str) -> None:
-    """That a row describes the operation, called once and as usual, with one output."""
+def check(links: graph.Graph, operation: Any, row: Row, role: str, *, one_output: bool = True) -> None:
+    """Check that a row describes the operation, which is called once, for inference.
+
+    Raises:
+        ValueError: if not, or if it has several outputs where it must have one.
+    """
     received = f"'{operation.name}' of type {type(operation).__name__}"
     if not links.used_once(operation):
         raise ValueError(
@@ -215,7 +220,7 @@ def check(links: graph.Graph, operation: Any, row: Row, role: str) -> None:
         raise ValueError(f"Expected a built model: call it once on data. Received: layer {received} without weights")
     if reason := row.refuses(operation):
         raise ValueError(f"Expected {role} to be a layer that a rule describes. Received: {received} {reason}")
-    if isinstance(operation.output, (list, tuple, dict)) and not row.takes:
+    if one_output and isinstance(operation.output, (list, tuple, dict)):
         raise ValueError(f"Expected {role} to have one output. Received: {received}")
 
 
