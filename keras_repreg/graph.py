@@ -155,7 +155,8 @@ class Graph:
                 # About functions that would have to be read from a file: this configuration is not written to one.
                 warnings.simplefilter("ignore")
                 config = model.get_config()
-        except NotImplementedError as error:
+        except (NotImplementedError, TypeError) as error:
+            # The latter of a weight that is an argument of an operation, on PyTorch.
             raise ValueError(
                 "Expected a model whose layers all have a configuration, from which its graph is read. "
                 f"Received: {' '.join(str(error).split())}"
@@ -165,7 +166,7 @@ class Graph:
             self._calls[operation["name"]] = max(len(nodes), 1)
             self._inputs[operation["name"]] = _tensor_sources(nodes)
             self._constants[operation["name"]] = _constants(nodes)
-            if any(node.get("kwargs", {}).get("training") or True in _flags(node) for node in nodes):
+            if any(node.get("kwargs", {}).get("training") for node in nodes):
                 self._training.add(operation["name"])
         starts = _history_names(config["input_layers"])
         self._starts = [[name for name, inputs in self._inputs.items() if start in inputs] for start in starts]
@@ -257,11 +258,6 @@ def _constants(part: Any) -> list[Any]:
     if isinstance(part, (list, tuple)):
         return [constant for item in part for constant in _constants(item)]
     return [] if part is None else [part]
-
-
-def _flags(node: dict[str, Any]) -> list[bool]:
-    """The positional arguments of a serialized call that are true or false, such as `training`."""
-    return [argument for argument in node.get("args", []) if isinstance(argument, bool)]
 
 
 def _history_names(outputs: Any) -> list[str]:

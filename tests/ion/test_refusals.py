@@ -95,10 +95,9 @@ def always_dropping():
     return keras.Model(start, layers.Dense(3)(z))
 
 
-def always_dropping_by_position():
-    start = keras.Input((5,))
-    z = layers.Dropout(0.5, name="drop")(layers.Dense(6, name="z")(start), True)
-    return keras.Model(start, layers.Dense(3)(z))
+def weight_added():
+    z, start = layers.Dense(6, name="z"), keras.Input((5,))
+    return keras.Model(start, layers.Dense(3)(z(start) + z.bias))
 
 
 def channels_first():
@@ -186,7 +185,7 @@ REFUSED = {
     "subclass of an identity": (lambda: build(between=[Squares(name="squares")]), "z", "type Squares"),
     "tied weights": (tied_weights, "z", "shared layer 'z'"),
     "called with training=True": (always_dropping, "z", "training=True"),
-    "called with True": (always_dropping_by_position, "z", "training=True"),
+    "a weight added": (weight_added, "z", "one constant for all units|Cannot serialize"),
     "channels first": (channels_first, "z", "channels_first"),
     "unknown number of positions": (unknown_positions, "z", "unknown number of positions"),
     "without configuration": (without_configuration, "z", "configuration"),
