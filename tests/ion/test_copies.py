@@ -128,6 +128,26 @@ def test_the_optimizer_goes_on_where_it_was():
     assert int(twin.optimizer.iterations) == int(model.optimizer.iterations)
 
 
+class OwnStep(keras.Model):
+    """Doubles the loss in training."""
+
+    def compute_loss(self, *args, **kwargs):
+        return 2 * super().compute_loss(*args, **kwargs)
+
+
+@pytest.mark.parametrize("copy", COPIES)
+def test_loss_weights_and_a_method_of_ones_own(copy):
+    start = keras.Input((5,))
+    z = layers.Dense(6, name="z")(start)
+    model = OwnStep(start, {"a": layers.Dense(3, name="a")(z), "b": layers.Dense(2, name="b")(z)})
+    model.compile("sgd", {"a": "mse", "b": "mae"}, loss_weights={"a": 0.25, "b": 3.0})
+    twin = COPIES[copy](model, None)
+    assert type(twin) is OwnStep
+    targets = {"a": np.ones((50, 3)), "b": np.ones((50, 2))}
+    expected = model.evaluate(X, targets, verbose=0, return_dict=True)["loss"]
+    assert twin.evaluate(X, targets, verbose=0, return_dict=True)["loss"] == pytest.approx(expected, rel=1e-4)
+
+
 def test_custom_classes_need_not_be_registered():
     class Unregistered(layers.Layer):
         def call(self, x):

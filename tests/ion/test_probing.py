@@ -61,8 +61,13 @@ def sentences():
     return keras.Model(start, layers.Dense(3)(layers.Dense(4, name="z")(x)))
 
 
+def sparse():
+    start = keras.Input((5,), sparse=True)
+    return keras.Model(start, layers.Dense(3)(layers.Dense(4, name="z")(start)))
+
+
 MODELS = [tokens, nested_tokens, two_tables, unknown_length, several_inputs, plain_integers]
-MODELS += [words, sentences] if TENSORFLOW else []
+MODELS += [words, sentences, sparse] if TENSORFLOW else []
 
 
 @pytest.mark.parametrize("make", MODELS)

@@ -95,6 +95,18 @@ def always_dropping():
     return keras.Model(start, layers.Dense(3)(z))
 
 
+def quantized():
+    model = build()
+    model.quantize("int8")
+    return model
+
+
+def low_rank(name):
+    model = build()
+    model.get_layer(name).enable_lora(2)
+    return model
+
+
 def weight_added():
     z, start = layers.Dense(6, name="z"), keras.Input((5,))
     return keras.Model(start, layers.Dense(3)(z(start) + z.bias))
@@ -185,6 +197,9 @@ REFUSED = {
     "subclass of an identity": (lambda: build(between=[Squares(name="squares")]), "z", "type Squares"),
     "tied weights": (tied_weights, "z", "shared layer 'z'"),
     "called with training=True": (always_dropping, "z", "training=True"),
+    "quantized": (quantized, "z", "'z' of type Dense quantized"),
+    "low-rank adaptation": (lambda: low_rank("z"), "z", "'z' of type Dense .*LoRA"),
+    "low-rank adaptation after": (lambda: low_rank("next"), "z", "'next' of type Dense .*LoRA"),
     "a weight added": (weight_added, "z", "one constant for all units|Cannot serialize"),
     "channels first": (channels_first, "z", "channels_first"),
     "unknown number of positions": (unknown_positions, "z", "unknown number of positions"),
