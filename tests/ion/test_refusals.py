@@ -97,7 +97,7 @@ def always_dropping():
 
 def quantized():
     model = build()
-    model.quantize("int8")
+    model.get_layer("z").quantize("int8")
     return model
 
 
@@ -178,7 +178,7 @@ REFUSED = {
     "an array added": (lambda: array_added(), "z", "one constant for all units"),
     "output and hidden": (lambda: functional(lambda z: z), "z", "output of the model"),
     "cross-attention": (cross_attention, "z", "'attention' to take one tensor"),
-    "two places": (two_places, "z", "several places in the output of 'add"),
+    "two places": (two_places, "z", "several places in the output of 'concatenate"),
     "repeated beside": (repeated_beside, "z", "repeated or computed from others by 'repeats'"),
     "several outputs": (several_outputs, "z", "one output. Received: 'z'"),
     "shared layer": (shared_twice, "z", "shared layer 'z'"),
