@@ -52,8 +52,6 @@ def main(folder: Path, epochs: int = 5) -> None:
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile("adam", loss, metrics=["accuracy"])
     model.fit(data.train.x, data.train.y, epochs=epochs, batch_size=100, verbose=0)
-    # The twins need no optimizer, whose state belongs to the weights as trained.
-    model = keras.Model(model.inputs, model.outputs)
     expected = model.predict(data.test.x, verbose=0)
 
     figure = Figure(figsize=(11, 13), layout="constrained")

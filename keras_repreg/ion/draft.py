@@ -108,7 +108,7 @@ class Draft:
             self.restore()
             raise
         changed = [(layer, variable) for layer, variable, _ in self._values.values()]
-        warn_of_training_effects(model, changed, self._moved, order_only=order_only, stacklevel=stacklevel + 1)
+        warn_of_training_effects(changed, self._moved, order_only=order_only, stacklevel=stacklevel + 1)
         return change
 
 

@@ -130,7 +130,7 @@ def remove_units(
     if gone:
         changed = [(use.operation, variable) for use, parameter, variable in parameters_of(site)]
         moved = [use.operation for use in (*site.producers, *site.passing)]
-        warn_of_training_effects(work, changed, moved, stacklevel=2)
+        warn_of_training_effects(changed, moved, stacklevel=2)
     return Removal(compiled_alike(smaller, model), tuple(removed), change)
 
 

@@ -37,7 +37,8 @@ def transform(
 
     The weights are computed in float64 and rounded once. The model is then run, in the dtypes it computes in, on random
     inputs, and on `data` if given; if its outputs, or those of the layers that undo the transformation, changed by more
-    than `tolerance`, the weights are restored.
+    than `tolerance`, the weights are restored. An optimizer's state, such as momenta, stays that of the old weights:
+    compile the model again before training it further.
 
     Args:
         model: A built Sequential or functional model.
