@@ -1,10 +1,11 @@
-"""What stands before and after a layer.
+"""The layers before and after a layer.
 
-A Sequential is the order of its layers. The graph of a functional model is read from its configuration, the one
-public place that tells of every call of a layer, a shared one's too.
+The graph of a Sequential is the order of its layers. The graph of a functional model is read from its configuration,
+the only public place that records every call of a layer, including those of shared layers.
 """
 
 import difflib
+import warnings
 from typing import Any
 
 import keras
@@ -108,16 +109,21 @@ def layer_path(model: keras.Model, layer: keras.layers.Layer) -> str:
 
 
 class Graph:
-    """Which operation of a model takes whose output.
+    """Which operations of a model take which outputs.
+
+    Attributes:
+        operations: The operations, layers among them, by name.
 
     Raises:
-        ValueError: if that cannot be told: the model has a `call` of its own, or a layer without configuration.
+        ValueError: if that is not known: the model has a `call` of its own, or a layer without configuration.
     """
 
     def __init__(self, model: keras.Model):
-        self._operations: dict[str, Any] = {}
+        self.operations: dict[str, Any] = {}
         self._calls: dict[str, int] = {}
         self._inputs: dict[str, list[str]] = {}
+        self._constants: dict[str, list[Any]] = {}
+        self._starts: list[list[str]] = []
         self._outputs: set[str] = set()
         self._training: set[str] = set()
         if isinstance(model, keras.Sequential) and type(model).call is keras.Sequential.call:
@@ -136,16 +142,21 @@ class Graph:
 
     def _read_sequence(self, model: keras.Sequential) -> None:
         names = [layer.name for layer in model.layers]
-        self._operations = dict(zip(names, model.layers, strict=True))
+        self.operations = dict(zip(names, model.layers, strict=True))
         self._calls = dict.fromkeys(names, 1)
         self._inputs = {name: names[max(i - 1, 0) : i] for i, name in enumerate(names)}
+        self._starts = [names[:1]]
         self._outputs = set(names[-1:])
 
     def _read_functional(self, model: keras.Model) -> None:
-        self._operations = {operation.name: operation for operation in model.operations}
+        self.operations = {operation.name: operation for operation in model.operations}
         try:
-            config = model.get_config()
-        except NotImplementedError as error:
+            with warnings.catch_warnings():
+                # About functions that would have to be read from a file: this configuration is not written to one.
+                warnings.simplefilter("ignore")
+                config = model.get_config()
+        except (NotImplementedError, TypeError) as error:
+            # The latter of a weight that is an argument of an operation, on PyTorch.
             raise ValueError(
                 "Expected a model whose layers all have a configuration, from which its graph is read. "
                 f"Received: {' '.join(str(error).split())}"
@@ -154,20 +165,23 @@ class Graph:
             nodes = operation["inbound_nodes"]
             self._calls[operation["name"]] = max(len(nodes), 1)
             self._inputs[operation["name"]] = _tensor_sources(nodes)
+            self._constants[operation["name"]] = _constants(nodes)
             if any(node.get("kwargs", {}).get("training") for node in nodes):
                 self._training.add(operation["name"])
+        starts = _history_names(config["input_layers"])
+        self._starts = [[name for name, inputs in self._inputs.items() if start in inputs] for start in starts]
         self._outputs = set(_history_names(config["output_layers"]))
 
     def has(self, operation: Any) -> bool:
         """Whether the operation is one of the model's."""
-        return self._operations.get(operation.name) is operation
+        return self.operations.get(operation.name) is operation
 
     def used_once(self, operation: Any) -> bool:
-        """Whether the operation is called in a single place, and no other one has a variable of it."""
+        """Whether the operation is called in a single place, and shares no variable with another."""
         own = {id(variable) for variable in getattr(operation, "variables", [])}
         return self._calls[operation.name] == 1 and not any(
             id(variable) in own
-            for other in self._operations.values()
+            for other in self.operations.values()
             if other is not operation
             for variable in getattr(other, "variables", [])
         )
@@ -178,12 +192,24 @@ class Graph:
 
     def consumers(self, operation: Any) -> list[Any]:
         """The operations that take the output."""
-        return [self._operations[name] for name, inputs in self._inputs.items() if operation.name in inputs]
+        return [self.operations[name] for name, inputs in self._inputs.items() if operation.name in inputs]
+
+    def sources(self, operation: Any) -> list[Any]:
+        """The operations whose outputs the operation takes, in the order of its calls and their arguments."""
+        return [self.operations[name] for name in self._inputs[operation.name]]
+
+    def constants(self, operation: Any) -> list[Any]:
+        """The other arguments with which the operation is called."""
+        return self._constants.get(operation.name, [])
+
+    def takers(self, position: int) -> list[Any]:
+        """The operations that take an input of the model."""
+        return [self.operations[name] for name in self._starts[position]]
 
     def producer(self, operation: Any) -> Any:
         """The operation whose output is the first input, or the operation itself if there is none."""
         inputs = self._inputs[operation.name]
-        return self._operations[inputs[0]] if inputs else operation
+        return self.operations[inputs[0]] if inputs else operation
 
     def is_output(self, operation: Any) -> bool:
         """Whether the output is an output of the model."""
@@ -191,7 +217,7 @@ class Graph:
 
     def outputs(self) -> list[Any]:
         """The operations whose outputs are outputs of the model."""
-        return [self._operations[name] for name in self._operations if name in self._outputs]
+        return [self.operations[name] for name in self.operations if name in self._outputs]
 
     def source(self, operation: Any) -> Any:
         """The layer that computes what an identity passes on; any other operation is its own source."""
@@ -203,7 +229,7 @@ class Graph:
 
 
 def of(model: keras.Model) -> Graph | None:
-    """The graph of a model, or None where it cannot be told."""
+    """The graph of a model, or None if it is not known."""
     try:
         return Graph(model)
     except ValueError:
@@ -211,7 +237,7 @@ def of(model: keras.Model) -> Graph | None:
 
 
 def _tensor_sources(node: Any) -> list[str]:
-    """Names of the operations whose outputs stand anywhere among the arguments of serialized calls, in order."""
+    """Names of the operations whose outputs are among the arguments of serialized calls, in order."""
     if isinstance(node, dict):
         if node.get("class_name") == "__keras_tensor__":
             return [node["config"]["keras_history"][0]]
@@ -219,6 +245,19 @@ def _tensor_sources(node: Any) -> list[str]:
     if isinstance(node, (list, tuple)):
         return [name for item in node for name in _tensor_sources(item)]
     return []
+
+
+def _constants(part: Any) -> list[Any]:
+    """The serialized arguments that are no tensors of the graph."""
+    if isinstance(part, dict):
+        if part.get("class_name") == "__keras_tensor__":
+            return []
+        if "class_name" in part:
+            return [part]
+        part = list(part.values())
+    if isinstance(part, (list, tuple)):
+        return [constant for item in part for constant in _constants(item)]
+    return [] if part is None else [part]
 
 
 def _history_names(outputs: Any) -> list[str]:

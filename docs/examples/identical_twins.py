@@ -1,4 +1,4 @@
-"""One network, four representations: the pictures of the page "Identical twins"."""
+"""Draw four networks with the same function and different representations, for the page "Identical twins"."""
 
 import sys
 from pathlib import Path
@@ -15,7 +15,7 @@ RANK, WIDTH = 20, 100
 
 
 def network() -> keras.Model:
-    """An MLP with a linear layer of 100 units, whose representations have 20 dimensions."""
+    """Build an MLP with a linear layer of 100 units, whose representations have 20 dimensions."""
     return keras.Sequential(
         [
             keras.Input((784,)),
@@ -29,13 +29,13 @@ def network() -> keras.Model:
 
 
 def correlated() -> np.ndarray:
-    """A covariance of rank 20 in which every two units correlate by 0.9, or by 1 within groups of five."""
+    """Return a covariance of rank 20, with a correlation of 0.9 between units and of 1 within groups of five."""
     groups = np.repeat(np.eye(RANK), WIDTH // RANK, axis=0)
     return 0.9 + 0.1 * groups @ groups.T
 
 
 def twins(model: keras.Model, x: np.ndarray) -> dict[str, keras.Model]:
-    """The model, and three others that compute the same function of the inputs."""
+    """Return the model, and three others that compute the same function of the inputs."""
     return {
         "as trained": model,
         "whitened": ion.whiten(model, "z", x, copy=True),

@@ -1,8 +1,9 @@
-"""Copies of models through what saving does, so that state beyond weights comes along."""
+"""Copies of models by saving and loading, so that state beyond weights is kept."""
 
 import contextlib
 import tempfile
 import warnings
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from keras_repreg.models import is_label_aware, label_aware
 
 
 def copied(model: keras.Model) -> keras.Model:
-    """A copy of the model: weights, other state such as vocabularies, how it is compiled, its optimizer's state.
+    """Return a copy of the model: weights, other state such as vocabularies, compilation, the optimizer's state.
 
     Raises:
         ValueError: if the model cannot be saved and loaded.
@@ -37,7 +38,7 @@ def _through_a_file(model: keras.Model, custom: dict[str, Any]) -> keras.Model |
             with contextlib.suppress(Exception):
                 if not file.exists():
                     model.save(file)
-                # The file is one's own: what a Lambda holds is what the model runs anyway.
+                # The file is our own: the model already runs whatever its Lambda layers hold.
                 return keras.saving.load_model(file, custom_objects=custom, compile=compiled, safe_mode=False)
     return None
 
@@ -45,9 +46,9 @@ def _through_a_file(model: keras.Model, custom: dict[str, Any]) -> keras.Model |
 def _through_its_configuration(model: keras.Model) -> keras.Model:
     """A copy, not compiled, of layers that are copied one by one."""
     try:
-        copy = rebuilt(model, model.get_config())
-        for layer in copy.layers:
-            carry_state(layer, model.get_layer(layer.name))
+        copy = rebuilt(model, configuration(model))
+        for layer, source in counterparts(copy, model):
+            carry_state(layer, source)
     except Exception as error:  # whatever a layer raises
         raise ValueError(
             "Expected a model that can be saved and loaded, which is how it is copied; register custom classes by "
@@ -56,17 +57,53 @@ def _through_its_configuration(model: keras.Model) -> keras.Model:
     return copy
 
 
+def configuration(model: keras.Model) -> dict[str, Any]:
+    """A copy of the model's configuration."""
+    with warnings.catch_warnings():
+        # About functions that would have to be read from a file: this configuration is not written to one.
+        warnings.simplefilter("ignore")
+        return deepcopy(model.get_config())
+
+
 def rebuilt(model: keras.Model, config: dict[str, Any]) -> keras.Model:
-    """A model of the same class from a configuration, its weights new, not compiled."""
+    """A model of the same class from a configuration, its weights new, not compiled.
+
+    Raises:
+        ValueError: if a layer cannot be made from its configuration.
+    """
     serialized = {"module": None, "class_name": "rebuilt", "registered_name": "rebuilt", "config": config}
     objects = {**custom_objects(model), "rebuilt": type(model)}
-    # The configuration is one's own: what a Lambda holds is what the model runs anyway.
-    return keras.saving.deserialize_keras_object(serialized, objects, safe_mode=False)
+    try:
+        # The configuration is our own: the model already runs whatever its Lambda layers hold.
+        return keras.saving.deserialize_keras_object(serialized, objects, safe_mode=False)
+    except Exception as error:  # whatever a layer raises
+        cause = error.__cause__ or error
+        raise ValueError(
+            "Expected layers that can be made from their configurations; register custom classes by "
+            f"`keras.saving.register_keras_serializable`. Received: {' '.join(str(cause).split())[-300:]}"
+        ) from error
+
+
+def counterparts(copy: keras.Model, model: keras.Model) -> list[tuple[Any, Any]]:
+    """Each layer of a model that was rebuilt, and that of the original; layers that are new there are left out.
+
+    A layer whose configuration holds no name gets another name: those are paired in order.
+    """
+    names = {layer.name for layer in copy.layers}
+    own = {layer.name: layer for layer in model.layers}
+    renamed = [layer for layer in model.layers if layer.name not in names]
+    pairs = []
+    for layer in copy.layers:
+        source = own.get(layer.name) or next((each for each in renamed if type(each) is type(layer)), None)
+        if source is not None:
+            pairs.append((layer, source))
+            renamed = [each for each in renamed if each is not source]
+    return pairs
 
 
 def _warn_not_compiled(model: keras.Model) -> None:
     warnings.warn(
-        f"The copy of '{model.name}' is not compiled: what it was compiled with cannot be saved.", stacklevel=4
+        f"The copy of '{model.name}' is not compiled: its loss, metrics or optimizer cannot be saved.", stacklevel=4
     )
 
 

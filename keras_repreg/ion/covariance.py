@@ -1,31 +1,18 @@
-"""Identical output networks with a covariance of one's choice: white, diagonal, given, or with dead units."""
+"""Identical output networks with a chosen covariance: white, diagonal, given, or with dead units."""
 
-import numbers
-import warnings
 from typing import Any
 
 import keras
 import numpy as np
-from numpy.typing import NDArray
 
-from keras_repreg.arrays import to_float64
-from keras_repreg.batches import peek
-from keras_repreg.characteristics import accumulate
 from keras_repreg.characteristics.moments import Moments
+from keras_repreg.ion.finding import find_site
 from keras_repreg.ion.maps import Kind
-from keras_repreg.ion.probing import SAMPLES
-from keras_repreg.ion.site import Site, find_site
+from keras_repreg.ion.moments import moments_of
+from keras_repreg.ion.site import Site
+from keras_repreg.ion.spectrum import NULL_SPACE, check_null_space, eigenvalues, in_range, whitening_matrix
 from keras_repreg.ion.surgery import rewrite
 from keras_repreg.ion.theorems import as_array, check_kind
-
-Array = NDArray[np.float64]
-
-# Directions with less variance than this share of the largest belong to the null space: whitening them would need
-# a Q of condition number above 1e4, of which float32 weights keep too few digits.
-NULL_SPACE = 1e-8
-
-# Layers whose covariance follows from the kernel if the inputs are uncorrelated with variance 1.
-ASSUMED = (keras.layers.Dense, keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)
 
 
 def whiten(
@@ -41,13 +28,13 @@ def whiten(
     """Make the covariance of a linear layer's output the identity, leaving the model's output as it is.
 
     Theorem 1 with m = E[z] and Q = C^(-1/2). Where C is singular, as it mostly is (its rank is near the number
-    of classes), the result is the identity on the range of C, and directions without variance stay without.
-    Rewrites the weights of the layer and of the layer that takes its output.
+    of classes), the result is the identity on the range of C; directions without variance remain without.
+    Rewrites the weights of the layer and of the layers that take its output.
 
     Args:
         model: A built Sequential or functional model.
         layer: A Dense or convolutional layer without activation, or its name.
-        data: What the covariance is measured on: see `keras_repreg.measure`.
+        data: Inputs on which the covariance is measured: see `keras_repreg.measure`.
         moments: Mean and covariance as measured before, with the weights that the model still has, such as
             `logger.moments["z"]` of a `CharacteristicsLogger`. Without these and without data, a warning says that the
             layer's inputs are assumed to be uncorrelated with mean 0 and variance 1.
@@ -79,8 +66,8 @@ def whiten(
         characteristics of deep network representations".
     """
     site = _linear_site(model, layer, Kind.AFFINE)
-    _check_null_space(null_space)
-    mean, covariance, probe = _moments(model, site, data, moments)
+    check_null_space(null_space)
+    mean, covariance, probe = moments_of(model, site, data, moments)
     return rewrite(
         model, site, whitening_matrix(covariance, null_space), mean, probe=probe, tolerance=tolerance, copy=copy
     )
@@ -95,14 +82,14 @@ def decorrelate(
     tolerance: float | None = None,
     copy: bool = False,
 ) -> keras.Model:
-    """Make the units of a linear layer uncorrelated by a rotation to the principal axes; the output stays.
+    """Rotate a linear layer's output to its principal axes, which decorrelates its units; the model's output stays.
 
     The variances of the new units are the eigenvalues of the covariance, the largest first.
 
     Args:
         model: A built Sequential or functional model.
         layer: A Dense or convolutional layer without activation, or its name.
-        data: What the covariance is measured on: see `whiten`.
+        data: Inputs on which the covariance is measured: see `whiten`.
         moments: See `whiten`.
         tolerance: See `transform`.
         copy: Leave the model as it is and rewrite a copy of it.
@@ -122,7 +109,7 @@ def decorrelate(
         0.0
     """
     site = _linear_site(model, layer)
-    mean, covariance, probe = _moments(model, site, data, moments)
+    mean, covariance, probe = moments_of(model, site, data, moments)
     directions = np.linalg.eigh(covariance)[1][:, ::-1]
     return rewrite(model, site, directions.T, np.zeros_like(mean), probe=probe, tolerance=tolerance, copy=copy)
 
@@ -138,13 +125,13 @@ def with_covariance(
     tolerance: float | None = None,
     copy: bool = False,
 ) -> keras.Model:
-    """Give a linear layer's output any covariance of the rank that it has; the model's output stays.
+    """Give a linear layer's output any covariance of the same rank; the model's output stays.
 
     Args:
         model: A built Sequential or functional model.
         layer: A Dense or convolutional layer without activation, or its name.
-        target: The covariance, shape (M, M), symmetric and positive semi-definite.
-        data: What the present covariance is measured on: see `whiten`.
+        target: The wanted covariance, shape (M, M), symmetric and positive semi-definite.
+        data: Inputs on which the present covariance is measured: see `whiten`.
         moments: See `whiten`.
         null_space: Directions with less than this share of the largest variance count as without variance.
         tolerance: See `transform`.
@@ -166,7 +153,7 @@ def with_covariance(
         0.9
     """
     site = _linear_site(model, layer)
-    _check_null_space(null_space)
+    check_null_space(null_space)
     units = site.units
     target = as_array(target, (units, units), "target")
     if not np.allclose(target, target.T, atol=1e-12 * np.abs(target).max(initial=0)):
@@ -174,9 +161,9 @@ def with_covariance(
     wanted, wanted_directions = np.linalg.eigh(target)
     if wanted[0] < -1e-9 * max(wanted[-1], 0) or wanted[-1] <= 0:
         raise ValueError(f"Expected `target` to be positive semi-definite. Received: eigenvalues {wanted}")
-    mean, covariance, probe = _moments(model, site, data, moments)
-    present, directions = _eigenvalues(covariance)
-    ranks = [int((values > null_space * values[-1]).sum()) for values in (present, wanted)]
+    mean, covariance, probe = moments_of(model, site, data, moments)
+    present, directions = eigenvalues(covariance)
+    ranks = [int(in_range(values, null_space).sum()) for values in (present, wanted)]
     if ranks[0] != ranks[1]:
         raise ValueError(f"Expected a `target` of rank {ranks[0]}, that of the covariance. Received: rank {ranks[1]}")
     # Both in ascending order, so that null spaces and ranges meet.
@@ -205,7 +192,7 @@ def align_dead_units(
     Args:
         model: A built Sequential or functional model.
         layer: A Dense or convolutional layer without activation, or its name.
-        data: What the covariance is measured on: see `keras_repreg.measure`.
+        data: Inputs on which the covariance is measured: see `keras_repreg.measure`.
         null_space: Directions with less than this share of the largest variance count as without variance.
         tolerance: See `transform`.
         copy: Leave the model as it is and rewrite a copy of it.
@@ -227,45 +214,18 @@ def align_dead_units(
         0.75
     """
     site = _linear_site(model, layer, Kind.AFFINE)
-    _check_null_space(null_space)
-    mean, covariance, probe = _moments(model, site, data, None)
-    variances, directions = _eigenvalues(covariance)
-    dead = (variances <= null_space * variances[-1])[::-1]
+    check_null_space(null_space)
+    mean, covariance, probe = moments_of(model, site, data, None)
+    variances, directions = eigenvalues(covariance)
+    dead = ~in_range(variances, null_space)[::-1]
     if not dead.any():
         raise ValueError(
-            f"Expected a covariance of less than full rank, {len(dead)}, for there to be units to spare. "
+            f"Expected a covariance of less than full rank, {len(dead)}, so that some units can be dead. "
             f"Received: smallest and largest variance {variances[0]:.3g} and {variances[-1]:.3g}"
         )
     q = directions[:, ::-1].T
     # What is left in the null space is rounding noise around its mean: it is set to the mean, which m makes zero.
     return rewrite(model, site, q, mean, dead=dead, random=False, probe=probe, tolerance=tolerance, copy=copy)
-
-
-def whitening_matrix(covariance: Array, null_space: float = NULL_SPACE) -> Array:
-    """The symmetric Q with Q C Q the identity on the range of C, and nonsingular.
-
-    Args:
-        covariance: C, shape (M, M), symmetric and positive semi-definite.
-        null_space: Directions with less than this share of the largest variance count as the null space.
-
-    Raises:
-        ValueError: if C is zero, not square or not finite, or `null_space` not between 0 and 1.
-    """
-    _check_null_space(null_space)
-    covariance = to_float64(covariance)
-    units = len(covariance) if covariance.ndim else 1
-    variances, directions = _eigenvalues(as_array(covariance, (units, units), "covariance"))
-    # The null space is scaled like the direction of most variance: what noise is there, is not amplified.
-    kept = np.where(variances > null_space * variances[-1], variances, variances[-1])
-    return (directions / np.sqrt(kept)) @ directions.T
-
-
-def _eigenvalues(covariance: Array) -> tuple[Array, Array]:
-    """Eigenvalues in ascending order, and the directions that belong to them, in columns."""
-    variances, directions = np.linalg.eigh(covariance)
-    if not variances[-1] > np.finfo(np.float64).tiny:
-        raise ValueError(f"Expected a layer whose output varies. Received: a largest variance of {variances[-1]}")
-    return variances, directions
 
 
 def _linear_site(model: keras.Model, layer: Any, kind: Kind = Kind.LINEAR) -> Site:
@@ -276,39 +236,3 @@ def _linear_site(model: keras.Model, layer: Any, kind: Kind = Kind.LINEAR) -> Si
         )
     check_kind(site, kind, f"layer '{site.layer.name}', whose mean the layers that take it must take up")
     return site
-
-
-def _check_null_space(null_space: float) -> None:
-    if not isinstance(null_space, numbers.Real) or not 0 < null_space < 1:
-        raise ValueError(f"Expected `null_space` to be between 0 and 1. Received: null_space={null_space!r}")
-
-
-def _moments(model: keras.Model, site: Site, data: Any, moments: Moments | None) -> tuple[Array, Array, Any]:
-    """Mean and covariance of the layer's output, and the first inputs of the data, if there is data."""
-    layer = site.layer
-    if moments is not None:
-        if not isinstance(moments, Moments):
-            raise TypeError(f"Expected `moments` to be a `Moments`, as loggers have them. Received: {moments!r}")
-        if moments.mean.shape != (site.units,):
-            raise ValueError(f"Expected moments of {site.units} units. Received: a mean of shape {moments.mean.shape}")
-        probe = None if data is None else peek(data, SAMPLES)[0]
-        return moments.mean, moments.covariance, probe
-    if data is not None:
-        probe, data = peek(data, SAMPLES)
-        measured = accumulate(model, data, layer)[layer.name]
-        if not measured.finite:
-            raise ValueError(f"Expected finite activations. Received: NaN or infinite values of layer '{layer.name}'")
-        return measured.moments.mean, measured.moments.covariance, probe
-    if not hasattr(layer, "kernel") or type(layer) not in ASSUMED:
-        raise ValueError(
-            f"Expected `data` or `moments` for layer '{layer.name}' of type {type(layer).__name__}. Received: none"
-        )
-    warnings.warn(
-        f"No data for layer '{layer.name}', so its inputs are assumed to be uncorrelated with mean 0 and variance 1; "
-        "pass `data` or `moments` for a covariance that is measured.",
-        stacklevel=3,
-    )
-    kernel = to_float64(layer.kernel)
-    kernel = kernel.reshape(-1, kernel.shape[-1])
-    bias = to_float64(layer.bias) if layer.use_bias else np.zeros(kernel.shape[-1])
-    return bias, kernel.T @ kernel, None

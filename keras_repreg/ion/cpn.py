@@ -1,4 +1,4 @@
-"""Comparable performance networks (section 3.2): what Theorem 2 excludes, and fine-tuning of the next layer."""
+"""Comparable performance networks (section 3.2): maps that Theorem 2 excludes, and fine-tuning of the next layer."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from keras_repreg.arguments import positive_integer
 from keras_repreg.characteristics import measure
+from keras_repreg.ion.finding import find_site
 from keras_repreg.ion.maps import Kind
-from keras_repreg.ion.site import find_site
 from keras_repreg.ion.surgery import rewrite
 from keras_repreg.ion.theorems import as_affine_map
 from keras_repreg.models import label_aware
@@ -21,12 +21,12 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Candidate:
-    """One of the networks that a search has tried.
+    """A network that a search has tried.
 
     Attributes:
         q: Q.
-        error: Share of misclassified samples, in percent.
-        correlation: Of the transformed representation, as `keras_repreg.measure` gives it.
+        error: Percentage of misclassified samples.
+        correlation: Correlation of the transformed representation, as in `keras_repreg.measure`.
     """
 
     q: Array
@@ -50,7 +50,7 @@ def comparable(
     """Transform the representation of a ReLU layer by any Q and m as if it were linear, then fine-tune the next layer.
 
     The weights are those of Theorem 1, which ignores the ReLU (or another activation function): the output changes, and
-    training the next layer alone brings the performance back as far as it will go.
+    training the next layer alone restores the performance as far as possible.
 
     Args:
         model: A built Sequential or functional model.
@@ -58,10 +58,10 @@ def comparable(
         q: Q, a nonsingular matrix of shape (M, M).
         data: What `fit` takes as training data: a tuple (inputs, targets), or batches of these.
         m: m, shape (M,); by default 0.
-        loss: The loss to fine-tune by, as for `compile`.
-        epochs: Of fine-tuning; 0 for none.
-        learning_rate: Of Adam.
-        batch_size: Of fine-tuning, where the data is not batched already.
+        loss: The loss of fine-tuning, as for `compile`.
+        epochs: Epochs of fine-tuning; 0 for none.
+        learning_rate: Learning rate of Adam.
+        batch_size: Samples per step, if the data is not batched already.
         copy: Leave the model as it is and change a copy of it.
 
     Returns:
@@ -95,7 +95,7 @@ def comparable(
             raise ValueError(f"Expected nothing in the way of a linear layer. Received: {limit.reason}")
     if isinstance(epochs, bool) or not isinstance(epochs, int) or epochs < 0:
         raise ValueError(f"Expected `epochs` to be an integer >= 0. Received: epochs={epochs!r}")
-    # All is done to a copy, so that whatever fails leaves the model as it is.
+    # Work on a copy, so that a failure leaves the model as it is.
     other = rewrite(model, site, q, shift, copy=True, check=False)
     if epochs:
         _fine_tune(other, other.get_layer(site.consumer.name), data, loss, epochs, learning_rate, batch_size)
@@ -118,22 +118,22 @@ def search_comparable(
     seed: int = 0,
     **fine_tuning: Any,
 ) -> tuple[keras.Model, list[Candidate]]:
-    """Of many random Q, the comparable network of highest correlation whose error stays near the model's.
+    """Try many random Q; return the comparable network of highest correlation whose error stays near the model's.
 
     Args:
         model: A built classifier, whose output has a column per class.
         layer: A Dense or convolutional layer with ReLU, or its name.
-        draw: Gives a Q from a random generator.
-        data: To fine-tune on: see `comparable`.
+        draw: Draws a Q from a random generator.
+        data: Data for fine-tuning: see `comparable`.
         validation_data: Inputs and class ids, on which error and correlation are measured.
         loss: See `comparable`.
-        number: How many Q are tried.
-        margin: How much more error is allowed, in percentage points.
-        seed: Of the generator.
+        number: Number of Q to try.
+        margin: Additional error that is allowed, in percentage points.
+        seed: Seed of the generator.
         **fine_tuning: `epochs`, `learning_rate` and `batch_size` of `comparable`.
 
     Returns:
-        The network, a copy, and all that were tried. If none stays within the margin, the one of least error.
+        The network, which is a copy, and all candidates. If none stays within the margin, the network of least error.
 
     Raises:
         TypeError, ValueError: see `comparable`.
@@ -171,7 +171,7 @@ def _error(model: keras.Model, data: tuple[Any, Any]) -> float:
 def _fine_tune(
     model: keras.Model, consumer: Any, data: Any, loss: Any, epochs: int, learning_rate: float, batch_size: int
 ) -> None:
-    """Train one layer; a model of its own around the same layers keeps how the user's is compiled."""
+    """Train one layer, in a second model around the same layers, so that the user's stays compiled as it is."""
     around = label_aware(keras.Model(model.inputs, model.outputs))
     flags = [(layer, layer.trainable) for layer in _with_inner(model.layers)]
     try:
@@ -182,7 +182,7 @@ def _fine_tune(
         batches = {} if y is None else {"batch_size": batch_size}
         around.fit(x, y, sample_weight=weight, epochs=epochs, verbose=0, **batches)
     finally:
-        # A layer hands its flag on to those within it, which therefore come last.
+        # Setting a layer's flag also sets those of the layers within it, which therefore come last.
         for layer, flag in flags:
             layer.trainable = flag
 

@@ -1,4 +1,4 @@
-"""Taking a BatchNormalization into the layer before or after it, so that nothing stands between two affine layers."""
+"""Folding a BatchNormalization into the layer before or after it, so that nothing is left between two affine layers."""
 
 import warnings
 from typing import Any
@@ -7,14 +7,16 @@ import keras
 import numpy as np
 from keras import layers
 
+from keras_repreg import graph
 from keras_repreg.batches import peek
+from keras_repreg.ion.conditions import batch_norm_map
 from keras_repreg.ion.copying import copied
+from keras_repreg.ion.draft import Draft
+from keras_repreg.ion.finding import own_layer, search
 from keras_repreg.ion.maps import Array, Kind
-from keras_repreg.ion.network import Network
+from keras_repreg.ion.parameters import FORWARD, Parameter, Row
 from keras_repreg.ion.probing import SAMPLES
-from keras_repreg.ion.rules import FORWARD, Parameter, Row, batch_norm_map, row_of
-from keras_repreg.ion.site import own_layer, search
-from keras_repreg.ion.surgery import Draft
+from keras_repreg.ion.rules import row_of
 
 _ITSELF = Row(gives=(Parameter("gamma", -1, FORWARD),))
 _DEPTHWISE = (layers.DepthwiseConv1D, layers.DepthwiseConv2D)
@@ -28,7 +30,7 @@ def fold_batch_norm(
     tolerance: float | None = None,
     copy: bool = False,
 ) -> keras.Model:
-    """Move what a BatchNormalization does at inference into the layer before or after it; the model's output stays.
+    """Fold a BatchNormalization into the layer before or after it; the model's output at inference stays.
 
     At inference it computes s z + t. That goes into the linear layer before it (Dense, convolution, depthwise,
     separable or transposed convolution), or else into the layers that take its output. The BatchNormalization remains
@@ -37,7 +39,7 @@ def fold_batch_norm(
 
     Args:
         model: A built Sequential or functional model.
-        layer: The BatchNormalization, or its name. By default every one that can be folded is; a warning names those
+        layer: The BatchNormalization, or its name. By default, every one that can be folded; a warning names those
             that cannot, with the reasons.
         data: See `transform`.
         tolerance: See `transform`.
@@ -48,8 +50,8 @@ def fold_batch_norm(
 
     Raises:
         TypeError: if `model` is not a Keras model or `layer` neither a layer nor a name.
-        ValueError: before any weight changes, if the layer is no BatchNormalization over the last axis, the layers
-            beside it are none that take up s and t (an activation function, zero padding, further uses), or the weights
+        ValueError: before any weight changes, if the layer is not a BatchNormalization over the last axis, the layers
+            around it cannot take up s and t (an activation function, zero padding, further uses), or the weights
             would not fit their dtype.
         RuntimeError: if outputs changed by more than `tolerance`; the weights are restored.
 
@@ -63,21 +65,23 @@ def fold_batch_norm(
         >>> model = keras_repreg.ion.orthogonal(model, "z", seed=0)
     """
     chosen = None if layer is None else own_layer(model, layer)
-    network = Network(model)
+    links = graph.Graph(model)
     probe = None if data is None else peek(data, SAMPLES)[0]
     original = model
+    if chosen is not None:
+        fold(links, chosen, Draft())
     if copy:
         model = copied(model)
-        network = Network(model)
+        links = graph.Graph(model)
     draft = Draft()
     if chosen is not None:
-        fold(network, network.operations[chosen.name], draft)
+        fold(links, links.operations[chosen.name], draft)
     else:
         left = []
         for norm in [each for each in model.layers if type(each) is layers.BatchNormalization]:
             trial = draft.copy()
             try:
-                fold(network, norm, trial)
+                fold(links, norm, trial)
             except ValueError as error:
                 left.append(f"'{norm.name}': {error}")
             else:
@@ -88,8 +92,8 @@ def fold_batch_norm(
     return model
 
 
-def fold(network: Network, norm: Any, draft: Draft) -> None:
-    """Note the values that take a BatchNormalization into its neighbours.
+def fold(links: graph.Graph, norm: Any, draft: Draft) -> None:
+    """Note the weights with which a BatchNormalization is folded.
 
     Raises:
         ValueError: if that is not exact.
@@ -100,15 +104,15 @@ def fold(network: Network, norm: Any, draft: Draft) -> None:
         raise ValueError(f"Expected a built model: call it once on data. Received: layer '{norm.name}' without weights")
     if reason := row_of(norm).refuses(norm):
         raise ValueError(f"Expected a BatchNormalization over the last axis. Received: {reason}")
-    if network.links.always_training(norm):
+    if links.always_training(norm):
         raise ValueError(f"Expected a layer that is not called with training=True. Received: '{norm.name}'")
-    if not network.links.used_once(norm):
+    if not links.used_once(norm):
         raise ValueError(f"Expected a layer that is used once. Received: shared layer '{norm.name}'")
     reasons = []
     for direction in (_into_what_is_before, _into_what_is_after):
         trial = draft.copy()
         try:
-            direction(network, norm, trial)
+            direction(links, norm, trial)
         except ValueError as error:
             reasons.append(str(error))
         else:
@@ -120,22 +124,25 @@ def fold(network: Network, norm: Any, draft: Draft) -> None:
     )
 
 
-def _into_what_is_before(network: Network, norm: Any, draft: Draft) -> None:
-    before = next(iter(network.sources(norm)), norm)
+def _into_what_is_before(links: graph.Graph, norm: Any, draft: Draft) -> None:
+    before, moved = norm, []
+    while sources := links.sources(before):
+        before = sources[0]
+        moved.append(before)
+        if not graph.is_identity(before):
+            break
     depthwise = type(before) in _DEPTHWISE
     row = row_of(before)
     reason = row.refuses(before)
     linear = getattr(before, "activation", None) is keras.activations.linear
     if reason or not (row.gives or depthwise) or not linear:
         raise ValueError(f"'{before.name}' of type {type(before).__name__} is no linear layer. {reason}".rstrip())
-    if depthwise or not row.gives:
-        consumers = network.links.consumers(before)
-        alone = len(consumers) == 1 and not network.links.is_output(before) and network.links.used_once(before)
-    else:
-        site = search(network, before, stop=norm)
-        alone = len(site.consumers) == 1 and len(site.producers) == 1 and not site.passing
-    if not alone:
-        raise ValueError(f"'{before.name}' is used by other layers than '{norm.name}'.")
+    for each in moved:
+        if len(links.consumers(each)) != 1 or links.is_output(each) or not links.used_once(each):
+            raise ValueError(f"'{each.name}' is used by other layers than '{norm.name}'.")
+        if links.always_training(each):
+            raise ValueError(f"'{each.name}' is called with training=True.")
+    draft.move(moved)
     scale, shift = batch_norm_map(norm)
     if depthwise:
         kernel = draft.value(before.kernel)
@@ -151,13 +158,16 @@ def _into_what_is_before(network: Network, norm: Any, draft: Draft) -> None:
     _neutral(norm, draft, shift)
 
 
-def _into_what_is_after(network: Network, norm: Any, draft: Draft) -> None:
+def _into_what_is_after(links: graph.Graph, norm: Any, draft: Draft) -> None:
     scale, shift = batch_norm_map(norm)
-    site = search(network, norm, start=_ITSELF)
+    site = search(links, norm, start=_ITSELF)
     if len(site.producers) > 1:
         raise ValueError(f"the output of '{norm.name}' is combined with others.")
     if reason := site.reason(Kind.AFFINE if shift.any() else Kind.LINEAR):
         raise ValueError(f"{reason}.")
+    if shifted := [use.operation.name for use in site.passing if row_of(use.operation).moves]:
+        raise ValueError(f"{shifted} would have to take up the scale as well.")
+    draft.move([norm, *(use.operation for use in site.passing)])
     for use in site.consumers:
         layer, row = use.operation, row_of(use.operation)
         parameter = row.takes[-1]
@@ -174,7 +184,7 @@ def _into_what_is_after(network: Network, norm: Any, draft: Draft) -> None:
 
 
 def _neutral(norm: Any, draft: Draft, shift: Array) -> None:
-    """A BatchNormalization that adds a shift and does nothing else."""
+    """Turn a BatchNormalization into one that adds a shift and does nothing else."""
     units = len(shift)
     if norm.gamma is not None:
         draft.set(norm, norm.gamma, np.ones(units))

@@ -1,26 +1,25 @@
-"""Inserting a linear layer behind a ReLU layer, to which Theorem 1 then applies (section 3.2)."""
+"""Inserting a linear layer after a ReLU layer, to which Theorem 1 then applies (section 3.2)."""
 
-import copy
 from typing import Any
 
 import keras
 
 from keras_repreg import graph
-from keras_repreg.ion.copying import carry_state, compiled_alike, rebuilt
+from keras_repreg.ion.copying import carry_state, compiled_alike, configuration, counterparts, rebuilt
+from keras_repreg.ion.finding import own_layer
 from keras_repreg.ion.probing import Probes, tolerance_of
-from keras_repreg.ion.site import own_layer
 
 
 def insert_linear(model: keras.Model, layer: Any, name: str | None = None) -> keras.Model:
-    """A copy of the model with a linear Dense layer behind a layer, which passes values on unchanged.
+    """Return a copy of the model with a linear Dense layer after a layer, which passes values on unchanged.
 
     Its kernel is the identity and its bias zero, so that the output is exactly the same; everything that took the
-    layer's output takes the new one's. What Theorem 1 allows can then be done to the new layer.
+    layer's output takes the new one's. Theorem 1 then applies to the new layer.
 
     Args:
         model: A built Sequential or functional model.
         layer: A layer, or its name.
-        name: Of the new layer; by default that of the layer with `_linear` behind it.
+        name: Name of the new layer; by default the layer's, followed by `_linear`.
 
     Returns:
         A model of the same class with copies of all weights and other state, compiled as the model is.
@@ -63,8 +62,10 @@ def insert_linear(model: keras.Model, layer: Any, name: str | None = None) -> ke
         )
     linear = keras.layers.Dense(shape[-1], kernel_initializer="identity", name=name, dtype=layer.dtype_policy)
     serialized = keras.saving.serialize_keras_object(linear)
-    config = copy.deepcopy(model.get_config())
-    position = next(i for i, entry in enumerate(config["layers"]) if entry["config"]["name"] == layer.name) + 1
+    config = configuration(model)
+    # A Sequential's configuration begins with its input, which is none of its layers.
+    order = model.layers if isinstance(model, keras.Sequential) else model.operations
+    position = next(i for i, each in enumerate(order) if each is layer) + 1 + len(config["layers"]) - len(order)
     if isinstance(model, keras.Sequential):
         config["layers"].insert(position, serialized)
     else:
@@ -74,14 +75,13 @@ def insert_linear(model: keras.Model, layer: Any, name: str | None = None) -> ke
         config["output_layers"] = _redirected(config["output_layers"], layer.name, name)
         config["layers"].insert(position, {**serialized, "name": name, "inbound_nodes": [node]})
     longer = rebuilt(model, config)
-    for other in longer.layers:
-        if other.name != name:
-            carry_state(other, model.get_layer(other.name))
+    for other, source in counterparts(longer, model):
+        carry_state(other, source)
     change = Probes(model).change(longer)
     if not change <= tolerance_of(model):
         raise ValueError(
             f"Expected layers whose state can be copied. Received: a copy of '{model.name}' whose outputs differ by "
-            f"a share of {change:.2g}"
+            f"{change:.2g}, relative to the largest"
         )
     return compiled_alike(longer, model)
 

@@ -11,7 +11,7 @@ Array = NDArray[np.float64]
 
 
 class Kind(enum.IntEnum):
-    """What a map is, the most special kind first: whatever commutes with one commutes with those before it."""
+    """Kinds of maps, the most special first: whatever commutes with one commutes with those before it."""
 
     PERMUTATION = 1
     SCALING = 2  # positive factors, and permutations

@@ -1,4 +1,4 @@
-"""Which unit of one network is which of another: linear assignment on weights or on activations."""
+"""Matching the units of two networks by linear assignment on weights or on activations."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -9,20 +9,22 @@ from numpy.typing import NDArray
 
 from keras_repreg.arrays import to_float64
 from keras_repreg.batches import as_tensors, batches
+from keras_repreg.ion.finding import find_site
 from keras_repreg.ion.maps import Array, Kind
-from keras_repreg.ion.rules import FORWARD, INVERSE, row_of
-from keras_repreg.ion.site import Site, find_site
+from keras_repreg.ion.parameters import FORWARD, INVERSE
+from keras_repreg.ion.rules import row_of
+from keras_repreg.ion.site import Site
 from keras_repreg.rows import as_matrix
 
 
 @dataclass(frozen=True)
 class Matching:
-    """How the units of one layer become those of another.
+    """How to turn the units of one layer into those of another.
 
     Attributes:
-        order: For `permute`: the number in the first layer of each unit of the other.
+        order: For `permute`: the number, in the first layer, of each unit of the other.
         factors: For `rescale`, after the permutation: positive, and 1 where only permutations keep the output.
-        similarity: Of each pair of units, at most 1.
+        similarity: The similarity of each pair of units, at most 1.
     """
 
     order: NDArray[np.int64]
@@ -33,9 +35,9 @@ class Matching:
 def match(model: keras.Model, layer: Any, other: keras.Model, other_layer: Any = None, *, data: Any = None) -> Matching:
     """Find the permutation, and after ReLU the factors, that bring a layer onto that of another network.
 
-    Maximizes the sum of the similarities of units that are paired (linear assignment). Units are compared by the
-    weights that compute them and those that take them, as in Git Re-Basin, which presupposes that the layers before and
-    after are those of the other network, up to small changes; with `data`, by their activations. Where factors keep the
+    Maximizes the total similarity of paired units (linear assignment). Units are compared by the weights that compute
+    them and those that take them, as in Git Re-Basin; this assumes that the layers before and after match those of the
+    other network, up to small changes. With `data`, units are compared by their activations. Where factors keep the
     output (ReLU, leaky ReLU, linear layers), the similarity is the cosine; elsewhere it is one minus the squared
     distance, relative to the units' mean squared norm. Needs SciPy.
 
@@ -47,7 +49,7 @@ def match(model: keras.Model, layer: Any, other: keras.Model, other_layer: Any =
         data: Inputs of both models, on which activations are compared: see `keras_repreg.measure`.
 
     Returns:
-        What to give to `permute`, and to `rescale` after that.
+        The arguments of `permute`, and then of `rescale`.
 
     Raises:
         ImportError: if SciPy is not installed.

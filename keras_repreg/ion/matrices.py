@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from keras_repreg.arrays import to_numpy
-from keras_repreg.ion.site import find_site
+from keras_repreg.ion.finding import find_site
 from keras_repreg.ion.theorems import as_array, transform_at
 
 
@@ -15,7 +15,7 @@ def permute(
 ) -> keras.Model:
     """Put the units of a layer into another order, leaving the model's output as it is (Theorem 2).
 
-    Permutations commute with every function that is applied to each unit alike, so that they are possible after any
+    Permutations commute with every function that is applied to each unit alike, so they are possible after any
     activation function, and across normalization, pooling, padding and depthwise convolutions.
 
     Args:
@@ -57,9 +57,9 @@ def rescale(
     tolerance: float | None = None,
     copy: bool = False,
 ) -> keras.Model:
-    """Multiply each unit of a layer by a factor of its own, leaving the model's output as it is.
+    """Multiply each unit of a layer by its own factor, leaving the model's output as it is.
 
-    Changes amplitude and covariance, and no correlation. After ReLU and leaky ReLU the factors are positive
+    Changes amplitude and covariance, but no correlation. After ReLU and leaky ReLU the factors are positive
     (Theorem 2).
 
     Args:
@@ -94,14 +94,14 @@ def rescale(
 def orthogonal(
     model: keras.Model, layer: Any, seed: int, *, data: Any = None, tolerance: float | None = None, copy: bool = False
 ) -> keras.Model:
-    """Turn the representation of a linear layer by a random orthogonal matrix, leaving the model's output as it is.
+    """Rotate the representation of a linear layer by a random orthogonal matrix, leaving the model's output as it is.
 
-    Keeps all distances between representations, and so their rank and spectrum, but not what single units do.
+    Keeps all distances between representations, hence their rank and spectrum, but changes single units.
 
     Args:
         model: A built Sequential or functional model.
         layer: A linear Dense or convolutional layer, or its name.
-        seed: Of the matrix, which is uniform over the orthogonal ones.
+        seed: Seed of the matrix, which is uniform over the orthogonal matrices.
         data: See `transform`.
         tolerance: See `transform`.
         copy: See `transform`.

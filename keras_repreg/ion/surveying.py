@@ -1,4 +1,4 @@
-"""Which rewrites apply to which layers of a model and, where they do not, why."""
+"""Which rewrites apply to which layers of a model, and why others do not."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,23 +7,23 @@ from typing import Any
 import keras
 from keras import layers
 
+from keras_repreg import graph
+from keras_repreg.ion.draft import Draft
+from keras_repreg.ion.finding import search
 from keras_repreg.ion.folding import fold
 from keras_repreg.ion.maps import Kind
-from keras_repreg.ion.network import Network
 from keras_repreg.ion.rules import row_of
-from keras_repreg.ion.site import search
-from keras_repreg.ion.surgery import Draft
 
 
 @dataclass(frozen=True)
 class Surveyed:
-    """What can be done to one layer.
+    """The rewrites that apply to one layer.
 
     Attributes:
         layer: Its name.
         type: Its class.
         functions: Names of the functions of `keras_repreg.ion` that apply.
-        reason: Why no others do; empty if all do.
+        reason: Why no others apply; empty if all do.
     """
 
     layer: str
@@ -47,14 +47,14 @@ FUNCTIONS = {
 
 
 def survey(model: keras.Model, print_fn: Callable[[str], Any] | None = print) -> list[Surveyed]:
-    """Print, in one line per layer with weights, which rewrites apply and why no others do.
+    """Print which rewrites apply to each layer with weights, and why no others do, in one line per layer.
 
     Args:
         model: A built Sequential or functional model.
-        print_fn: Takes each line; None for no output.
+        print_fn: Function that prints a line; None for no output.
 
     Returns:
-        The same as objects.
+        One object per line.
 
     Raises:
         TypeError: if `model` is not a Keras model.
@@ -75,24 +75,24 @@ def survey(model: keras.Model, print_fn: Callable[[str], Any] | None = print) ->
         raise TypeError(f"Expected `model` to be a `keras.Model`. Received: {model!r}")
     if not model.built:
         raise ValueError(f"Expected a built model: call it once on data. Received: '{model.name}' without weights")
-    network = Network(model)
+    links = graph.Graph(model)
     rows = []
     for layer in model.layers:
         if isinstance(layer, keras.Model):
             rows.append(_surveyed(layer, (), "a model of its own: pass it to `survey`"))
         elif type(layer) is layers.BatchNormalization:
-            rows.append(_norm(network, layer))
+            rows.append(_norm(links, layer))
         elif row_of(layer).gives:
-            rows.append(_kernel(network, layer))
+            rows.append(_kernel(links, layer))
     if print_fn is not None:
         for row in rows:
             print_fn(str(row))
     return rows
 
 
-def _kernel(network: Network, layer: Any) -> Surveyed:
+def _kernel(links: graph.Graph, layer: Any) -> Surveyed:
     try:
-        site = search(network, layer)
+        site = search(links, layer)
     except ValueError as error:
         return _surveyed(layer, (), _received(error))
     reason = site.reason(Kind.AFFINE)
@@ -104,9 +104,9 @@ def _kernel(network: Network, layer: Any) -> Surveyed:
     return _surveyed(layer, functions, reason)
 
 
-def _norm(network: Network, layer: Any) -> Surveyed:
+def _norm(links: graph.Graph, layer: Any) -> Surveyed:
     try:
-        fold(network, layer, Draft())
+        fold(links, layer, Draft())
     except ValueError as error:
         return _surveyed(layer, (), _received(error))
     return _surveyed(layer, ("fold_batch_norm",), "")
@@ -117,5 +117,5 @@ def _surveyed(layer: Any, functions: tuple[str, ...], reason: str) -> Surveyed:
 
 
 def _received(error: ValueError) -> str:
-    """What stands in the way, from the message of an error."""
+    """The obstacle, from the message of an error."""
     return " ".join(str(error).split()).split("Received: ", 1)[-1]

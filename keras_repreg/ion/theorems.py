@@ -1,7 +1,7 @@
 """Theorems 1 and 2: a transformation of a layer's representation that the next layer undoes.
 
-z~ = Q (z - m), for any nonsingular Q and any m behind a linear layer, and for a permuted positive diagonal Q and m = 0
-after ReLU. What is checked here is what the theorems ask for; `keras_repreg.ion.surgery` computes and writes weights.
+z~ = Q (z - m), for any nonsingular Q and any m after a linear layer, and for a permuted positive diagonal Q and m = 0
+after ReLU. This module checks the theorems' conditions; `keras_repreg.ion.surgery` computes and writes weights.
 """
 
 from typing import Any
@@ -10,9 +10,10 @@ import keras
 import numpy as np
 
 from keras_repreg.batches import peek
+from keras_repreg.ion.finding import find_site
 from keras_repreg.ion.maps import Array, Kind, UnitMap
 from keras_repreg.ion.probing import SAMPLES
-from keras_repreg.ion.site import Site, find_site
+from keras_repreg.ion.site import Site
 from keras_repreg.ion.surgery import rewrite
 
 
@@ -30,22 +31,24 @@ def transform(
 
     Theorem 1 (eq. 1 and 2) for a linear layer; Theorem 2 (eq. 3 and 4) for a layer with ReLU or leaky ReLU, where Q is
     a permuted positive diagonal matrix and m = 0; other activation functions allow permutations. Rewrites the weights
-    of the layer, of what its units pass through, and of the layers that take them: `keras_repreg.ion.survey` says which
-    maps are possible where. What was done is in `keras_repreg.ion.rewrites(model)`.
+    of the layer, of the layers that its units pass through, and of those that take them; other models that share these
+    layers change with it. `keras_repreg.ion.survey` says which maps are possible where, and
+    `keras_repreg.ion.rewrites(model)` what was done.
 
     The weights are computed in float64 and rounded once. The model is then run, in the dtypes it computes in, on random
     inputs, and on `data` if given; if its outputs, or those of the layers that undo the transformation, changed by more
-    than `tolerance`, the weights are restored.
+    than `tolerance`, the weights are restored. An optimizer's state, such as momenta, stays that of the old weights:
+    compile the model again before training it further.
 
     Args:
         model: A built Sequential or functional model.
         layer: A layer with a kernel, such as a Dense or convolutional layer, or its name.
         q: Q, a nonsingular matrix of shape (M, M) for the layer's M units.
         m: m, shape (M,); by default 0.
-        data: Compare the outputs on the first batch of this, too: see `keras_repreg.measure`.
-        tolerance: The largest change of an output, relative to the largest magnitude, that counts as rounding. By
-            default that of two products in the least precise dtype in which a layer computes: 2^-5 in bfloat16, 2^-8 in
-            float16, 2^-15 in float32, 2^-40 in float64.
+        data: Inputs, on the first batch of which the outputs are compared as well: see `keras_repreg.measure`.
+        tolerance: The largest change of an output, relative to its largest magnitude, that counts as rounding. The
+            default is that of two products in the least precise dtype in which a layer computes: 2^-5 in bfloat16,
+            2^-8 in float16, 2^-15 in float32, 2^-40 in float64.
         copy: Leave the model as it is and rewrite a copy of it, which is compiled as the model is.
 
     Returns:
@@ -54,8 +57,8 @@ def transform(
     Raises:
         TypeError: if `model` is not a Keras model or `layer` neither a layer nor a name.
         ValueError: before any weight changes, if neither theorem applies (see `find_site`), Q or m have the wrong
-            shape or are not finite, Q is singular to the precision of the weights or more general than what stands
-            after the layer allows, or m is not 0 and cannot be taken up: without a bias, or before zero padding.
+            shape or are not finite, Q is singular to the precision of the weights or more general than the layers
+            after it allow, or m is not 0 and cannot be taken up: without a bias, or before zero padding.
         RuntimeError: if outputs changed by more than `tolerance`; the weights are restored.
 
     Examples:
@@ -78,11 +81,11 @@ def transform(
 def transform_at(
     model: keras.Model, site: Site, q: Any, m: Any = None, *, data: Any, tolerance: float | None, copy: bool
 ) -> keras.Model:
-    """`transform`, where the site has been found already."""
+    """`transform`, when the site is known."""
     q, shift = as_affine_map(site, q, m)
     check_kind(site, UnitMap(q, shift).kind, f"q={q!r}, m={m!r}")
     probe = None if data is None else peek(data, SAMPLES)[0]
-    return rewrite(model, site, q, shift, probe=probe, tolerance=tolerance, copy=copy)
+    return rewrite(model, site, q, shift, probe=probe, tolerance=tolerance, copy=copy, stacklevel=3)
 
 
 def as_affine_map(site: Site, q: Any, m: Any) -> tuple[Array, Array]:
@@ -96,16 +99,14 @@ def as_affine_map(site: Site, q: Any, m: Any) -> tuple[Array, Array]:
 
 
 def check_kind(site: Site, kind: Kind, received: str) -> None:
-    """That the site allows maps of a kind.
+    """Check that the site allows maps of a kind.
 
     Raises:
-        ValueError: if it does not, with what is in the way.
+        ValueError: if it does not, with the reason.
     """
     if kind <= site.allows:
         return
-    theorem = (
-        "a permuted positive diagonal `q` and no `m`, as Theorem 2 has it" if site.allows < Kind.LINEAR else "no `m`"
-    )
+    theorem = "a permuted positive diagonal `q` and no `m`, as in Theorem 2" if site.allows < Kind.LINEAR else "no `m`"
     raise ValueError(
         f"Expected {theorem}, since only {site.allows} after layer '{site.layer.name}' keep the output: "
         f"{site.reason(kind)}. Received: {received}"
@@ -116,7 +117,7 @@ def as_array(value: Any, shape: tuple[int, ...], name: str) -> Array:
     """A finite real float64 array of this shape.
 
     Raises:
-        ValueError: if it is none.
+        ValueError: if the value is not one.
     """
     try:
         array = np.asarray(value)

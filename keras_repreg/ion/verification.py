@@ -1,4 +1,4 @@
-"""Whether two models put out the same."""
+"""Comparing the outputs of two models."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from keras_repreg.ion.probing import largest_change
 
 
 def verify(model: keras.Model, other: keras.Model, data: Any, *, batch_size: int = 256) -> float:
-    """The largest difference between the outputs of two models on data, relative to the largest output.
+    """Return the largest difference between the outputs of two models on data, relative to the largest output.
 
     Args:
         model: A Keras model.
@@ -23,7 +23,7 @@ def verify(model: keras.Model, other: keras.Model, data: Any, *, batch_size: int
         an output is NaN.
 
     Raises:
-        TypeError: if one of them is no Keras model.
+        TypeError: if one of them is not a Keras model.
         ValueError: if the outputs differ in shape, or there is no data.
 
     Examples:

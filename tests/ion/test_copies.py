@@ -127,6 +127,26 @@ def test_the_optimizer_goes_on_where_it_was():
     assert int(twin.optimizer.iterations) == int(model.optimizer.iterations)
 
 
+class OwnStep(keras.Model):
+    """Doubles the loss in training."""
+
+    def compute_loss(self, *args, **kwargs):
+        return 2 * super().compute_loss(*args, **kwargs)
+
+
+@pytest.mark.parametrize("copy", COPIES)
+def test_loss_weights_and_a_method_of_ones_own(copy):
+    start = keras.Input((5,))
+    z = layers.Dense(6, name="z")(start)
+    model = OwnStep(start, {"a": layers.Dense(3, name="a")(z), "b": layers.Dense(2, name="b")(z)})
+    model.compile("sgd", {"a": "mse", "b": "mae"}, loss_weights={"a": 0.25, "b": 3.0})
+    twin = COPIES[copy](model, None)
+    assert type(twin) is OwnStep
+    targets = {"a": np.ones((50, 3)), "b": np.ones((50, 2))}
+    expected = model.evaluate(X, targets, verbose=0, return_dict=True)["loss"]
+    assert twin.evaluate(X, targets, verbose=0, return_dict=True)["loss"] == pytest.approx(expected, rel=1e-4)
+
+
 def test_custom_classes_need_not_be_registered():
     class Unregistered(layers.Layer):
         def call(self, x):
@@ -137,6 +157,46 @@ def test_custom_classes_need_not_be_registered():
     )
     for copy in COPIES.values():
         assert ion.verify(model, copy(model, None), X) < 1e-5
+
+
+def test_layers_without_a_name_in_their_configuration():
+    """A layer read from such a configuration has another name."""
+
+    class Nameless(layers.Layer):
+        def __init__(self):
+            super().__init__()
+            self.dense = layers.Dense(5, bias_initializer="normal")
+
+        def build(self, shape):
+            self.dense.build(shape)
+
+        def get_config(self):
+            return {}
+
+        def call(self, x):
+            return keras.ops.tanh(self.dense(x))
+
+    keras.utils.set_random_seed(0)
+    start = keras.Input((5,))
+    parts = [Nameless(), Nameless(), layers.Dense(6, name="z"), layers.Dense(5), Nameless(), layers.Dense(3)]
+    x = start
+    for part in parts:
+        x = part(x)
+    for model in (keras.Model(start, x), keras.Sequential([keras.Input((5,)), *parts])):
+        for copy in COPIES.values():
+            assert ion.verify(model, copy(model, None), X) < 1e-5
+        assert ion.verify(model, ion.insert_linear(model, parts[1]), X) < 1e-5
+        with pytest.raises(ValueError, match="type Nameless"):
+            ion.fold_batch_norm(model, parts[0], copy=True)
+
+
+def test_what_cannot_be_made_from_its_configuration():
+    model = keras.Sequential(
+        [keras.Input((5,)), layers.Dense(6, name="z"), layers.Dense(3, activation=lambda x: keras.ops.tanh(x))]
+    )
+    for rebuild in (lambda: ion.insert_linear(model, "z"), lambda: ion.remove_units(model, "z", [0])):
+        with pytest.raises(ValueError, match=r"Expected layers that can be made|saved and loaded"):
+            rebuild()
 
 
 def test_a_model_that_cannot_be_saved():

@@ -51,8 +51,21 @@ def test_insertion_behind_a_convolution():
 def test_wrong_insertions():
     with pytest.raises(ValueError, match="Received: name='next'"):
         ion.insert_linear(build(), "z", name="next")
+    for name in ("", 3):
+        with pytest.raises(ValueError, match=f"to be a name or None. Received: name={name!r}"):
+            ion.insert_linear(build(), "z", name=name)
     with pytest.raises(ValueError, match="Received: 'nowhere'"):
         ion.insert_linear(build(), "nowhere")
+    with pytest.raises(ValueError, match="built model"):
+        ion.insert_linear(keras.Sequential([layers.Dense(3, name="z")]), "z")
+    with pytest.raises(ValueError, match="shared layer 'next'"):
+        ion.insert_linear(functional(reuse=True), "next")
+    with pytest.raises(ValueError, match="hidden layer.*Received: 'next'"):
+        ion.insert_linear(functional(), "next")
+    start = keras.Input((3, 5))
+    with_state = layers.LSTM(4, return_state=True, name="lstm")(start)
+    with pytest.raises(ValueError, match="one output of known width. Received: 'lstm'"):
+        ion.insert_linear(keras.Model(start, layers.Dense(2)(with_state[0])), "lstm")
 
 
 def trained():
@@ -106,8 +119,9 @@ def test_what_fails_or_is_frozen_is_as_it_was():
     inner.layers[0].trainable = False
     model = keras.Sequential([keras.Input((5,)), inner, *relu().layers])
     before = model.get_weights()
-    with pytest.raises(ValueError, match="epochs=-1"):
-        ion.comparable(model, "z", np.eye(6) * 2, (X, Y), loss=LOSS, epochs=-1)
+    for epochs in (-1, 1.0, True):
+        with pytest.raises(ValueError, match=f"epochs={epochs}"):
+            ion.comparable(model, "z", np.eye(6) * 2, (X, Y), loss=LOSS, epochs=epochs)
     with pytest.raises(ValueError):  # noqa: PT011 - Keras's own, about the lengths
         ion.comparable(model, "z", np.eye(6) * 2, (X, Y[:7]), loss=LOSS)
     for a, b in zip(before, model.get_weights(), strict=True):

@@ -18,7 +18,7 @@ def norm(**settings):
 
 
 def has_no_effect(layer, shift=False):
-    scale, added = ion.rules.batch_norm_map(layer)
+    scale, added = ion.conditions.batch_norm_map(layer)
     return np.allclose(scale, 1, atol=1e-6) and (shift or np.allclose(added, 0, atol=1e-6))
 
 
@@ -52,6 +52,18 @@ def test_into_the_layer_before(before, use_bias):
         np.testing.assert_allclose(output(model, x), y, atol=1e-5 * np.abs(y).max())
         # Without a bias in the layer before it, the normalization is that bias.
         assert has_no_effect(model.get_layer("norm"), shift=not use_bias)
+
+
+def test_layers_without_effect_between():
+    between = [layers.Dropout(0.5), layers.Identity()]
+    model = randomized(
+        keras.Sequential([keras.Input(VECTOR), layers.Dense(4), *between, norm(), layers.ReLU(), layers.Dense(3)])
+    )
+    x = ion.probing.random_inputs(model)
+    y = output(model, x)
+    ion.fold_batch_norm(model, "norm")
+    np.testing.assert_allclose(output(model, x), y, atol=1e-5 * np.abs(y).max())
+    assert has_no_effect(model.get_layer("norm"))
 
 
 AFTER = {
@@ -115,6 +127,35 @@ def sum_before():
     return randomized(keras.Model(start, layers.Dense(3)(layers.ReLU()(norm()(z)))))
 
 
+def branch_at_a_dropout():
+    start = keras.Input(VECTOR)
+    z = layers.Dropout(0.1)(layers.Dense(4)(start))
+    return randomized(keras.Model(start, [layers.Dense(3)(layers.ReLU()(norm()(z))), layers.Dense(2)(z)]))
+
+
+def dropping_before():
+    start = keras.Input(VECTOR)
+    z = layers.Dropout(0.1)(layers.Dense(4)(start), training=True)
+    return randomized(keras.Model(start, layers.Dense(3)(layers.ReLU()(norm()(z)))))
+
+
+def sum_after():
+    start = keras.Input(VECTOR)
+    z = layers.Add()([norm()(layers.Dense(4, activation="relu")(start)), layers.Dense(4)(start)])
+    return randomized(keras.Model(start, layers.Dense(3)(z)))
+
+
+def a_shift_after():
+    """The second one adds a constant, which a scale before it would scale as well."""
+    model = stack(
+        lambda: layers.Dense(4, "relu"), norm, lambda: layers.BatchNormalization(name="shift"), lambda: layers.Dense(3)
+    )()
+    shift = model.get_layer("shift")
+    shift.gamma.assign(np.ones(4))
+    shift.moving_variance.assign(np.full(4, 1 - shift.epsilon))
+    return model
+
+
 def in_training():
     start = keras.Input(VECTOR)
     return keras.Model(start, layers.Dense(3)(norm()(layers.Dense(4)(start), training=True)))
@@ -151,8 +192,18 @@ REFUSED = {
     "a branch before": (branch_before, "used by other layers"),
     "a sum before": (sum_before, "type Add"),
     "called with training=True": (in_training, "training=True"),
+    "a branch at a dropout before": (branch_at_a_dropout, "'dropout.*' is used by other layers"),
+    "dropout at inference before": (dropping_before, "'dropout.*' is called with training=True"),
+    "a sum after": (sum_after, "combined with others"),
+    "a shift after": (a_shift_after, "would have to take up the scale"),
     "used twice": (twice, "shared layer"),
 }  # fmt: skip
+
+
+def test_a_normalization_that_is_not_built():
+    model = keras.Sequential([layers.Dense(4), norm()])
+    with pytest.raises(ValueError, match="built model"):
+        ion.fold_batch_norm(model, "norm")
 
 
 @pytest.mark.parametrize("why", REFUSED)

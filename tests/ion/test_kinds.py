@@ -159,10 +159,7 @@ def test_align_dead_units():
 
 
 def test_copy_leaves_the_model_alone():
-    models = [build()]
-    if tuple(map(int, keras.__version__.split(".")[:2])) > (3, 11):  # which cannot tell layers of another model
-        models.append(keras_repreg.Sequential(build().layers))
-    for model in models:
+    for model in (build(), keras_repreg.Sequential(build().layers)):
         before = model.get_weights()
         twin = ion.whiten(model, "z", X, copy=True)
         assert twin is not model
@@ -182,6 +179,8 @@ def test_verify_tells_models_apart():
     assert ion.verify(model, other, X) > 1e-3
     with pytest.raises(ValueError, match="same shape"):
         ion.verify(model, keras.Sequential([keras.Input((5,)), layers.Dense(2)]), X)
+    with pytest.raises(TypeError, match="two Keras models. Received: 'model'"):
+        ion.verify(model, "model", X)
     with pytest.raises(ValueError, match="at least one batch"):
         ion.verify(model, other, iter([]))
     broken = build()
@@ -291,6 +290,9 @@ def test_wrong_orders_and_factors():
             ion.permute(model, "z", order)
     with pytest.raises(ValueError, match="Received: factors="):
         ion.rescale(model, "z", [1.0, 2.0])
+    for seed in (-1, 1.5, True, None):
+        with pytest.raises(ValueError, match=f"integer >= 0. Received: seed={seed}"):
+            ion.orthogonal(model, "z", seed)
     with pytest.raises(ValueError, match="nonsingular"):
         ion.rescale(model, "z", 0.0)
     with pytest.raises(ValueError, match="Theorem 2"):

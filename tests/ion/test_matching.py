@@ -79,6 +79,20 @@ def test_layers_that_cannot_be_matched():
     other = keras.Sequential([keras.Input((4,)), layers.Dense(8, name="z"), layers.Dense(3)])
     with pytest.raises(ValueError, match="same shapes"):
         ion.match(mlp(), "z", other)
+    wide, narrow = (
+        keras.Sequential(
+            [
+                keras.Input((6, 5)),
+                layers.Conv1D(8, 2, strides, name="z"),
+                layers.GlobalAveragePooling1D(),
+                layers.Dense(3),
+            ]
+        )
+        for strides in (1, 2)
+    )
+    data = np.zeros((4, 6, 5), "float32")
+    with pytest.raises(ValueError, match="same positions. Received: 20 and 12 rows"):
+        ion.match(wide, "z", narrow, data=data)
     with pytest.raises(ValueError, match="'elsewhere'"):
         ion.match(mlp(), "z", mlp(), "elsewhere")
     with pytest.raises(TypeError, match="Received: 'model'"):

@@ -61,8 +61,13 @@ def sentences():
     return keras.Model(start, layers.Dense(3)(layers.Dense(4, name="z")(x)))
 
 
+def sparse():
+    start = keras.Input((5,), sparse=True)
+    return keras.Model(start, layers.Dense(3)(layers.Dense(4, name="z")(start)))
+
+
 MODELS = [tokens, nested_tokens, two_tables, unknown_length, several_inputs, plain_integers]
-MODELS += [words, sentences] if TENSORFLOW else []
+MODELS += [words, sentences, sparse] if TENSORFLOW else []
 
 
 @pytest.mark.parametrize("make", MODELS)
@@ -101,12 +106,19 @@ def test_what_is_random_elsewhere_does_not_disturb_the_comparison():
     ion.permute(model, "z", [2, 0, 3, 1])
 
 
-def test_a_recurrent_state_is_left_as_it_was():
+@pytest.mark.parametrize("samples", [8, 300])
+def test_a_recurrent_state_is_left_as_it_was(samples):
+    """The batch size is that which the model insists on."""
     keras.utils.set_random_seed(0)
     model = keras.Sequential(
-        [keras.Input((3, 2), batch_size=256), layers.Dense(4, name="z"), layers.LSTM(3, stateful=True), layers.Dense(2)]
+        [
+            keras.Input((3, 2), batch_size=samples),
+            layers.Dense(4, name="z"),
+            layers.LSTM(3, stateful=True),
+            layers.Dense(2),
+        ]
     )
     ion.permute(model, "z", [2, 0, 3, 1])
     for variable in model.layers[1].variables:
-        if variable.shape == (256, 3):
+        if variable.shape == (samples, 3):
             assert not np.asarray(keras.ops.convert_to_numpy(variable)).any()

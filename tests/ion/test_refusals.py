@@ -95,6 +95,23 @@ def always_dropping():
     return keras.Model(start, layers.Dense(3)(z))
 
 
+def quantized():
+    model = build()
+    model.get_layer("z").quantize("int8")
+    return model
+
+
+def low_rank(name):
+    model = build()
+    model.get_layer(name).enable_lora(2)
+    return model
+
+
+def weight_added():
+    z, start = layers.Dense(6, name="z"), keras.Input((5,))
+    return keras.Model(start, layers.Dense(3)(z(start) + z.bias))
+
+
 def channels_first():
     pool = layers.GlobalAveragePooling1D(data_format="channels_first", name="pool")
     return keras.Sequential([keras.Input((6, 5)), layers.Dense(6, name="z"), pool, layers.Dense(3)])
@@ -105,9 +122,41 @@ def without_configuration():
     return keras.Model(start, layers.Dense(3)(layers.Dense(6, name="z")(Unserializable(ops.tanh)(start))))
 
 
+def unknown_positions():
+    start = keras.Input((None, 5))
+    flat = layers.Flatten()(layers.Dense(6, name="z")(start))
+    return keras.Model(start, layers.Lambda(lambda z: ops.sum(z, axis=1, keepdims=True))(flat))
+
+
 def sum_with_an_input():
     start = keras.Input((6,))
     return keras.Model(start, layers.Dense(3)(layers.Add()([start, layers.Dense(6, name="z")(start)])))
+
+
+def cross_attention():
+    start = keras.Input((4, 5))
+    z = layers.Dense(6, name="z")(start)
+    return keras.Model(start, layers.MultiHeadAttention(2, 3, name="attention")(z, layers.Dense(6)(start)))
+
+
+def two_places():
+    start = keras.Input((5,))
+    z, other = layers.Dense(6, name="z")(start), layers.Dense(6)(start)
+    joined = [layers.Concatenate()([z, other]), layers.Concatenate()([other, z])]
+    return keras.Model(start, layers.Dense(3)(layers.Add()(joined)))
+
+
+def repeated_beside():
+    start = keras.Input((4, 4, 3))
+    z = layers.Conv2D(6, 1, name="z")(start)
+    repeated = layers.DepthwiseConv2D(1, depth_multiplier=2, name="repeats")(start)
+    return keras.Model(start, layers.Conv2D(3, 1)(layers.Add()([z, repeated])))
+
+
+def several_outputs():
+    start = keras.Input((4, 5))
+    z, scores = layers.MultiHeadAttention(2, 3, output_shape=6, name="z")(start, start, return_attention_scores=True)
+    return keras.Model(start, [layers.Dense(3)(z), layers.Dense(2)(scores)])
 
 
 def array_added():
@@ -128,6 +177,10 @@ REFUSED = {
     "sum with an input": (sum_with_an_input, "z", "type InputLayer"),
     "an array added": (lambda: array_added(), "z", "one constant for all units"),
     "output and hidden": (lambda: functional(lambda z: z), "z", "output of the model"),
+    "cross-attention": (cross_attention, "z", "'attention' to take one tensor"),
+    "two places": (two_places, "z", "several places in the output of 'concatenate"),
+    "repeated beside": (repeated_beside, "z", "repeated or computed from others by 'repeats'"),
+    "several outputs": (several_outputs, "z", "one output. Received: 'z'"),
     "shared layer": (shared_twice, "z", "shared layer 'z'"),
     "shared consumer": (lambda: functional(reuse=True), "z", "shared layer 'next'"),
     "subclassed": (lambda: built(Subclassed()), "z", "Subclassed"),
@@ -144,7 +197,12 @@ REFUSED = {
     "subclass of an identity": (lambda: build(between=[Squares(name="squares")]), "z", "type Squares"),
     "tied weights": (tied_weights, "z", "shared layer 'z'"),
     "called with training=True": (always_dropping, "z", "training=True"),
+    "quantized": (quantized, "z", "'z' of type Dense quantized"),
+    "low-rank adaptation": (lambda: low_rank("z"), "z", "'z' of type Dense .*LoRA"),
+    "low-rank adaptation after": (lambda: low_rank("next"), "z", "'next' of type Dense .*LoRA"),
+    "a weight added": (weight_added, "z", "one constant for all units|Cannot serialize"),
     "channels first": (channels_first, "z", "channels_first"),
+    "unknown number of positions": (unknown_positions, "z", "unknown number of positions"),
     "without configuration": (without_configuration, "z", "configuration"),
     "no such layer": (lambda: build(), "nowhere", "'nowhere'"),
 }  # fmt: skip

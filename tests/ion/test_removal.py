@@ -219,6 +219,29 @@ def test_a_constant_before_zero_padding_stays():
         ion.remove_units(model, "z", [0])
 
 
+def test_an_embedding_loses_its_null_space():
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((4,)), layers.Embedding(3, 6, name="z"), layers.Dense(2)])
+    removal = ion.remove_units(model, "z")
+    assert removal.model.get_layer("z").output_dim == 3
+    x = ion.probing.random_inputs(model)
+    np.testing.assert_allclose(output(removal.model, x), output(model, x), atol=1e-5)
+
+
+def test_an_exact_removal_is_checked():
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((5,)), layers.Dense(12, name="z"), layers.Dense(3)])
+    with pytest.raises(RuntimeError, match="the model is as it was"):
+        ion.remove_units(model, "z", tolerance=0.0)
+
+
+def test_layers_without_a_number_of_units():
+    start = keras.Input((4, 5))
+    z = layers.MultiHeadAttention(2, 3, output_shape=6, name="z")(start, start)
+    with pytest.raises(ValueError, match="number of units to lower. Received: 'z'"):
+        ion.remove_units(keras.Model(start, layers.Dense(3)(z)), "z", [0])
+
+
 def test_all_dead_leaves_one():
     model = mlp()
     kernel, bias = model.get_layer("z").get_weights()

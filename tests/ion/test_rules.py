@@ -6,7 +6,7 @@ import pytest
 from keras import layers, ops
 
 from keras_repreg import ion
-from keras_repreg.ion import rules
+from keras_repreg.ion import elementwise, rules
 from keras_repreg.ion.maps import Kind
 from tests.ion.architectures import randomized
 from tests.ion.networks import nonsingular, output, representation
@@ -106,10 +106,10 @@ CASES = {
         }.items()
     },
     **{f"Activation {name}": (VECTOR, lambda name=name: [dense(activation=name), last()], SCALING)
-       for name in rules.HOMOGENEOUS},
+       for name in elementwise.HOMOGENEOUS},
     **{
         f"Activation {name}": (VECTOR, lambda name=name: [dense(), layers.Activation(name), last()], PERMUTATION)
-        for name in rules.ELEMENTWISE + rules.OVER_UNITS
+        for name in elementwise.ELEMENTWISE + elementwise.OVER_UNITS
         if hasattr(keras.activations, name)
     },
 }  # fmt: skip

@@ -75,6 +75,12 @@ def test_without_data_isotropic_inputs_are_assumed():
     np.testing.assert_allclose(kernel.T @ kernel, np.eye(4), atol=1e-5)
 
 
+def test_layers_whose_covariance_does_not_follow_from_weights():
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Embedding(5, 4, name="z"), keras.layers.Dense(2)])
+    with pytest.raises(ValueError, match="`data` or `moments` for layer 'z' of type Embedding"):
+        ion.decorrelate(model, "z")
+
+
 def test_data_in_batches_is_read_once():
     x = data()
     for batches in (iter([x[:100], x[100:]]), (part for part in (x[:150], x[150:]))):

@@ -1,0 +1,48 @@
+"""Directions of a linear layer that never vary: as many as its kernel, or its covariance on data, lacks in rank."""
+
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_repreg.arrays import to_float64
+from keras_repreg.ion.exactness import EVERY_INPUT, THIS_DATA, RemovedUnit
+from keras_repreg.ion.finding import find_site
+from keras_repreg.ion.maps import Array, Kind, UnitMap
+from keras_repreg.ion.moments import moments_of
+from keras_repreg.ion.rules import row_of
+from keras_repreg.ion.site import Site
+from keras_repreg.ion.spectrum import in_range
+from keras_repreg.ion.surgery import drafted
+
+# Directions of a linear layer with less than this share of the largest variance are rounding in float32.
+ROUNDING = 1e-11
+
+
+def without_null_space(model: keras.Model, site: Site, data: Any) -> tuple[Site, list[RemovedUnit]]:
+    """Turn a linear layer so that its last units are constant: as many as its kernel or covariance lacks in rank."""
+    use = site.producers[0]
+    parameter, layer = row_of(use.operation).gives[0], use.operation
+    kernel = np.moveaxis(to_float64(parameter.of(layer)), parameter.axis, -1)
+    kernel = kernel.reshape(-1, site.units)
+    bias = to_float64(layer.bias) if getattr(layer, "use_bias", False) else np.zeros(site.units)
+    shift = site.allows == Kind.AFFINE
+    rows = kernel if shift else np.concatenate([kernel, bias[None]])
+    structural = site.units - _rank(rows.T @ rows)
+    spread, mean = rows.T @ rows, bias
+    if data is not None:
+        mean, spread, _ = moments_of(model, site, data, None)
+        # What m cannot take away counts as variance.
+        spread = spread if shift else spread + np.outer(mean, mean)
+    directions = np.linalg.eigh(spread)[1]
+    spare = site.units - _rank(spread)
+    if not spare or spare == site.units:
+        return site, []
+    unit_map = UnitMap(directions[:, ::-1].T, mean if shift else np.zeros(site.units))
+    drafted(site, unit_map).write()
+    exact = [EVERY_INPUT if i < structural else THIS_DATA for i in range(spare)]
+    return find_site(model, layer.name), [RemovedUnit(None, each) for each in exact]
+
+
+def _rank(spread: Array) -> int:
+    return int(in_range(np.linalg.eigvalsh(spread), ROUNDING).sum())

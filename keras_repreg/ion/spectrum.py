@@ -1,0 +1,60 @@
+"""Eigenvalues of covariances: rank, null space, whitening."""
+
+import numbers
+from typing import Any
+
+import numpy as np
+
+from keras_repreg.arrays import to_float64
+from keras_repreg.ion.maps import Array
+from keras_repreg.ion.theorems import as_array
+
+# Directions with less variance than this share of the largest belong to the null space: whitening them would need
+# a Q of condition number above 1e4, of which float32 weights keep too few digits.
+NULL_SPACE = 1e-8
+
+
+def whitening_matrix(covariance: Array, null_space: float = NULL_SPACE) -> Array:
+    """The symmetric Q with Q C Q the identity on the range of C, and nonsingular.
+
+    Args:
+        covariance: C, shape (M, M), symmetric and positive semi-definite.
+        null_space: Directions with less than this share of the largest variance count as the null space.
+
+    Raises:
+        ValueError: if C is zero, not square or not finite, or `null_space` not between 0 and 1.
+    """
+    check_null_space(null_space)
+    covariance = to_float64(covariance)
+    units = len(covariance) if covariance.ndim else 1
+    variances, directions = eigenvalues(as_array(covariance, (units, units), "covariance"))
+    # The null space is scaled like the direction of most variance: what noise is there, is not amplified.
+    kept = np.where(in_range(variances, null_space), variances, variances[-1])
+    return (directions / np.sqrt(kept)) @ directions.T
+
+
+def eigenvalues(covariance: Array) -> tuple[Array, Array]:
+    """Eigenvalues in ascending order, and the directions that belong to them, in columns.
+
+    Raises:
+        ValueError: if all are zero.
+    """
+    variances, directions = np.linalg.eigh(covariance)
+    if not variances[-1] > np.finfo(np.float64).tiny:
+        raise ValueError(f"Expected a layer whose output varies. Received: a largest variance of {variances[-1]}")
+    return variances, directions
+
+
+def in_range(values: Any, share: float) -> Any:
+    """Which eigenvalues, in ascending order, belong to the range: those above a share of the largest."""
+    return values > share * values[-1]
+
+
+def check_null_space(null_space: float) -> None:
+    """That a share is one.
+
+    Raises:
+        ValueError: if it is not between 0 and 1.
+    """
+    if not isinstance(null_space, numbers.Real) or not 0 < null_space < 1:
+        raise ValueError(f"Expected `null_space` to be between 0 and 1. Received: null_space={null_space!r}")
