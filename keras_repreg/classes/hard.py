@@ -11,8 +11,9 @@ from keras import ops
 from keras_repreg import statistics
 from keras_repreg.classes.base import Classes
 from keras_repreg.classes.product import within_class_product
-from keras_repreg.spectral import leading_vectors
-from keras_repreg.statistics import safe_ratio, with_gradient
+from keras_repreg.derivatives import with_gradient
+from keras_repreg.spectral import Matrices, leading_vectors
+from keras_repreg.statistics import safe_ratio
 
 Tensor = Any
 
@@ -127,9 +128,42 @@ class HardClasses(Classes):
 
     def stable_rank_sum(self, z: Tensor, method: str) -> Tensor:
         z = self._unit_scale(z if self.sample_weight is None else ops.sqrt(self.sample_weight)[:, None] * z)
-        energy = self.sums(ops.sum(ops.square(z), axis=1))
-        bound = self._holder_bound(z) if method == "holder" else self._squared_spectral_norm(z, method)
-        return ops.sum(safe_ratio(energy, bound))
+        if method == "holder":
+            return ops.sum(safe_ratio(self.sums(ops.sum(ops.square(z), axis=1)), self._holder_bound(z)))
+        slots = self.slots
+
+        def matrices(z: Tensor, *constants: Tensor) -> Matrices:
+            """For each class the Gram matrix of its samples."""
+            classes = HardClasses._of(slots, constants)
+            return Matrices(
+                lambda u: ops.sum(z * classes.at_samples(classes.sums(u[:, None] * z)), axis=1),
+                classes._inner,
+                ops.sum(ops.square(z), axis=1),
+            )
+
+        def decomposed(z: Tensor, *constants: Tensor) -> Tensor:
+            return HardClasses._of(slots, constants)._leading_by_decomposition(z)
+
+        def stable_ranks(z: Tensor, *constants: Tensor) -> tuple[Tensor, Tensor]:
+            classes = HardClasses._of(slots, constants)
+            search = decomposed if method == "svd" else None
+            u = leading_vectors(matrices, z, constants, search)[:, None]
+            squares = ops.sum(ops.square(z), axis=1, keepdims=True)
+            sums = classes.sums(ops.concatenate([u * z, squares], axis=1))
+            projection, energy = sums[:, :-1], sums[:, -1:]
+            # The squared spectral norm; its gradient needs no derivative of u (see `statistics.stable_rank`).
+            bound = ops.sum(ops.square(projection), axis=1, keepdims=True)
+            ranks = safe_ratio(energy, bound)
+            inverse = classes.at_samples(safe_ratio(ops.ones_like(bound), bound))
+            gradient = 2 * inverse * (z - u * classes.at_samples(ranks * projection))
+            return ops.sum(ranks), gradient
+
+        return with_gradient(stable_ranks, z, self._constants())
+
+    def _inner(self, *pairs: tuple[Tensor, Tensor]) -> tuple[Tensor, ...]:
+        """The inner products of pairs of vectors (N,) within each class, all in one pass."""
+        sums = self.at_samples(self.sums(ops.stack([u * v for u, v in pairs], axis=1)))
+        return tuple(sums[:, i] for i in range(len(pairs)))
 
     def _largest(self, per_sample: Tensor) -> Tensor:
         """Maximum over each class of values >= 0, shape (slots,); the gradient is shared by equal ones."""
@@ -148,19 +182,6 @@ class HardClasses(Classes):
         """||Z^(k)||_1 ||Z^(k)||_inf of each class (eq. 9), shape (slots,)."""
         magnitude = statistics.absolute(z)
         return ops.max(self.sums(magnitude), axis=1) * self._largest(ops.sum(magnitude, axis=1))
-
-    def _squared_spectral_norm(self, z: Tensor, method: str) -> Tensor:
-        """||Z^(k)||_2^2 of each class, shape (slots,), with its exact gradient (see `statistics`)."""
-        fixed = ops.stop_gradient(z)
-        u = self._leading_by_decomposition(fixed) if method == "svd" else self._leading_by_power(fixed)
-        return ops.sum(ops.square(self.sums(ops.stop_gradient(u)[:, None] * z)), axis=1)
-
-    def _leading_by_power(self, z: Tensor) -> Tensor:
-        return leading_vectors(
-            lambda u: ops.sum(z * self.at_samples(self.sums(u[:, None] * z)), axis=1),
-            lambda u, v: self.at_samples(self.sums(u * v)),
-            ops.sum(ops.square(z), axis=1),
-        )
 
     def _leading_by_decomposition(self, z: Tensor) -> Tensor:
         """By the eigenvectors of the N x N Gram matrix within classes, a block a class: for checks, not for speed."""
