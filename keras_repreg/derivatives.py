@@ -24,7 +24,8 @@ def with_gradient(
     """
     backend = keras.backend.backend()
     if backend == "torch":
-        return WithGradient.apply(function, z, *constants)[0]
+        chosen = WithGradient if torch.compiler.is_compiling() else MappedWithGradient
+        return chosen.apply(function, z, *constants)[0]
     if backend == "tensorflow":
 
         @ops.custom_gradient
@@ -102,7 +103,7 @@ if keras.backend.backend() == "torch":
     import torch
 
     class WithGradient(torch.autograd.Function):
-        generate_vmap_rule = True
+        """Without forward mode, which `torch.compile` has not for functions of one's own."""
 
         @staticmethod
         def forward(function: Any, z: Tensor, *constants: Tensor) -> tuple[Tensor, Tensor]:
@@ -123,6 +124,11 @@ if keras.backend.backend() == "torch":
                 # A second derivative may be asked for, and the gradient that was kept has no history.
                 gradient = ctx.function(*tensors)[1]
             return None, upstream * gradient, *(None for _ in tensors[1:])
+
+    class MappedWithGradient(WithGradient):
+        """With forward mode, and for `torch.func.vmap`."""
+
+        generate_vmap_rule = True
 
         @staticmethod
         def jvp(ctx: Any, _: None, tangent: Tensor, *rest: Any) -> tuple[Tensor, None]:

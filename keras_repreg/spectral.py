@@ -69,7 +69,7 @@ def leading_vectors(
 
 
 def _iterate(matrices: Matrices) -> Tensor:
-    apply, inner, diagonal = matrices
+    apply, inner = matrices.apply, matrices.inner
     x, ax, a = _start(matrices)
     residual = ax - a * x
     (rest,) = inner((residual, residual))

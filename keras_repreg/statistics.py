@@ -1,6 +1,6 @@
 """Statistics of one batch of activations, written with `keras.ops`.
 
-The ground floor of the penalties of Table 5. `z` is always an (N, M) tensor: N samples of M units. `sample_weight`,
+What the penalties of Table 5 are made of. `z` is always an (N, M) tensor: N samples of M units. `sample_weight`,
 where given, is N numbers >= 0, how much each sample counts: means become weighted means, and a sample of weight zero
 does not exist. Covariances and variances are biased (divided by N, or by the sum of the weights), as in the paper.
 Every function has a finite value and a finite gradient for zero, constant and single-sample input.
@@ -111,6 +111,19 @@ def center(z: Tensor, sample_weight: Tensor | None = None) -> Tensor:
 def variances(z: Tensor, sample_weight: Tensor | None = None) -> Tensor:
     """v_i = E[(z_i - mu_i)^2], shape (M,)."""
     return mean(ops.square(center(z, sample_weight)), sample_weight)
+
+
+def variance_sum(z: Tensor, sample_weight: Tensor | None = None) -> Tensor:
+    """Sum over i of v_i."""
+
+    def value_and_gradient(z: Tensor, *sample_weight: Tensor) -> tuple[Tensor, Tensor]:
+        share = normalized_weights(z, sample_weight[0] if sample_weight else None)
+        centered = z - ops.sum(z * share, axis=0)
+        weighted = centered * share
+        # Weighted, they sum to zero, so that centring has nothing to add to the gradient.
+        return ops.sum(weighted * centered), 2 * weighted
+
+    return with_gradient(value_and_gradient, z, () if sample_weight is None else (sample_weight,))
 
 
 def absolute_sum(z: Tensor, sample_weight: Tensor | None = None) -> Tensor:

@@ -85,7 +85,7 @@ def test_the_package_keeps_to_keras_public_interface():
                     text = source.read()
                 assert "keras.src" not in text, file
                 backends = [name for name in ("tensorflow", "jax", "torch") if f"import {name}" in text]
-                # `keras.ops` cannot gather from replicas, has no custom derivatives in all modes, nor tells PyTorch to keep
+                # `keras.ops` cannot gather from replicas, define derivatives for all modes, or tell PyTorch to keep
                 # precision and memory.
                 assert not backends or file in ("derivatives.py", "replicas.py", "seam.py"), file
                 deep = ("_getframe", "currentframe", "f_locals", "__bases__", "inspect.stack")
