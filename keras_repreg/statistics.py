@@ -1,18 +1,18 @@
 """Statistics of one batch of activations, written with `keras.ops`.
 
-The ground floor of the penalties of Table 5. `z` is always an (N, M) tensor: N samples of M units. `sample_weight`,
+What the penalties of Table 5 are made of. `z` is always an (N, M) tensor: N samples of M units. `sample_weight`,
 where given, is N numbers >= 0, how much each sample counts: means become weighted means, and a sample of weight zero
 does not exist. Covariances and variances are biased (divided by N, or by the sum of the weights), as in the paper.
 Every function has a finite value and a finite gradient for zero, constant and single-sample input.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import keras
 from keras import ops
 
-from keras_repreg.spectral import leading_vectors
+from keras_repreg.derivatives import with_gradient
+from keras_repreg.spectral import Matrices, leading_vectors
 
 # Keras tensors have no common static type across backends.
 Tensor = Any
@@ -79,30 +79,6 @@ def largest(x: Tensor, axis: int) -> Tensor:
     return ops.max(ops.pad(x, [[0, 1], [0, 1]]), axis=axis)[:-1]
 
 
-def with_gradient(
-    function: Callable[..., tuple[Tensor, Tensor]], z: Tensor, constants: tuple[Tensor, ...] = ()
-) -> Tensor:
-    """The scalar of `function(z, *constants) -> (scalar, its gradient with respect to z)`, with that gradient.
-
-    Where the gradient is known in closed form, this spares the backward pass half of its matrix products. Second
-    derivatives are right on TensorFlow and JAX; PyTorch has none of it. Tensors that the function needs besides `z` are
-    `constants`, which have no gradient: what it closed over would outlive its trace on JAX.
-    """
-
-    @ops.custom_gradient
-    def evaluated(z: Tensor, *constants: Tensor) -> Any:
-        value, gradient = function(z, *constants)
-
-        def pull_back(*arguments: Tensor, upstream: Tensor | None = None) -> Any:
-            # PyTorch passes the inputs and names the upstream gradient; the others pass nothing but that.
-            slope = (arguments[0] if upstream is None else upstream) * gradient
-            return (slope, *(None for _ in constants)) if constants else slope
-
-        return value, pull_back
-
-    return evaluated(z, *constants)
-
-
 def zero_masked_rows(z: Tensor, sample_weight: Tensor) -> Tensor:
     """z with zeros in the rows of weight 0, whatever they held: a NaN times 0 would be a NaN."""
     return ops.where(sample_weight[:, None] > 0, z, ops.zeros_like(z))
@@ -137,6 +113,19 @@ def variances(z: Tensor, sample_weight: Tensor | None = None) -> Tensor:
     return mean(ops.square(center(z, sample_weight)), sample_weight)
 
 
+def variance_sum(z: Tensor, sample_weight: Tensor | None = None) -> Tensor:
+    """Sum over i of v_i."""
+
+    def value_and_gradient(z: Tensor, *sample_weight: Tensor) -> tuple[Tensor, Tensor]:
+        share = normalized_weights(z, sample_weight[0] if sample_weight else None)
+        centered = z - ops.sum(z * share, axis=0)
+        weighted = centered * share
+        # Weighted, they sum to zero, so that centring has nothing to add to the gradient.
+        return ops.sum(weighted * centered), 2 * weighted
+
+    return with_gradient(value_and_gradient, z, () if sample_weight is None else (sample_weight,))
+
+
 def absolute_sum(z: Tensor, sample_weight: Tensor | None = None) -> Tensor:
     """Sum over n and i of |z_i^n|."""
     magnitude = absolute(z)
@@ -151,34 +140,35 @@ def squared_off_diagonal_sum(z: Tensor, sample_weight: Tensor | None = None) -> 
     """
     samples, units = z.shape
 
-    def energy(z: Tensor, *sample_weight: Tensor) -> tuple[Tensor, Tensor]:
+    def value_and_gradient(z: Tensor, *sample_weight: Tensor) -> tuple[Tensor, Tensor]:
         share = normalized_weights(z, sample_weight[0] if sample_weight else None)
+        root = share**0.5
         # With rows scaled by the root of their share, C = rows^T rows.
-        rows = clip_to_range((z - ops.sum(z * share, axis=0)) * ops.sqrt(share))
+        rows = clip_to_range((z - ops.sum(z * share, axis=0)) * root)
         if samples is None and units > FEW_UNITS:
             few = ops.shape(z)[0] < units
-            value, slope = ops.cond(few, lambda: _energy_from_gram(rows), lambda: _energy_from_covariance(rows))
+            value, slope = ops.cond(few, lambda: _by_gram(rows), lambda: _by_covariance(rows))
         elif units <= FEW_UNITS or samples >= units:
-            value, slope = _energy_from_covariance(rows)
+            value, slope = _by_covariance(rows)
         else:
-            value, slope = _energy_from_gram(rows)
+            value, slope = _by_gram(rows)
         # The slope is orthogonal to constants, so that centring has nothing to add to it.
-        return value, slope * ops.sqrt(share)
+        return value, slope * (4 * root)
 
-    return with_gradient(energy, z, () if sample_weight is None else (sample_weight,))
+    return with_gradient(value_and_gradient, z, () if sample_weight is None else (sample_weight,))
 
 
-def _energy_from_covariance(rows: Tensor) -> tuple[Tensor, Tensor]:
-    """The energy and its gradient with respect to the rows."""
-    covariance = ops.matmul(ops.transpose(rows), rows)
+def _by_covariance(rows: Tensor) -> tuple[Tensor, Tensor]:
+    """The sum of squares, and a fourth of its gradient with respect to the rows."""
+    covariance = ops.transpose(rows) @ rows
     off_diagonal = covariance * (1 - ops.eye(rows.shape[1], dtype=rows.dtype))
-    return ops.sum(ops.square(off_diagonal)), 4 * ops.matmul(rows, off_diagonal)
+    return ops.sum(off_diagonal * off_diagonal), rows @ off_diagonal
 
 
-def _energy_from_gram(rows: Tensor) -> tuple[Tensor, Tensor]:
-    gram = ops.matmul(rows, ops.transpose(rows))
-    product = ops.matmul(gram, rows) - rows * ops.sum(ops.square(rows), axis=0)
-    return infinite_if_nan(ops.maximum(ops.sum(rows * product), 0)), 4 * product
+def _by_gram(rows: Tensor) -> tuple[Tensor, Tensor]:
+    gram = rows @ ops.transpose(rows)
+    product = gram @ rows - rows * ops.sum(rows * rows, axis=0)
+    return infinite_if_nan(ops.maximum(ops.sum(rows * product), 0)), product
 
 
 def stable_rank(z: Tensor, method: str, sample_weight: Tensor | None = None) -> Tensor:
@@ -189,8 +179,23 @@ def stable_rank(z: Tensor, method: str, sample_weight: Tensor | None = None) -> 
     if sample_weight is not None:
         z = z * ops.sqrt(ops.cast(sample_weight, z.dtype))[:, None]
     z = unit_scale(z)
-    bound = holder_bound(z) if method == "holder" else squared_spectral_norm(z, method)
-    return safe_ratio(ops.sum(ops.square(z)), bound)
+    if method == "holder":
+        return safe_ratio(ops.sum(ops.square(z)), holder_bound(z))
+    samples, units = z.shape
+    if samples is None or samples > units:
+        z = ops.transpose(z)
+    search = _decomposed if method == "svd" else None
+
+    def value_and_gradient(z: Tensor) -> tuple[Tensor, Tensor]:
+        u = leading_vectors(_gram_matrix, z, search=search)
+        # By the envelope theorem the derivative of |Z^T u|^2 at the maximising unit vector u needs none of u. So the
+        # gradient has no division by gaps between singular values.
+        projection = ops.transpose(u) @ z
+        bound = ops.sum(ops.square(projection))
+        value = safe_ratio(ops.sum(ops.square(z)), bound)
+        return value, safe_ratio(2 * (z - value * u * projection), bound + ops.zeros_like(z))
+
+    return with_gradient(value_and_gradient, z)
 
 
 def unit_scale(z: Tensor) -> Tensor:
@@ -205,27 +210,17 @@ def holder_bound(z: Tensor) -> Tensor:
     return ops.max(ops.sum(magnitude, axis=0)) * ops.max(ops.sum(magnitude, axis=1), initial=0)
 
 
-def squared_spectral_norm(z: Tensor, method: str) -> Tensor:
-    """||Z||_2^2 with its exact gradient, by the leading singular vector.
-
-    The vector is found with gradients stopped: by the envelope theorem the derivative of u^T Z Z^T u at the
-    maximising unit vector u needs no derivative of u. So nothing is divided by gaps between singular values.
-    """
-    samples, units = z.shape
-    rows = z if samples is not None and samples < units else ops.transpose(z)
-    u = ops.stop_gradient(_leading_left_vector(ops.stop_gradient(rows), method))
-    return ops.sum(ops.square(ops.matmul(ops.transpose(rows), u)))
-
-
-def _leading_left_vector(rows: Tensor, method: str) -> Tensor:
-    """The unit vector u, shape (number of rows, 1), that maximises u^T (rows rows^T) u; zeros for a zero matrix."""
+def _gram_matrix(rows: Tensor) -> Matrices:
     columns = ops.transpose(rows)
     small = rows.shape[0] is not None and rows.shape[0] <= SMALL_GRAM
-    gram = ops.matmul(rows, columns) if small or method == "svd" else None
-    if method == "svd":
-        return ops.linalg.eigh(finite(gram))[1][:, -1:]
-    return leading_vectors(
-        lambda u: ops.matmul(rows, ops.matmul(columns, u)) if gram is None else ops.matmul(gram, u),
-        lambda u, v: ops.sum(u * v),
+    gram = rows @ columns if small else None
+    return Matrices(
+        lambda u: rows @ (columns @ u) if gram is None else gram @ u,
+        lambda *pairs: tuple(ops.sum(u * v) for u, v in pairs),
         ops.sum(ops.square(rows), axis=1, keepdims=True),
     )
+
+
+def _decomposed(rows: Tensor) -> Tensor:
+    """The leading eigenvector of the Gram matrix of the rows, as a column: for checks, not for speed."""
+    return ops.linalg.eigh(finite(rows @ ops.transpose(rows)))[1][:, -1:]

@@ -6,6 +6,7 @@ from keras import ops
 
 from keras_repreg import statistics
 from keras_repreg.classes import HardClasses
+from keras_repreg.spectral import Matrices, leading_vectors
 from tests.classes.cases import value_and_gradient
 
 
@@ -68,3 +69,61 @@ def test_rows_and_their_opposites():
     s = np.linalg.svd(z.astype(np.float64), compute_uv=False)
     value, _ = value_and_gradient(lambda t: statistics.stable_rank(t, "power"), z)
     assert value == pytest.approx(float((s**2).sum() / s[0] ** 2), rel=1e-3)
+
+
+def batched(grams):
+    """The matrices of shape (K, n, n), with vectors of shape (K, n)."""
+    return Matrices(
+        lambda u: ops.einsum("kij,kj->ki", grams, u),
+        lambda *pairs: tuple(ops.sum(u * v, axis=1, keepdims=True) for u, v in pairs),
+        ops.diagonal(grams, axis1=1, axis2=2),
+    )
+
+
+def relative_errors(z):
+    """Of the leading eigenvalues of z z^T, and the ratios of the two largest singular values."""
+    z = z.astype(np.float64)
+    grams = z @ z.transpose(0, 2, 1)
+    u = leading_vectors(batched, ops.convert_to_tensor(grams.astype("float32")))
+    u = ops.convert_to_numpy(u).astype(np.float64)
+    found = np.einsum("ki,kij,kj->k", u, grams, u) / np.maximum((u**2).sum(axis=1), 1e-30)
+    s = np.linalg.svd(z, compute_uv=False)
+    return np.abs(found / s[:, 0] ** 2 - 1), s[:, 0] / np.maximum(s[:, 1], 1e-30)
+
+
+@pytest.mark.parametrize(("samples", "units"), [(2, 4), (5, 3), (12, 40)])
+def test_each_of_thousands_of_matrices_has_its_vector(samples, units):
+    # Those that converge early have to wait for the others unharmed.
+    errors, ratios = relative_errors(np.random.default_rng(0).normal(size=(5000, samples, units)))
+    assert errors[ratios > 1.05].max() < 1e-6
+    assert errors.max() < 1e-3
+
+
+@pytest.mark.parametrize("t", [0.995, 0.9925, 0.99])
+def test_a_start_that_is_the_second_eigenvector(t):
+    # The matrix [[1, -c], [-c, t^2]] whose smaller eigenvalue belongs to the first start, for this c.
+    ratio = t * (1.5 + np.sin(2)) / (1.5 + np.sin(1))
+    c = (1 - t**2) / (ratio - 1 / ratio)
+    z = np.array([[[1.0, 0.0], [-c, np.sqrt(t**2 - c**2)]]])
+    errors, _ = relative_errors(z)
+    assert errors.max() < 1e-6
+
+
+def test_pairs_of_samples_at_any_angle():
+    lengths, cosines = np.meshgrid(np.linspace(0.9, 1.1, 81), np.linspace(-1, 1, 101))
+    second = np.stack([lengths * cosines, lengths * np.sqrt(1 - cosines**2)], axis=-1).reshape(-1, 2)
+    z = np.stack([np.broadcast_to([1.0, 0.0], second.shape), second], axis=1)
+    errors, ratios = relative_errors(z)
+    assert errors[ratios > 1.05].max() < 1e-6
+    assert errors.max() < 1e-3
+
+
+@pytest.mark.parametrize("classes", [10, 5000])
+def test_classwise_rank_of_many_classes(classes):
+    z = np.random.default_rng(0).normal(size=(classes, 2, 4)).astype("float32")
+    s = np.linalg.svd(z.astype(np.float64), compute_uv=False)
+    ids = np.repeat(np.arange(classes), 2).astype("int32")
+    of_classes = HardClasses(ops.convert_to_tensor(ids), "float32")
+    value, gradient = value_and_gradient(lambda t: of_classes.stable_rank_sum(t, "power"), z.reshape(-1, 4))
+    assert value == pytest.approx(float(((s**2).sum(axis=1) / s[:, 0] ** 2).sum()), rel=1e-6)
+    assert np.isfinite(gradient).all()

@@ -11,8 +11,9 @@ from keras import ops
 from keras_repreg import statistics
 from keras_repreg.classes.base import Classes
 from keras_repreg.classes.product import within_class_product
-from keras_repreg.spectral import leading_vectors
-from keras_repreg.statistics import safe_ratio, with_gradient
+from keras_repreg.derivatives import with_gradient
+from keras_repreg.spectral import Matrices, leading_vectors
+from keras_repreg.statistics import safe_ratio
 
 Tensor = Any
 
@@ -45,16 +46,21 @@ class HardClasses(Classes):
         changes = ops.cast(ops.not_equal(in_order[1:], in_order[:-1]), "int32")
         self.sorted_slot = ops.cumsum(ops.concatenate([ops.zeros_like(in_order[:1], dtype="int32"), changes]))
         self.position = ops.argsort(self.order)
-        if isinstance(samples, int) and 0 < samples <= FEW_SAMPLES:
-            # Without a wait for the sort, which few samples need for nothing else.
-            self.slot = ops.argmax(ops.cast(ops.equal(ids[:, None], ids[None, :]), "int32"), axis=1)
-        else:
-            self.slot = ops.take(self.sorted_slot, self.position, axis=0)
         self.sample_weight = None if sample_weight is None else ops.cast(sample_weight, dtype)
         counts = ops.ones_like(ids, dtype=dtype) if self.sample_weight is None else self.sample_weight
-        size = self.sums(counts)
-        self.present = ops.cast(size > 0, dtype)
-        self.share = safe_ratio(counts, self.at_samples(size))
+        if isinstance(samples, int) and 0 < samples <= FEW_SAMPLES:
+            # Without a wait for the sort, which few samples need for nothing else.
+            same = ops.equal(ids[:, None], ids[None, :])
+            self.slot = ops.argmax(ops.cast(same, "int32"), axis=1)
+            size = ops.sum(ops.where(same, counts[None, :], ops.zeros_like(counts)), axis=1)
+            first = ops.equal(self.slot, ops.arange(samples, dtype=self.slot.dtype))
+            self.present = ops.cast(ops.logical_and(first, size > 0), dtype)
+        else:
+            self.slot = ops.take(self.sorted_slot, self.position, axis=0)
+            by_slot = self.sums(counts)
+            size = self.at_samples(by_slot)
+            self.present = ops.cast(by_slot > 0, dtype)
+        self.share = safe_ratio(counts, size)
 
     def _constants(self) -> tuple[Tensor, ...]:
         """The tensors that a function with a gradient of its own needs of the classes; see `_of`."""
@@ -114,7 +120,7 @@ class HardClasses(Classes):
 
         slots = self.slots
 
-        def energy(z: Tensor, *constants: Tensor) -> tuple[Tensor, Tensor]:
+        def squares(z: Tensor, *constants: Tensor) -> tuple[Tensor, Tensor]:
             classes = HardClasses._of(slots, constants)
             root = ops.sqrt(classes.share)[:, None]
             rows = statistics.clip_to_range(root * classes.center(z))
@@ -123,44 +129,87 @@ class HardClasses(Classes):
             product = within_class_product(rows, classes) - variances * rows
             return statistics.infinite_if_nan(ops.maximum(ops.sum(product * rows), 0)), 4 * root * product
 
-        return with_gradient(energy, z, self._constants())
+        return with_gradient(squares, z, self._constants())
 
     def stable_rank_sum(self, z: Tensor, method: str) -> Tensor:
         z = self._unit_scale(z if self.sample_weight is None else ops.sqrt(self.sample_weight)[:, None] * z)
-        energy = self.sums(ops.sum(ops.square(z), axis=1))
-        bound = self._holder_bound(z) if method == "holder" else self._squared_spectral_norm(z, method)
-        return ops.sum(safe_ratio(energy, bound))
+        slots = self.slots
+
+        def holder_ranks(z: Tensor, *constants: Tensor) -> tuple[Tensor, Tensor]:
+            return HardClasses._of(slots, constants)._holder_ranks(z)
+
+        if method == "holder":
+            return with_gradient(holder_ranks, z, self._constants())
+
+        def matrices(z: Tensor, *constants: Tensor) -> Matrices:
+            """For each class the Gram matrix of its samples."""
+            classes = HardClasses._of(slots, constants)
+            return Matrices(
+                lambda u: ops.sum(z * classes.at_samples(classes.sums(u[:, None] * z)), axis=1),
+                classes._inner,
+                ops.sum(ops.square(z), axis=1),
+            )
+
+        def decomposed(z: Tensor, *constants: Tensor) -> Tensor:
+            return HardClasses._of(slots, constants)._leading_by_decomposition(z)
+
+        def stable_ranks(z: Tensor, *constants: Tensor) -> tuple[Tensor, Tensor]:
+            classes = HardClasses._of(slots, constants)
+            search = decomposed if method == "svd" else None
+            u = leading_vectors(matrices, z, constants, search)[:, None]
+            squares = ops.sum(ops.square(z), axis=1, keepdims=True)
+            sums = classes.sums(ops.concatenate([u * z, squares], axis=1))
+            projection, energy = sums[:, :-1], sums[:, -1:]
+            # The squared spectral norm; its gradient needs no derivative of u (see `statistics.stable_rank`).
+            bound = ops.sum(ops.square(projection), axis=1, keepdims=True)
+            ranks = safe_ratio(energy, bound)
+            inverse = classes.at_samples(safe_ratio(ops.ones_like(bound), bound))
+            gradient = 2 * inverse * (z - u * classes.at_samples(ranks * projection))
+            return ops.sum(ranks), gradient
+
+        return with_gradient(stable_ranks, z, self._constants())
+
+    def _inner(self, *pairs: tuple[Tensor, Tensor]) -> tuple[Tensor, ...]:
+        """The inner products of pairs of vectors (N,) within each class, all in one pass."""
+        sums = self.at_samples(self.sums(ops.stack([u * v for u, v in pairs], axis=1)))
+        return tuple(sums[:, i] for i in range(len(pairs)))
 
     def _largest(self, per_sample: Tensor) -> Tensor:
-        """Maximum over each class of values >= 0, shape (slots,); the gradient is shared by equal ones."""
+        """The maximum over each class of values >= 0, shape (slots,), without a gradient."""
         # Compared in float32, the only dtype in which Keras has this maximum on every backend.
         value = ops.cast(ops.stop_gradient(per_sample), "float32")
-        largest = ops.maximum(ops.segment_max(value, self.slot, num_segments=self.slots), 0)
-        is_largest = ops.cast(ops.equal(value, self.at_samples(largest)), per_sample.dtype)
-        return safe_ratio(self.sums(is_largest * per_sample), ops.stop_gradient(self.sums(is_largest)))
+        return ops.maximum(ops.segment_max(value, self.slot, num_segments=self.slots), 0)
 
     def _unit_scale(self, z: Tensor) -> Tensor:
         """z with each class divided by its largest magnitude (see `statistics.unit_scale`)."""
-        largest = self.at_samples(self._largest(statistics.largest(ops.abs(ops.stop_gradient(z)), axis=1)))
+        largest = self._largest(statistics.largest(ops.abs(ops.stop_gradient(z)), axis=1))
+        largest = ops.cast(self.at_samples(largest), z.dtype)
         return z / ops.where(largest > statistics.TINY, largest, ops.ones_like(largest))[:, None]
 
-    def _holder_bound(self, z: Tensor) -> Tensor:
-        """||Z^(k)||_1 ||Z^(k)||_inf of each class (eq. 9), shape (slots,)."""
-        magnitude = statistics.absolute(z)
-        return ops.max(self.sums(magnitude), axis=1) * self._largest(ops.sum(magnitude, axis=1))
+    def _holder_ranks(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """Sum over classes of ||Z^(k)||_F^2 / (||Z^(k)||_1 ||Z^(k)||_inf) (eq. 9), and its gradient.
 
-    def _squared_spectral_norm(self, z: Tensor, method: str) -> Tensor:
-        """||Z^(k)||_2^2 of each class, shape (slots,), with its exact gradient (see `statistics`)."""
-        fixed = ops.stop_gradient(z)
-        u = self._leading_by_decomposition(fixed) if method == "svd" else self._leading_by_power(fixed)
-        return ops.sum(ops.square(self.sums(ops.stop_gradient(u)[:, None] * z)), axis=1)
-
-    def _leading_by_power(self, z: Tensor) -> Tensor:
-        return leading_vectors(
-            lambda u: ops.sum(z * self.at_samples(self.sums(u[:, None] * z)), axis=1),
-            lambda u, v: self.at_samples(self.sums(u * v)),
-            ops.sum(ops.square(z), axis=1),
-        )
+        Equal maxima share the gradient.
+        """
+        sign = ops.stop_gradient(ops.sign(z))
+        magnitude = z * sign
+        rows = ops.sum(magnitude, axis=1, keepdims=True)
+        largest = self.at_samples(self._largest(rows[:, 0]))
+        is_row = ops.cast(ops.equal(ops.cast(ops.stop_gradient(rows[:, 0]), "float32"), largest), z.dtype)[:, None]
+        squares = ops.sum(ops.square(z), axis=1, keepdims=True)
+        # All sums over the samples of a class at once.
+        sums = self.sums(ops.concatenate([magnitude, squares, is_row * rows, is_row], axis=1))
+        columns, energy, row, tied = sums[:, :-3], sums[:, -3:-2], sums[:, -2:-1], sums[:, -1:]
+        row = safe_ratio(row, tied)
+        column = ops.max(columns, axis=1, keepdims=True)
+        is_column = ops.cast(ops.equal(columns, column), z.dtype)
+        bound = column * row
+        ranks = safe_ratio(energy, bound)
+        by_column = safe_ratio(ranks, column * ops.sum(is_column, axis=1, keepdims=True)) * is_column
+        slopes = [by_column, safe_ratio(ranks, row * tied), safe_ratio(ops.ones_like(bound), bound)]
+        at_samples = self.at_samples(ops.concatenate(slopes, axis=1))
+        by_column, by_row, inverse = at_samples[:, :-2], at_samples[:, -2:-1], at_samples[:, -1:]
+        return ops.sum(ranks), 2 * inverse * z - sign * (by_column + by_row * is_row)
 
     def _leading_by_decomposition(self, z: Tensor) -> Tensor:
         """By the eigenvectors of the N x N Gram matrix within classes, a block a class: for checks, not for speed."""

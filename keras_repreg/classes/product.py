@@ -2,8 +2,11 @@
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import keras
 from keras import ops
 
+from keras_repreg import seam
+from keras_repreg.derivatives import with_derivatives_of
 from keras_repreg.devices import on_accelerator
 
 if TYPE_CHECKING:
@@ -47,16 +50,31 @@ def within_class_product(rows: Tensor, classes: "HardClasses") -> Tensor:
       tile while the class lasts.
 
     Both hold one tile, or one covariance, at a time: memory is O(N M), whatever the number of classes. On an
-    accelerator up to `ON_ACCELERATOR.one` samples are one tile, in memory O(N (N + M)).
+    accelerator up to `ON_ACCELERATOR.one` samples are one tile, in memory O(N (N + M)). So are derivatives of the
+    product, which only second derivatives of a penalty need.
     """
     samples, units = rows.shape
     tile, one = tiling(rows)
-    if samples is not None and samples <= one:
-        return _products_by_gram(rows, classes.slot, rows, classes.slot)
-    in_order = ops.take(rows, classes.order, axis=0)
+    torch = keras.backend.backend() == "torch"
+    # While PyTorch traces or maps a function, no loop can depend on values.
+    if (samples is not None and samples <= one) or (torch and seam.value_of(classes.slot) is None):
+        return _in_one_tile(rows, classes.slot)
     many = samples is None or samples > units + tile
-    product = _Tiles(in_order, classes.sorted_slot, tile).product(by_covariance=many)
-    return ops.take(product, classes.position, axis=0)
+
+    def in_tiles(rows: Tensor, order: Tensor, sorted_slot: Tensor, position: Tensor, slot: Tensor) -> Tensor:
+        in_order = ops.take(rows, order, axis=0)
+        product = _Tiles(in_order, sorted_slot, tile).product(by_covariance=many)
+        return ops.take(product, position, axis=0)
+
+    constants = (classes.order, classes.sorted_slot, classes.position, classes.slot)
+    if torch:
+        return in_tiles(rows, *constants)
+    # Of loops whose length depends on values, JAX has no gradient, and TensorFlow none that XLA compiles.
+    return with_derivatives_of(lambda _, rows, *constants: _in_one_tile(rows, constants[-1]), in_tiles, rows, constants)
+
+
+def _in_one_tile(rows: Tensor, slot: Tensor) -> Tensor:
+    return _products_by_gram(rows, slot, rows, slot)
 
 
 def _products_by_gram(rows: Tensor, slot: Tensor, others: Tensor, other_slot: Tensor) -> Tensor:

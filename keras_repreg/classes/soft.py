@@ -6,8 +6,9 @@ from keras import ops
 
 from keras_repreg import statistics
 from keras_repreg.classes.base import Classes
+from keras_repreg.derivatives import with_gradient
 from keras_repreg.products import matmul
-from keras_repreg.spectral import leading_vectors
+from keras_repreg.spectral import Matrices, leading_vectors
 from keras_repreg.statistics import safe_ratio
 
 Tensor = Any
@@ -97,31 +98,47 @@ class SoftClasses(Classes):
         rows = statistics.largest(ops.abs(ops.stop_gradient(z)), axis=1)
         largest = statistics.largest(root * rows[:, None], axis=0)
         q = ops.where(largest > NEGLIGIBLE, root / ops.where(largest > NEGLIGIBLE, largest, 1), 0)
-        energy = ops.matmul(ops.transpose(ops.square(q)), ops.sum(ops.square(z), axis=1)[:, None])[:, 0]
         if method == "holder":
+            energy = ops.matmul(ops.transpose(ops.square(q)), ops.sum(ops.square(z), axis=1)[:, None])[:, 0]
             magnitude = statistics.absolute(z)
             columns = ops.max(ops.matmul(ops.transpose(q), magnitude), axis=1)
             bound = columns * statistics.largest(q * ops.sum(magnitude, axis=1, keepdims=True), axis=0)
-        else:
-            u = ops.stop_gradient(self._leading(ops.stop_gradient(z), q, method))
-            bound = ops.sum(ops.square(ops.matmul(ops.transpose(q * u), z)), axis=1)
-        return ops.sum(safe_ratio(energy, bound))
+            return ops.sum(safe_ratio(energy, bound))
+        search = _decomposed if method == "svd" else None
 
-    def _leading(self, z: Tensor, q: Tensor, method: str) -> Tensor:
-        """The leading left singular vectors of all Z^(k), the columns of an (N, K) array."""
-        if method == "svd":
-            # One class after the other: for checks, not for speed.
-            grams = (ops.matmul(q[:, k : k + 1] * z, ops.transpose(q[:, k : k + 1] * z)) for k in range(q.shape[1]))
-            return ops.concatenate([ops.linalg.eigh(statistics.finite(gram))[1][:, -1:] for gram in grams], axis=1)
-        return leading_vectors(
-            lambda u: q * ops.matmul(z, ops.matmul(ops.transpose(z), q * u)),
-            lambda u, v: ops.sum(u * v, axis=0, keepdims=True),
-            ops.square(q) * ops.sum(ops.square(z), axis=1, keepdims=True),
-        )
+        def stable_ranks(z: Tensor, q: Tensor) -> tuple[Tensor, Tensor]:
+            vectors = q * leading_vectors(_gram_matrices, z, (q,), search)
+            weights = ops.square(q)
+            projection = ops.matmul(ops.transpose(vectors), z)
+            energy = ops.matmul(ops.transpose(weights), ops.sum(ops.square(z), axis=1)[:, None])
+            # The squared spectral norm; its gradient needs no derivative of u (see `statistics.stable_rank`).
+            bound = ops.sum(ops.square(projection), axis=1, keepdims=True)
+            ranks = safe_ratio(energy, bound)
+            inverse = safe_ratio(ops.ones_like(bound), bound)
+            gradient = z * ops.matmul(weights, inverse) - ops.matmul(vectors, ranks * inverse * projection)
+            return ops.sum(ranks), 2 * gradient
+
+        return with_gradient(stable_ranks, z, (q,))
 
     def _center(self, z: Tensor) -> Tensor:
         """z minus its mean over the batch, which no class-wise statistic depends on: it spares them digits."""
         return statistics.center(z, ops.sum(self.responsibilities, axis=1))
+
+
+def _gram_matrices(z: Tensor, q: Tensor) -> Matrices:
+    """The Gram matrices of the rows q_nk z_n of all classes k, with vectors as the columns of an (N, K) array."""
+    return Matrices(
+        lambda u: q * ops.matmul(z, ops.matmul(ops.transpose(z), q * u)),
+        lambda *pairs: tuple(ops.sum(u * v, axis=0, keepdims=True) for u, v in pairs),
+        ops.square(q) * ops.sum(ops.square(z), axis=1, keepdims=True),
+    )
+
+
+def _decomposed(z: Tensor, q: Tensor) -> Tensor:
+    """Their leading eigenvectors, of one class after the other: for checks, not for speed."""
+    rows = (q[:, k : k + 1] * z for k in range(q.shape[1]))
+    grams = (statistics.finite(ops.matmul(one, ops.transpose(one))) for one in rows)
+    return ops.concatenate([ops.linalg.eigh(gram)[1][:, -1:] for gram in grams], axis=1)
 
 
 def _squared_distances(points: Tensor) -> Tensor:

@@ -3,7 +3,6 @@
 from typing import Any
 
 import keras
-from keras import ops
 
 from keras_repreg import statistics
 from keras_repreg.classes import Classes
@@ -46,7 +45,7 @@ class VarianceRegularization(RepresentationRegularization):
     """
 
     def omega(self, z: Tensor, sample_weight: Tensor | None = None) -> Tensor:
-        return ops.sum(statistics.variances(z, sample_weight))
+        return statistics.variance_sum(z, sample_weight)
 
 
 @keras.saving.register_keras_serializable(package="keras_repreg")
