@@ -25,7 +25,7 @@ PENALTIES = {
 RESULTS = Path(__file__).parents[1] / "benchmarks" / "results"
 
 
-# --8<-- [start:train]
+# [start:train]
 def mlp(penalty):
     """Five ReLU layers of 100, the fifth penalized, and a linear output."""
     initial = keras.initializers.TruncatedNormal(stddev=0.1)
@@ -59,10 +59,10 @@ def fifth_layer(model, data):
     return fifth.predict(data.test.x, batch_size=1000, verbose=0)
 
 
-# --8<-- [end:train]
+# [end:train]
 
 
-# --8<-- [start:by_layer]
+# [start:by_layer]
 def by_layer(models, data):
     """Characteristics of all layers on the test images, before and after."""
     tables = {
@@ -71,65 +71,65 @@ def by_layer(models, data):
     return plots.by_layer(tables)
 
 
-# --8<-- [end:by_layer]
+# [end:by_layer]
 
 
-# --8<-- [start:histograms]
+# [start:histograms]
 def histograms(z, labels):
     """The paper's Figure 1, upper row: single units, by class."""
     return plots.unit_histograms(z, labels)
 
 
-# --8<-- [end:histograms]
+# [end:histograms]
 
 
-# --8<-- [start:scatter]
+# [start:scatter]
 def scatter(z, labels):
     """The paper's Figure 1, lower row: two units against each other."""
     return plots.unit_scatter(z[:2000], labels[:2000], units=None)
 
 
-# --8<-- [end:scatter]
+# [end:scatter]
 
 
-# --8<-- [start:spectrum]
+# [start:spectrum]
 def spectrum(activations):
     """Eigenvalues of the covariance, of several networks by name."""
     return plots.spectrum({title: np.linalg.eigvalsh(np.cov(z.T)) for title, z in activations.items()})
 
 
-# --8<-- [end:spectrum]
+# [end:spectrum]
 
 
-# --8<-- [start:correlation]
+# [start:correlation]
 def correlation(z):
     """Correlations between all units; dead units have none, and are grey."""
     with np.errstate(invalid="ignore", divide="ignore"):
         return plots.correlation_matrix(np.corrcoef(z.T))
 
 
-# --8<-- [end:correlation]
+# [end:correlation]
 
 
-# --8<-- [start:epochs]
+# [start:epochs]
 def epochs(history):
     """What `CharacteristicsLogger` and `InformationPlaneLogger` logged for all layers."""
     return plots.characteristics_over_epochs(history)
 
 
-# --8<-- [end:epochs]
+# [end:epochs]
 
 
-# --8<-- [start:plane]
+# [start:plane]
 def plane(trajectory):
     """What `InformationPlaneLogger` logged for all layers."""
     return plots.information_plane(trajectory)
 
 
-# --8<-- [end:plane]
+# [end:plane]
 
 
-# --8<-- [start:figure4]
+# [start:figure4]
 def figure4():
     """I(z; x) of the twelve regularizers against their test error, from the committed results of Figure 4."""
     rows = json.loads((RESULTS / "figure4.json").read_text())["table"]["rows"]
@@ -141,7 +141,7 @@ def figure4():
     return plots.correlation_scatter(points, "I(z; x) at noise variance 1 (nats)", "test error (%)")
 
 
-# --8<-- [end:figure4]
+# [end:figure4]
 
 
 def save(figure, path):

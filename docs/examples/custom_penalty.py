@@ -13,7 +13,7 @@ import keras_repreg
 from benchmarks.data import load_mnist
 
 
-# --8<-- [start:layer]
+# [start:layer]
 @keras.saving.register_keras_serializable(package="my_project")
 class DeviationFloor(keras_repreg.layers.RepresentationRegularization):
     """Penalizes by how much each unit's standard deviation over the batch is below a floor."""
@@ -30,7 +30,7 @@ class DeviationFloor(keras_repreg.layers.RepresentationRegularization):
         return {**super().get_config(), "floor": self.floor}
 
 
-# --8<-- [end:layer]
+# [end:layer]
 
 
 def network(*penalties):
