@@ -1,5 +1,6 @@
 """The committed results: in the form that is promised, and shown as they are."""
 
+import runpy
 from pathlib import Path
 
 import pytest
