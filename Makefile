@@ -8,27 +8,37 @@ METADATA := setup.cfg pyproject.toml constraints.txt
 
 EXPERIMENTS := table2 table3 table4 table6 table8 table9 figure1 figure2 figure3 figure4 all report prepare schedule status \
 	canary speed
-.PHONY: $(EXPERIMENTS) test test-jax test-torch test-installed test-lowest attacks lint types docs dist clean
+.PHONY: $(EXPERIMENTS) test test-slow test-jax test-torch test-installed test-lowest attacks mutants lint types docs dist clean
 
 $(EXPERIMENTS): $(VENV)/benchmarks.installed ## a table or figure of the paper
 	$(BIN)/python -m benchmarks $@ $(ARGS)
 
-test: $(VENV)/test.installed ## all tests and doctests
-	TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m pytest --numprocesses auto $(ARGS)
+PYTEST = TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m pytest --numprocesses auto
+test: $(VENV)/test.installed ## the tests and doctests but the slow ones: five minutes on two cores
+	$(PYTEST) -m "not slow" $(ARGS)
+test-slow: $(VENV)/test.installed ## whole experiments and examples, kills, exhaustive combinations
+	$(PYTEST) -m slow $(ARGS)
 
-# The package's own tests once more on Keras's other backends. What is left out is NumPy alone, files and processes alone, or
-# trains whole experiments.
-ELSEWHERE := benchmarks commands information plots test_examples.py test_docs.py test_files.py \
+# The package's own tests once more on Keras's other backends. What is left out uses only NumPy, only files and processes, or
+# trains whole experiments. Programs are compiled without optimization, which takes a quarter less time.
+ELSEWHERE := benchmarks commands information plots test_examples.py test_docs.py test_docs_tables.py test_files.py \
 	$(addprefix characteristics/test_,chance.py characterize.py definitions.py lanczos.py table.py units.py) \
 	$(addprefix stress/test_,attacks.py command_line.py damaged_records.py full_disk.py hostile_files.py kills.py)
-BACKEND_TESTS := tests $(ELSEWHERE:%=--ignore tests/%)
+BACKEND_TESTS := tests -m "not slow" $(ELSEWHERE:%=--ignore tests/%)
 # Their folder is left out above, and pytest takes no file of it besides.
 COMPILED := tests/benchmarks/training/test_epochs.py tests/benchmarks/experiments/test_speed.py
+test-jax: export KERAS_BACKEND := jax
+test-jax: export XLA_FLAGS := --xla_backend_optimization_level=0
 test-jax: $(VENV)/test.installed $(VENV)/jax.installed
-	KERAS_BACKEND=jax TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m pytest --numprocesses auto $(BACKEND_TESTS) $(ARGS)
-	KERAS_BACKEND=jax TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m pytest --numprocesses auto $(COMPILED) -k "not sweep"
+	$(PYTEST) $(BACKEND_TESTS) $(ARGS)
+	$(PYTEST) $(COMPILED) -k "not sweep"
+test-torch: export KERAS_BACKEND := torch
 test-torch: $(VENV)/test.installed $(VENV)/torch.installed
-	KERAS_BACKEND=torch TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m pytest --numprocesses auto $(BACKEND_TESTS) $(ARGS)
+	$(PYTEST) $(BACKEND_TESTS) $(ARGS)
+
+# Random changes of the core, each of which a test should notice; under an hour: make mutants ARGS='50 --seed 1'.
+mutants: $(VENV)/test.installed
+	TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m tests.mutants $(ARGS)
 
 # Malformed model files, arrays and command lines: make attacks ARGS='2000 --seed 1'.
 attacks: $(VENV)/test.installed
@@ -65,8 +75,7 @@ LOWEST := callbacks compatibility ion layers test_insertion.py test_labels.py te
 	characteristics/test_measure.py characteristics/test_calls_and_masks.py stress/test_hostile_files.py \
 	$(addprefix commands/test_,compare_and_survey.py measure.py order.py refusals.py)
 test-lowest: $(VENV)-lowest/installed
-	TF_CPP_MIN_LOG_LEVEL=3 $(VENV)-lowest/bin/python -m pytest --numprocesses auto $(LOWEST:%=tests/%) \
-		--ignore tests/layers/test_replicas.py $(ARGS)
+	TF_CPP_MIN_LOG_LEVEL=3 $(VENV)-lowest/bin/python -m pytest --numprocesses auto -m "not slow" $(LOWEST:%=tests/%) $(ARGS)
 $(VENV)-lowest/installed: setup.cfg constraints-lowest.txt
 	rm -rf $(VENV)-lowest
 	$(PYTHON) -m venv $(VENV)-lowest

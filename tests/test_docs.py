@@ -22,7 +22,15 @@ BLOCKS = re.compile(r"^```python\n(.*?)^```$(?:\n\n```text\n(.*?)^```$)?", re.MU
 matplotlib.use("Agg")
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if BLOCKS.search(page.read_text())], ids=lambda p: p.name)
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(page, marks=() if page.name in ("README.md", "index.md") else pytest.mark.slow)
+        for page in PAGES
+        if BLOCKS.search(page.read_text())
+    ],
+    ids=lambda page: page.name,
+)
 def test_code_blocks_run_in_order(page, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     names = {"__name__": "page"}

@@ -8,6 +8,7 @@ import pytest
 
 from keras_repreg import tuning
 
+pytestmark = pytest.mark.slow
 DOCS = Path(__file__).parents[1] / "docs"
 
 

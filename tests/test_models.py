@@ -179,6 +179,7 @@ def expected_loss(model):
     return entropy.mean() + 2.0 * variance
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("kind", KINDS)
 def test_copies_stay_label_aware_or_say_that_they_are_not(kind, way, tmp_path):
@@ -207,6 +208,7 @@ def test_copies_stay_label_aware_or_say_that_they_are_not(kind, way, tmp_path):
     copied.fit(inputs(kind), Y, batch_size=24, verbose=0)
 
 
+@pytest.mark.slow
 def test_a_copy_in_the_middle_of_a_warm_up_has_the_same_loss(tmp_path):
     schedule = keras_repreg.WeightSchedule(lambda epoch: 0.25)
     for way in ("save and load", "pickle", "deep copy", "weights file"):

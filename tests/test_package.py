@@ -38,6 +38,7 @@ def run(code, **environment):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("imports", ["import keras, keras_repreg", "import keras_repreg, keras"])
 def test_what_was_saved_loads_whatever_the_order_of_the_imports(imports, tmp_path):
     path = tmp_path / "model.keras"
@@ -57,6 +58,7 @@ def test_the_command_line_imports_keras_only_when_it_needs_it():
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_the_backend_is_the_one_that_keras_has_chosen():
     done = run(
         "import keras_repreg, sys; print(*{'tensorflow', 'jax', 'torch'} & set(sys.modules))", KERAS_BACKEND="jax"

@@ -13,6 +13,7 @@ from tests.ion import chains
 EXAMPLES = int(os.environ.get("ION_CHAINS", "4"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", chains.NETWORKS)
 @settings(max_examples=EXAMPLES, deadline=None)
 @given(seed=st.integers(0, 10**9), dtype=st.sampled_from(chains.dtypes()))

@@ -96,6 +96,7 @@ def test_comparable_networks_are_fine_tuned_in_the_next_layer_only():
     assert all(layer.trainable for layer in tuned.layers)
 
 
+@pytest.mark.slow
 def test_comparable_search_takes_the_highest_correlation_within_the_margin():
     model = trained()
     arguments = {"loss": LOSS, "number": 4, "margin": 100.0, "epochs": 1, "learning_rate": 0.01}

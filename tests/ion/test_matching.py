@@ -48,6 +48,7 @@ def test_a_known_permutation_and_known_factors(seed, with_data, activation):
     np.testing.assert_allclose(output(model, X), y, atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("make", "name"),
     [("unet", "down2_conv0"), ("residual", "stem"), ("transformer", "mlp0_in"), ("transformer", "embedding")],

@@ -25,6 +25,7 @@ def refused(model, rewrite, error=RuntimeError, match="more than the tolerance")
     assert ion.rewrites(model) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_the_limit_follows_from_the_dtype(dtype):
     """Each of a ladder of condition numbers is accepted exactly if the outputs change by no more than the limit."""

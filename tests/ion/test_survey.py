@@ -19,6 +19,7 @@ REWRITES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", ["unet", "residual", "inverted", "transformer"])
 def test_the_survey_is_right(make):
     model = getattr(architectures, make)()

@@ -17,6 +17,7 @@ def plain_stack():
     return [keras.Input((5,)), keras.layers.Dense(12, activation="relu"), keras.layers.Dense(3)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_evaluation_without_the_penalty(case):
     x, y = data()
@@ -90,6 +91,7 @@ def served_by_export(model, path, inputs):
     return loaded.serve(inputs)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(BACKEND != "tensorflow", reason="SavedModel")
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_export(case, tmp_path):
@@ -183,6 +185,7 @@ def test_mixed_precision_up_to_large_activations(case, policy):
     np.testing.assert_allclose(found, expected, atol=0.01)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
 @pytest.mark.parametrize("case", [ONE, CASES[0], CASES[5]], ids=str)
 def test_mixed_precision_trains_as_float32_does(case, policy):

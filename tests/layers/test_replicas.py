@@ -31,6 +31,7 @@ def run(program, devices):
     assert done.stdout.strip().endswith("all equal"), done.stderr[-3000:]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(BACKEND != "tensorflow", reason="tf.distribute")
 @pytest.mark.parametrize("devices", [2, 4])
 def test_mirrored_strategy(devices):

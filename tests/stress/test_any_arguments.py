@@ -166,6 +166,7 @@ NAMES = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:No data for layer")
 @pytest.mark.parametrize("name", NAMES)
 def test_one_argument_is_wrong(name):

@@ -57,6 +57,7 @@ def files(path):
     return {str(p): p.stat().st_mtime_ns for p in path.rglob("*")}
 
 
+@pytest.mark.slow
 @examples(80)
 @given(data=st.data())
 def test_measure_with_an_argument_that_makes_no_sense(data, folder, tmp_path, monkeypatch, capsys):  # noqa: F811

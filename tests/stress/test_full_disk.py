@@ -54,6 +54,7 @@ def test_a_disk_that_is_full(call, way, tmp_path):
     assert records.read(folder, run)["result"] == {"loss": 0.25}
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="no such limit")
 def test_files_that_may_not_grow(tmp_path):
     """For real: the system refuses to write beyond some kilobytes."""

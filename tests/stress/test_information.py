@@ -15,6 +15,7 @@ IN_RANGE = tuple(kind for kind in KINDS if kind not in ("huge", "any powers of t
 ROUNDING = 1e-9
 
 
+@pytest.mark.slow
 @examples(50)
 @given(
     data=st.data(),

@@ -27,6 +27,7 @@ def interrupted(model, event, together):
         model.fit(x, y, validation_data=(x, y), callbacks=[*together, Interrupt(event)], verbose=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("event", EVENTS)
 def test_evaluation_is_as_before(event):
     model, (x, y) = network(), data()

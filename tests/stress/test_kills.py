@@ -21,6 +21,7 @@ from benchmarks.sweeps import records
 from benchmarks.sweeps.locks import claimed
 from tests.stress.tiny import runs
 
+pytestmark = pytest.mark.slow
 KILLS = int(os.environ.get("REPREG_KILLS", "4"))
 SEED = int(os.environ.get("REPREG_SEED", "0"))
 WORKERS = 2

@@ -9,6 +9,7 @@ import sys
 import weakref
 
 import keras
+import pytest
 
 from tests.stress.networks import callbacks, data, fit, network
 
@@ -35,6 +36,7 @@ class Census(keras.callbacks.Callback):
             self.at[epoch] = objects()
 
 
+@pytest.mark.slow
 def test_a_long_fit_keeps_nothing_but_what_it_logs():
     model, (x, y) = network(), data()
     census = Census(5, 25)
@@ -47,6 +49,7 @@ def test_a_long_fit_keeps_nothing_but_what_it_logs():
     assert all(n <= logged.get(name, 19) for name, n in grown.items()), grown
 
 
+@pytest.mark.slow
 def test_a_model_that_is_discarded_is_gone():
     dead = []
     for _ in range(2):

@@ -233,6 +233,7 @@ def test_wrong_strengths_are_refused(arguments, error, message):
         Regularization(*arguments)
 
 
+@pytest.mark.slow
 def test_the_module_is_there_without_keras_tuner():
     code = (
         "import sys\n"

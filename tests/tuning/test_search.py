@@ -60,6 +60,7 @@ def constant(name, execution):
     return 0.5
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize(
     ("tuner", "names", "arguments"),
@@ -215,6 +216,7 @@ def test_networks_are_trained_with_labels_and_come_back_as_they_were_at_their_be
     assert hidden[0]["sparsity"] == 0  # before the ReLU
 
 
+@pytest.mark.slow
 def test_the_regularization_that_the_task_needs_wins(tmp_path):
     # A target of one of forty inputs, and few samples: what shrinks the other inputs' weights generalizes.
     rng = np.random.default_rng(0)

@@ -27,6 +27,7 @@ def rows_of(path):
     return read_csv(path)
 
 
+@pytest.mark.slow
 def test_table8_from_the_command_line(tmp_path):
     arguments = ["--smoke", "--quiet", "--search-trials", "2", "--trials", "2", "--out", str(tmp_path)]
     assert main(["table8", "--conditions", "width_8", *arguments]) == 0
@@ -136,6 +137,7 @@ def tiny(tmp_path_factory):
         yield folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("command", "data", "columns"),
     [("table4", "tiny", ("data_1k", "momentum")), ("table9", "many", ("width_32", "classes_16"))],

@@ -52,6 +52,7 @@ def test_numbers_of_factors_that_cannot_be(name):
         load(name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "characteristic"), [("figure2", "sparsity"), ("figure3", "stable_rank")])
 def test_smoke(name, characteristic, tmp_path):
     assert main([name, "--smoke", "--quiet", "--out", str(tmp_path)]) == 0

@@ -40,6 +40,7 @@ def test_what_is_said_of_figure1_is_counted():
     assert 0.3 < found["class_wise_correlation"] <= 1
 
 
+@pytest.mark.slow
 def test_figure4(tmp_path):
     rows = smoke("figure4", tmp_path)
     assert [row["regularizer"] for row in rows] == list(REGULARIZERS)

@@ -86,6 +86,7 @@ def test_cnn_of_table_7(regularizer):
     assert model.count_params() == kernels_and_biases + (4 * 128 if regularizer == "BN" else 0)
 
 
+@pytest.mark.slow
 def test_both_ways_of_a_sweep_train_all_networks_anew(tmp_path, monkeypatch):
     from benchmarks.experiments.speed import processes
 
@@ -100,6 +101,7 @@ def test_both_ways_of_a_sweep_train_all_networks_anew(tmp_path, monkeypatch):
     assert f"{row['ratio_median']:.2f}" in processes.as_markdown([row])
 
 
+@pytest.mark.slow
 def test_characteristics_are_timed_in_a_process_for_each_case(monkeypatch):
     rows = measurements.compare(1, smoke=True)
     assert [row["case"] for row in rows] == list(measurements.SMOKE_CASES)

@@ -25,6 +25,7 @@ def rows(path):
     return read_csv(path)
 
 
+@pytest.mark.slow
 def test_smoke_from_the_command_line(tmp_path, capsys):
     assert main(["table6", "--smoke", "--quiet", "--out", str(tmp_path)]) == 0
     printed = capsys.readouterr().out
@@ -164,6 +165,7 @@ def test_a_data_set_that_is_not_there_ends_with_2_and_one_line(tmp_path, capsys,
     assert capsys.readouterr().err.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_speed_from_the_command_line(tmp_path, capsys):
     assert main(["speed", "--only", "epochs", "--smoke", "--out", str(tmp_path)]) == 0
     assert "ratio" in capsys.readouterr().out

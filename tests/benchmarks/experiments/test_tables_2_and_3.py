@@ -17,6 +17,7 @@ def smoke(name, tmp_path):
     return read_csv(tmp_path / "smoke" / f"{name}.csv")
 
 
+@pytest.mark.slow
 def test_table2(tmp_path, capsys):
     rows = smoke("table2", tmp_path)
     assert [row["layer"] for row in rows] == list(paper.table2())
@@ -37,6 +38,7 @@ def test_the_network_of_table2_has_a_linear_sixth_layer(name):
     assert sum(isinstance(layer, kind[name]) for layer in model.layers) >= 6
 
 
+@pytest.mark.slow
 def test_table3(tmp_path):
     rows = {row["q"]: row for row in smoke("table3", tmp_path)}
     assert list(rows) == list(paper.table3())

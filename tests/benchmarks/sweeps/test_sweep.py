@@ -79,6 +79,7 @@ def test_a_damaged_record_is_reported_and_the_run_repeated(tmp_path, damage, cap
     assert records.path(tmp_path, run).with_suffix(".damaged").read_text() == damage
 
 
+@pytest.mark.slow
 def test_a_killed_sweep_continues_where_it_stopped(tmp_path):
     code = (
         "from tests.benchmarks.sweeps.test_sweep import *\n"

@@ -17,6 +17,7 @@ from benchmarks.sweeps.workers import Workers
 from tests.benchmarks.sweeps.test_sweep import Run, slow, train
 
 
+@pytest.mark.slow
 def test_a_dask_cluster_that_loses_a_worker(tmp_path):
     distributed = pytest.importorskip("distributed")
     with (
@@ -52,6 +53,7 @@ def test_a_record_written_elsewhere_is_kept_here(tmp_path):
     assert records.read(tmp_path / "here", run) == records.read(tmp_path / "there", run)
 
 
+@pytest.mark.slow
 def test_no_scheduler_at_the_address(tmp_path, capsys):
     pytest.importorskip("distributed")
     arguments = ["table2", "--smoke", "--quiet", "--backend", "dask", "--out", str(tmp_path)]

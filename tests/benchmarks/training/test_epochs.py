@@ -24,6 +24,7 @@ def separable(samples=400):
     return Split((np.eye(784)[y] + rng.normal(0, 0.01, (samples, 784))).astype("float32"), y)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("jit_compile", [True] if JAX else [False, True])
 @pytest.mark.parametrize("name", ["Baseline", "L2W", "cw-CR", "cw-RR"])
 def test_an_epoch_is_that_of_fit(name, jit_compile):
