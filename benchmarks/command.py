@@ -10,7 +10,7 @@ from typing import Any
 from benchmarks.sweeps import records
 from benchmarks.sweeps.sweep import Train, sweep
 from benchmarks.sweeps.workers import BACKENDS, Workers
-from benchmarks.tables import page
+from benchmarks.tables import page, spikes
 from benchmarks.tables.aggregate import as_csv, finished_of
 from benchmarks.tables.files import write_keeping_old
 from benchmarks.tables.published import Published
@@ -132,7 +132,7 @@ def publish(
         png: Its picture.
         heading: What it is.
         claim: What the paper says about it.
-        setting: How it was made, in words; machine and versions are added.
+        setting: How it was made, in words; machine and versions are added, and the networks that ended in a loss spike.
         deviations: Whether the Markdown shows them.
 
     Returns:
@@ -141,7 +141,8 @@ def publish(
     out = folder(arguments)
     place = out / "records"
     environments = records.environments(found)
-    setting = "; ".join([setting, *dict.fromkeys(map(records.in_words, environments))])
+    named = [text for text in [spikes.in_words(found)] if text]
+    setting = "; ".join([setting, *named, *dict.fromkeys(map(records.in_words, environments))])
     result = Published(heading, claim, setting, table, environments)
     written = [
         write(out / f"{name}.csv", as_csv(table.rows, records.provenance(found))),

@@ -17,6 +17,7 @@ from benchmarks.experiments.experiment import Records, Sweep, seeds
 from benchmarks.sweeps import search
 from benchmarks.tables import pictures
 from benchmarks.tables.aggregate import finished_of, summary
+from benchmarks.tables.correlation import array, bootstrap, pearson, spearman
 from benchmarks.tables.table import Table
 from benchmarks.training.mnist import MnistRun, representation, trained
 from keras_repreg.regularizer_set import REGULARIZERS
@@ -29,9 +30,8 @@ SHOWN = 1.0
 BOUNDS = ("zx_lower", "zx_upper", "zy_lower", "zy_upper")
 VALUES = ("zx", "zy")
 # What is correlated with the error; I(z;y) and its bounds may be the same for all.
-OF_INPUT = ("zx", "zx_lower", "zx_upper")
-# Resamples of the regularizers for an interval.
-RESAMPLES = 10_000
+OF_INPUT = {"zx": "value", "zx_lower": "lower bound", "zx_upper": "upper bound"}
+OF_LEVELS = ("error", *OF_INPUT)
 # Differences of bounds, as in the authors' own figure, which bound nothing.
 CONVENTIONAL = ("zy_lower_conventional", "zy_upper_conventional")
 COLUMNS = ("error", *VALUES, *BOUNDS, *CONVENTIONAL)
@@ -77,115 +77,116 @@ def information(run: InformationRun, z: Any, y: Any) -> dict[str, Any]:
     }
 
 
+def choices() -> dict[str, dict[str, float]]:
+    """Return the loss weights of both choices: nearest to the paper's rows, and of least validation error."""
+    return {"nearest": search.kept_weights(), "validation": search.validated_weights()}
+
+
 def runs_of(arguments: argparse.Namespace) -> list[InformationRun]:
-    """Return the networks of Table 6, with the kept loss weights."""
-    chosen, shared = search.kept_weights(), command.epochs_and_samples(arguments)
-    return [
-        InformationRun(name, chosen.get(name, 0.0), seed, **shared)
-        for name in REGULARIZERS
-        for seed in seeds(arguments)
-    ]
+    """Return the networks of Table 6, with the loss weights of both choices; those in common once."""
+    shared = command.epochs_and_samples(arguments)
+    return list(
+        dict.fromkeys(
+            InformationRun(name, chosen.get(name, 0.0), seed, **shared)
+            for chosen in choices().values()
+            for name in REGULARIZERS
+            for seed in seeds(arguments)
+        )
+    )
 
 
-def correlation_tables(found: Records) -> list[tuple[str, str, Table]]:
-    """Return the two tables of correlations with the error, with name and heading."""
+def further_tables(found: Records) -> list[tuple[str, str, Table]]:
+    """Return the tables beside the figure's own, with name and heading."""
     of_bounds = "Correlation of I(z;x) with the error, over networks"
-    of_values = "Correlation of the value of I(z;x) with the error, and 95% intervals over the regularizers"
+    of_values = "Correlation of I(z;x) with the error, and 95% intervals over the regularizers"
     return [
         ("figure4_correlations", of_bounds, correlations(found)),
         ("figure4_intervals", of_values, intervals(found)),
+        ("figure4_levels", "I(z;x) and the error at every noise variance", levels(found)),
     ]
 
 
-def bounds(found: Records, noise: float, *, relative: bool = False) -> Table:
-    """A row for each regularizer, at a noise variance or a relative noise."""
+def of_choice(found: Records, weights: str) -> Records:
+    """Return the records with the loss weights of a choice."""
+    chosen = choices()[weights]
+    return [one for one in found if one["config"]["weight"] == chosen.get(one["config"]["regularizer"], 0.0)]
+
+
+def bounds(found: Records, noise: float, *, relative: bool = False, weights: str = "nearest") -> Table:
+    """Return a row for each regularizer, at a noise variance or a relative noise."""
+    records = of_choice(found, weights)
     rows = [
-        {"regularizer": name, **summary(_at(finished_of(found, regularizer=name), noise, relative), COLUMNS)}
+        {"regularizer": name, **summary(_at(finished_of(records, regularizer=name), noise, relative), COLUMNS)}
         for name in REGULARIZERS
     ]
     return Table(rows, COLUMNS)
 
 
+def levels(found: Records) -> Table:
+    """Return a row for each choice of weights, noise variance and regularizer."""
+    rows = [
+        {"regularizer": row["regularizer"], "weights": weights, "noise_variance": noise}
+        | {key: row[key] for key in ("trials", *(f"{name}_{end}" for name in OF_LEVELS for end in ("mean", "std")))}
+        for weights in choices()
+        for noise in NOISE_VARIANCES
+        for row in bounds(found, noise, weights=weights).rows
+    ]
+    return Table(rows, OF_LEVELS, shown=("weights", "noise_variance"))
+
+
 def correlations(found: Records) -> Table:
-    """A row for each noise variance: Pearson's correlation of I(z;x) and its bounds with the error."""
+    """Return a row for each noise variance: Pearson's correlation of I(z;x) and its bounds with the error."""
     rows = []
     for noise_variance in NOISE_VARIANCES:
         means = [row for row in bounds(found, noise_variance).rows if row["trials"]]
         row: dict[str, Any] = {"noise_variance": f"{noise_variance:g}", "trials": len(means)}
         for column in OF_INPUT:
             pairs = [[one[f"{column}_mean"], one["error_mean"]] for one in means]
-            row[f"{column}_mean"] = float(_pearson(_array(pairs)))
+            row[f"{column}_mean"] = float(pearson(array(pairs)))
             row[f"{column}_std"] = 0.0
         rows.append(row)
     printed = {"zx_lower": paper.figure4()["lower_bound"], "zx_upper": paper.figure4()["upper_bound"]}
     paper_rows = {f"{variance:g}": printed for variance in NOISE_VARIANCES}
-    return Table(rows, OF_INPUT, paper_rows, label="noise_variance")
+    return Table(rows, tuple(OF_INPUT), paper_rows, label="noise_variance")
 
 
 def intervals(found: Records) -> Table:
-    """A row for each noise, absolute and relative: the correlation of I(z;x) with the error, and how far to trust it.
+    """Return a row for each noise, absolute and relative: the correlation of I(z;x) with the error, and its intervals.
 
     Pearson's and Spearman's correlation over regularizers with means over networks; 95% intervals of both by the
-    percentile bootstrap over regularizers; and Pearson's over single networks, of the same regularizer only: of each
-    network's differences from the mean of its regularizer.
+    percentile bootstrap over regularizers; and Pearson's over single networks of the same regularizer only: of each
+    network's differences from the mean of its regularizer. Of the value with the weights nearest to the paper's, then
+    of both bounds, and of all three with the weights of least validation error.
     """
     rows = []
-    for relative, levels in ((False, NOISE_VARIANCES), (True, RELATIVE_NOISE)):
-        for noise in levels:
-            means = [row for row in bounds(found, noise, relative=relative).rows if row["trials"]]
-            pairs = [(row["zx_mean"], row["error_mean"]) for row in means]
-            within = [
-                (one["zx"] - row["zx_mean"], one["error"] - row["error_mean"])
-                for row in means
-                for one in _at(finished_of(found, regularizer=row["regularizer"]), noise, relative)
-            ]
-            values = {"pearson": _pearson, "spearman": _spearman}
-            name = f"{noise:g} of each unit's deviation" if relative else f"variance {noise:g}"
-            row: dict[str, Any] = {"noise": name, "trials": len(means)}
-            for kind, statistic in values.items():
-                row[f"{kind}_mean"], row[f"{kind}_std"] = float(statistic(_array(pairs))), 0.0
-                row[f"{kind}_low_mean"], row[f"{kind}_high_mean"] = _bootstrap(_array(pairs), statistic)
-                row[f"{kind}_low_std"] = row[f"{kind}_high_std"] = 0.0
-            row["same_regularizer_mean"], row["same_regularizer_std"] = float(_pearson(_array(within))), 0.0
-            rows.append(row)
+    for weights in choices():
+        for column, words in OF_INPUT.items():
+            prefix = "" if (weights, column) == ("nearest", "zx") else f"{words}, {weights} weights, "
+            rows += [_interval(found, noise, False, weights, column, f"{prefix}variance {noise:g}")
+                     for noise in NOISE_VARIANCES]  # fmt: skip
+            if not prefix:
+                rows += [_interval(found, noise, True, weights, column, f"{noise:g} of each unit's deviation")
+                         for noise in RELATIVE_NOISE]  # fmt: skip
     of_kinds = [f"{kind}{end}" for kind in ("pearson", "spearman") for end in ("", "_low", "_high")]
     return Table(rows, (*of_kinds, "same_regularizer"), label="noise")
 
 
-def _array(pairs: Any) -> Any:
-    import numpy as np
-
-    return np.array(pairs, dtype=float).reshape(-1, 2)
-
-
-def _bootstrap(pairs: Any, statistic: Any) -> tuple[float, float]:
-    """The 2.5% and 97.5% quantiles of a statistic over resamples of the pairs; those without one are left out."""
-    import numpy as np
-
-    if len(pairs) < 3:
-        return math.nan, math.nan
-    found = statistic(pairs[np.random.default_rng(0).integers(0, len(pairs), (RESAMPLES, len(pairs)))])
-    found = found[np.isfinite(found)]
-    low, high = np.quantile(found, [0.025, 0.975]) if len(found) else (math.nan, math.nan)
-    return float(low), float(high)
-
-
-def _pearson(pairs: Any) -> Any:
-    """The correlation of pairs, shape (..., n, 2); NaN for less than three or where one of the two is constant."""
-    import numpy as np
-
-    if pairs.shape[-2] < 3:
-        return np.full(pairs.shape[:-2], math.nan)[()]
-    deviations = pairs - pairs.mean(axis=-2, keepdims=True)
-    norms = np.sqrt((deviations**2).sum(axis=-2))
-    norms = np.where(np.ptp(pairs, axis=-2) > 0, norms, math.nan).prod(axis=-1)
-    return ((deviations[..., 0] * deviations[..., 1]).sum(axis=-1) / norms)[()]
-
-
-def _spearman(pairs: Any) -> Any:
-    from scipy.stats import rankdata
-
-    return _pearson(rankdata(pairs, axis=-2))
+def _interval(found: Records, noise: float, relative: bool, weights: str, column: str, name: str) -> dict[str, Any]:
+    means = [row for row in bounds(found, noise, relative=relative, weights=weights).rows if row["trials"]]
+    pairs = array([(row[f"{column}_mean"], row["error_mean"]) for row in means])
+    records = of_choice(found, weights)
+    within = [
+        (one[column] - row[f"{column}_mean"], one["error"] - row["error_mean"])
+        for row in means
+        for one in _at(finished_of(records, regularizer=row["regularizer"]), noise, relative)
+    ]
+    row: dict[str, Any] = {"noise": name, "trials": len(means)}
+    for kind, statistic in {"pearson": pearson, "spearman": spearman}.items():
+        row[f"{kind}_mean"], row[f"{kind}_std"] = float(statistic(pairs)), 0.0
+        row[f"{kind}_low_mean"], row[f"{kind}_high_mean"] = bootstrap(pairs, statistic)
+        row[f"{kind}_low_std"] = row[f"{kind}_high_std"] = 0.0
+    row["same_regularizer_mean"], row["same_regularizer_std"] = float(pearson(array(within))), 0.0
+    return row
 
 
 def _at(results: list[dict[str, Any]], noise: float, relative: bool = False) -> list[dict[str, Any]]:
@@ -241,5 +242,5 @@ EXPERIMENT = Sweep(
         f"MNIST, {run.samples or 'all'} training images, {run.epochs} epochs, {trials} "
         f"network(s) each; nats, 10,000 test images (log N = {math.log(10_000):.2f}), noise variance {SHOWN:g}"
     ),
-    further=correlation_tables,
+    further=further_tables,
 )

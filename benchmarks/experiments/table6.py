@@ -91,6 +91,21 @@ def table_of(rows: list[dict[str, Any]]) -> Table:
     return Table(rows, COLUMNS, paper.table6(), shown=("weight",))
 
 
+def with_zeros(found: Records) -> list[tuple[str, str, Table]]:
+    """Return the table of covariance and correlation over positive values and over all, with name and heading.
+
+    Records from before both were measured are left out; without any other there is no table.
+    """
+    columns = [f"{name}{values}" for name in ("covariance", "correlation") for values in ("", "_all")]
+    rows = []
+    for name in REGULARIZERS:
+        results = [one for one in finished_of(found, regularizer=name) if all(column in one for column in columns)]
+        rows.append({"regularizer": name, **summary(results, columns)})
+    if not any(row["trials"] for row in rows):
+        return []
+    return [("table6_all_values", "Table 6: covariance and correlation with zeros", Table(rows, columns))]
+
+
 EXPERIMENT = Sweep(
     name="table6",
     place="Appendix C",
@@ -105,5 +120,6 @@ EXPERIMENT = Sweep(
         f"{run.dataset}, {run.samples or 'all'} training samples, {run.epochs} epochs, "
         f"{trials} network(s) each, Adam {run.learning_rate:g}, batch {run.batch_size}"
     ),
+    further=with_zeros,
     extra_arguments=add_arguments,
 )

@@ -31,6 +31,11 @@ def kept_weights(path: Path = KEPT) -> dict[str, float]:
     return picked(read_csv(path), "chosen")
 
 
+def validated_weights(path: Path = KEPT) -> dict[str, float]:
+    """Return the weights of least validation error in an earlier search."""
+    return picked(read_csv(path), "best")
+
+
 def picked(rows: Iterable[Mapping[str, Any]], column: str) -> dict[str, float]:
     """Return the weight by regularizer, of the rows with `yes` in the column `chosen` or `best`."""
     return {row["regularizer"]: float(row["weight"]) for row in rows if row[column] == "yes"}

@@ -39,8 +39,14 @@ def train(run: MnistRun) -> dict[str, Any]:
     model, result = trained(run)
     if model is None:
         return result
-    measured = keras_repreg.measure(model, load(run.dataset).test.x, "representation", batch_size=1000)
-    return {**result, **measured["representation"]}
+    x = load(run.dataset).test.x
+    measured = keras_repreg.measure(model, x, "representation", batch_size=1000)["representation"]
+    of_pairs = ("covariance", "correlation")
+    # Appendix C: with the zeros they differ.
+    every = keras_repreg.measure(
+        model, x, "representation", characteristics=of_pairs, batch_size=1000, positive_only=False
+    )
+    return {**result, **measured, **{f"{name}_all": every["representation"][name] for name in of_pairs}}
 
 
 def trained(run: MnistRun) -> tuple[Any, dict[str, Any]]:

@@ -9,6 +9,8 @@ from scipy.stats import spearmanr
 from benchmarks import paper
 from benchmarks.__main__ import main
 from benchmarks.experiments import figure1, figure4
+from benchmarks.sweeps import search
+from benchmarks.tables import correlation
 from benchmarks.tables.aggregate import read_csv
 from keras_repreg.information import mutual_information
 from keras_repreg.regularizer_set import REGULARIZERS
@@ -38,6 +40,9 @@ def test_what_is_said_of_figure1_is_counted():
     within = sum(z[y == k].var(axis=0).sum() for k in (0, 1)) / 2
     assert found["within_class_variance"] == pytest.approx(within / z.var(axis=0).sum())
     assert 0.3 < found["class_wise_correlation"] <= 1
+    # Three units with one active class each, and one that is constant within its two.
+    spread = [z[:500, 0].std() / z[:500, 0].mean(), *2 * [z[500:, 2].std() / z[500:, 2].mean()], 0, 0]
+    assert found["spread_when_active"] == pytest.approx(np.mean(spread))
 
 
 @pytest.mark.slow
@@ -53,7 +58,15 @@ def test_figure4(tmp_path):
     assert [float(row["noise_variance"]) for row in correlated] == list(figure4.NOISE_VARIANCES)
     assert all(-1 <= float(row["zx_lower_mean"]) <= 1 for row in correlated)
     trusted = read_csv(tmp_path / "smoke" / "figure4_intervals.csv")
-    assert len(trusted) == len(figure4.NOISE_VARIANCES) + len(figure4.RELATIVE_NOISE)
+    # Value and bounds with both choices of weights; the value with the first also with relative noise.
+    assert len(trusted) == 6 * len(figure4.NOISE_VARIANCES) + len(figure4.RELATIVE_NOISE)
+    assert len({row["noise"] for row in trusted}) == len(trusted)
+    levels = read_csv(tmp_path / "smoke" / "figure4_levels.csv")
+    assert len(levels) == 2 * len(figure4.NOISE_VARIANCES) * len(REGULARIZERS)
+    assert {row["weights"] for row in levels} == {"nearest", "validation"}
+    shown = {row["regularizer"]: row["zx_mean"] for row in levels
+             if (row["weights"], float(row["noise_variance"])) == ("nearest", figure4.SHOWN)}  # fmt: skip
+    assert shown == {row["regularizer"]: row["zx_mean"] for row in rows}
     ends = [(float(row["pearson_low_mean"]), float(row["pearson_high_mean"])) for row in trusted]
     finite = [pair for pair in ends if not math.isnan(pair[0])]  # without noise to speak of all have log N
     assert len(finite) >= 5
@@ -80,16 +93,16 @@ def test_correlations_and_their_intervals():
     pairs = rng.normal(size=(12, 2))
     pairs[:, 1] += 2 * pairs[:, 0]
     expected = np.corrcoef(pairs.T)[0, 1]
-    assert figure4._pearson(pairs) == pytest.approx(expected)
-    assert figure4._pearson(np.stack([pairs, pairs])) == pytest.approx([expected, expected])
-    assert figure4._spearman(np.exp(pairs)) == pytest.approx(spearmanr(*pairs.T).statistic)
-    low, high = figure4._bootstrap(pairs, figure4._pearson)
+    assert correlation.pearson(pairs) == pytest.approx(expected)
+    assert correlation.pearson(np.stack([pairs, pairs])) == pytest.approx([expected, expected])
+    assert correlation.spearman(np.exp(pairs)) == pytest.approx(spearmanr(*pairs.T).statistic)
+    low, high = correlation.bootstrap(pairs, correlation.pearson)
     resampled = [np.corrcoef(pairs[rng.integers(0, 12, 12)].T)[0, 1] for _ in range(4000)]
     assert (low, high) == pytest.approx(np.quantile(resampled, [0.025, 0.975]), abs=0.03)
     assert low < expected < high
     for degenerate in (pairs[:2], np.ones((12, 2)), pairs * [1, 0]):
-        assert math.isnan(figure4._pearson(degenerate))
-        assert np.isnan(figure4._bootstrap(degenerate, figure4._pearson)).all()
+        assert math.isnan(correlation.pearson(degenerate))
+        assert np.isnan(correlation.bootstrap(degenerate, correlation.pearson)).all()
 
 
 def test_correlations_are_those_of_the_means_over_networks():
@@ -97,7 +110,7 @@ def test_correlations_are_those_of_the_means_over_networks():
     found = [
         {
             "status": "finished",
-            "config": {"regularizer": name},
+            "config": {"regularizer": name, "weight": search.kept_weights().get(name, 0.0)},
             "result": {
                 "error": error + shift,
                 "information": [

@@ -35,6 +35,9 @@ def test_smoke_from_the_command_line(tmp_path, capsys):
     assert [row["regularizer"] for row in table] == list(paper.table6())
     expected = [f"{name}_{part}" for name in table6.COLUMNS for part in ("mean", "std")]
     assert list(table[0]) == ["regularizer", "weight", "trials", *expected]
+    with_zeros = rows(tmp_path / "smoke" / "table6_all_values.csv")
+    assert [row["covariance_mean"] for row in with_zeros] == [row["covariance_mean"] for row in table]
+    assert all(row["correlation_mean"] != row["correlation_all_mean"] for row in with_zeros)
     page = (tmp_path / "smoke" / "table6.html").read_text()
     assert "data:image/png;base64," in page
     assert "<script" not in page
