@@ -5,9 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import claims
-from benchmarks.checks import Verdict
-from benchmarks.experiments import report, table6
+from benchmarks.experiments import table6
 from benchmarks.experiments.speed import epochs, kernels, processes, steps
 from benchmarks.sweeps import search
 from benchmarks.tables import published
@@ -68,12 +66,6 @@ def test_what_is_published_as_json_is_the_same_and_says_where_it_was_made(path):
         assert environment["commit"]
         assert environment["versions"]["keras"]
         assert "cores" in environment["machine"]
-
-
-def test_the_report_is_that_of_the_results():
-    judged = claims.judge(RESULTS)
-    assert report.as_markdown(judged) == (RESULTS / "report.md").read_text()
-    assert sum(one.verdict != Verdict.NOT_RUN for one in judged) > 8
 
 
 @pytest.mark.parametrize(
