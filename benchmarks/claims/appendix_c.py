@@ -17,7 +17,7 @@ from benchmarks.claims.verdicts import Finding, Rows, graded
 from keras_repreg.regularizer_set import REGULARIZERS
 
 CLAIMS: list[Claim] = []
-TABLE_6 = {"tables": ("table6_by_validation",), "nearest": ("table6",), "printed": ("table6",)}
+TABLE_6: dict[str, Any] = {"tables": ("table6_by_validation",), "nearest": ("table6",), "printed": ("table6",)}
 # Of the baseline's error: more than that harms.
 HARM = 0.1
 

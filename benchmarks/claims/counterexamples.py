@@ -47,8 +47,8 @@ def aligned_dead_units() -> tuple[int, int]:
 
 def scalar_code(classes: int = 10) -> tuple[float, float]:
     """Return I(z;y) and H(y) in nats of a representation of one unit whose value is the class."""
-    y = np.arange(1000) % classes
-    z = y.astype(float)
+    y: Any = np.arange(1000) % classes
+    z: Any = y.astype(float)
     joint = np.array([[np.mean((z == value) & (y == k)) for k in range(classes)] for value in np.unique(z)])
     independent = joint.sum(axis=1, keepdims=True) * joint.sum(axis=0, keepdims=True)
     here = joint > 0

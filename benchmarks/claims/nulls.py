@@ -84,13 +84,13 @@ PERMUTED_COLUMNS = Null("each column permuted by itself", _each(_permuted_column
 IDENTICAL = Null("identical regularizers, which differ by the spread of the trials", _each(_identical))
 
 
-def random_numbers(text: str, kept: str = "", **columns: Callable[[Random], float]) -> Null:
+def random_numbers(text: str, columns: Mapping[str, Callable[[Random], float]], kept: str = "") -> Null:
     """Replace columns of every row by random numbers.
 
     Args:
         text: What is drawn.
-        kept: A row that stays as it is.
         columns: One draw for each column.
+        kept: A row that stays as it is.
     """
 
     def change(rows: Rows, random: Random) -> Rows:

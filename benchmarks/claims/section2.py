@@ -1,18 +1,20 @@
 """Section 2: what Figure 1 shows of single units."""
 
+from typing import Any
+
 from benchmarks.claims.claim import Claim, claim
 from benchmarks.claims.nulls import random_numbers, uniform
 from benchmarks.claims.verdicts import Finding, Rows, graded
 
 CLAIMS: list[Claim] = []
-FIGURE = {"tables": ("figure1",), "printed": ()}
+FIGURE: dict[str, Any] = {"tables": ("figure1",), "printed": ()}
 
 
 @claim(
     CLAIMS,
     "2, Figure 1",
     "The baseline's units have a large class-wise variance; BN and CR are similar.",
-    null=random_numbers("shares of the variance between 0 and 1", within_class_variance=uniform(0, 1)),
+    null=random_numbers("shares of the variance between 0 and 1", {"within_class_variance": uniform(0, 1)}),
     why="New in the list.",
     **FIGURE,
 )
@@ -28,7 +30,7 @@ def similar_within_classes(figure1: Rows) -> Finding:
     CLAIMS,
     "2, Figure 1",
     "Dropout looks completely different: its activations are more spread out for the active classes.",
-    null=random_numbers("spreads between 0 and 1", spread_when_active=uniform(0, 1)),
+    null=random_numbers("spreads between 0 and 1", {"spread_when_active": uniform(0, 1)}),
     why="New in the list. The kept table has no column for it; the next run of `figure1` measures it.",
     **FIGURE,
 )
@@ -46,7 +48,7 @@ def dropout_is_spread_out(figure1: Rows) -> Finding:
     "2, Figure 1",
     "Two units under dropout have an extremely high correlation within a class, under BN a very low one, and under CR "
     "almost none.",
-    null=random_numbers("correlations between 0 and 1", class_wise_correlation=uniform(0, 1)),
+    null=random_numbers("correlations between 0 and 1", {"class_wise_correlation": uniform(0, 1)}),
     before="holds",
     why="The earlier check tested the order only, so that 0.37 counted as a strong correlation and 0.21 as hardly any.",
     **FIGURE,
@@ -63,7 +65,7 @@ def correlated_within_classes(figure1: Rows) -> Finding:
     CLAIMS,
     "2, Figure 1",
     "Under L1R a unit is typically active for one or two classes only.",
-    null=random_numbers("classes between 0 and 10", classes_of_a_unit=uniform(0, 10)),
+    null=random_numbers("classes between 0 and 10", {"classes_of_a_unit": uniform(0, 10)}),
     before="holds",
     why="A claim of its own now, with the other regularizers as the contrast.",
     **FIGURE,

@@ -1,6 +1,7 @@
 """Section 3: scaling, identical output networks, and their extensions."""
 
 from math import log
+from typing import Any
 
 from benchmarks.claims.claim import Claim, claim
 from benchmarks.claims.counterexamples import (
@@ -18,8 +19,8 @@ from benchmarks.claims.nulls import (
 from benchmarks.claims.verdicts import Finding, Row, Rows, Verdict, graded
 
 CLAIMS: list[Claim] = []
-TABLE_6 = {"tables": ("table6_by_validation",), "nearest": ("table6",), "printed": ("table6",)}
-TABLE_3 = {"tables": ("table3",)}
+TABLE_6: dict[str, Any] = {"tables": ("table6_by_validation",), "nearest": ("table6",), "printed": ("table6",)}
+TABLE_3: dict[str, Any] = {"tables": ("table3",)}
 REPRESENTATION = ("CR", "cw-CR", "VR", "cw-VR", "L1R", "RR", "cw-RR")
 CLASSES = 10
 # The paper prints two decimals: less than this is zero.
@@ -30,7 +31,7 @@ PRINTED = 0.005
     CLAIMS,
     "3.1, Table 6",
     "In higher layers of classification tasks the rank is typically close to the number of classes.",
-    null=random_numbers("ranks between 1 and 100, uniform in the logarithm", stable_rank=log_uniform(1, 100)),
+    null=random_numbers("ranks between 1 and 100, uniform in the logarithm", {"stable_rank": log_uniform(1, 100)}),
     why="New in the list. With the stable rank, which is what the paper evaluates, it is false of its own table too.",
     **TABLE_6,
 )
@@ -139,7 +140,7 @@ def affine_maps_keep_the_rank() -> Finding:
     tables=("table2",),
     null=random_numbers(
         "all between 0.01 and 10, uniform in the logarithm",
-        **dict.fromkeys(("amplitude", "covariance", "correlation", "sparsity", "stable_rank"), log_uniform(0.01, 10)),
+        dict.fromkeys(("amplitude", "covariance", "correlation", "sparsity", "stable_rank"), log_uniform(0.01, 10)),
     ),
     before="holds in part",
     why='The earlier check said "in part" or better for random numbers in 62% of draws.',
@@ -160,9 +161,8 @@ def linear_like_relu(table2: Rows) -> Finding:
 
 RANDOM_NETWORK = random_numbers(
     "errors between 2.5% and 90%, uniform in the logarithm, and correlations between 0 and 1; the original stays",
+    {"error": log_uniform(2.5, 90), "correlation": uniform(0, 1)},
     kept="Identity",
-    error=log_uniform(2.5, 90),
-    correlation=uniform(0, 1),
 )
 
 

@@ -14,7 +14,7 @@ from benchmarks.claims.verdicts import Finding, Row, Rows, graded
 from benchmarks.claims.yardstick import SURE, relation, unrelated
 
 CLAIMS: list[Claim] = []
-TABLE_6 = {"tables": ("table6_by_validation",), "nearest": ("table6",), "printed": ("table6",)}
+TABLE_6: dict[str, Any] = {"tables": ("table6_by_validation",), "nearest": ("table6",), "printed": ("table6",)}
 # Twice the accuracy of chance on ten classes: below it the layer is switched off.
 LEARNS = 20.0
 Line = dict[float, Row]

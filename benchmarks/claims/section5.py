@@ -64,7 +64,7 @@ def no_statistic_explains(table6: Rows) -> Finding:
     printed=(),
     null=random_numbers(
         "between 0 and H(y)",
-        **dict.fromkeys(("zy", "zy_lower_conventional", "zy_upper_conventional"), uniform(0, H_Y)),
+        dict.fromkeys(("zy", "zy_lower_conventional", "zy_upper_conventional"), uniform(0, H_Y)),
     ),
     before="holds in part",
     why='The earlier check could not return "does not hold": its limit was above H(y).',
