@@ -100,7 +100,9 @@ def _tensorflow():
 TRANSFORMATIONS = {"jax": _jax, "torch": _torch, "tensorflow": _tensorflow}[BACKEND]()
 
 
-@pytest.mark.filterwarnings("ignore:Dynamo detected a call to a `functools.lru_cache`")  # Keras's own
+# What Keras and PyTorch do themselves.
+@pytest.mark.filterwarnings("ignore:Dynamo detected a call to a `functools.lru_cache`")
+@pytest.mark.filterwarnings("ignore:`torch.jit.script")
 @pytest.mark.parametrize("name", TRANSFORMATIONS)
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_transformations(case, name):
