@@ -57,8 +57,8 @@ def with_derivatives_of(
     """Return `value(z, *constants)`, differentiated as if it were `plain(value, z, *constants)`.
 
     For a `value` that is found by a search or loop that cannot be differentiated. `plain` takes the value too, as a
-    constant, and is computed only if a derivative is asked for (on PyTorch: if one can be). Under `torch.compile`, which
-    has no second derivatives, the value is a constant.
+    constant, and is computed only if a derivative is asked for (on PyTorch: if one can be). The value is a constant
+    under `torch.compile`, which has no second derivatives.
     """
     backend = keras.backend.backend()
     if backend == "torch":
@@ -107,6 +107,8 @@ if keras.backend.backend() == "torch":
     import torch
 
     class WithGradient(torch.autograd.Function):
+        """The function of `with_gradient`, for both modes, `torch.func` and second derivatives."""
+
         generate_vmap_rule = True
 
         @staticmethod
