@@ -180,7 +180,7 @@ def stable_rank(z: Tensor, method: str, sample_weight: Tensor | None = None) -> 
         z = z * ops.sqrt(ops.cast(sample_weight, z.dtype))[:, None]
     z = unit_scale(z)
     if method == "holder":
-        return with_gradient(_holder_rank, z)
+        return safe_ratio(ops.sum(ops.square(z)), holder_bound(z))
     samples, units = z.shape
     if samples is None or samples > units:
         z = ops.transpose(z)
@@ -204,22 +204,10 @@ def unit_scale(z: Tensor) -> Tensor:
     return z / ops.where(largest > TINY, largest, ops.ones_like(largest))
 
 
-def _holder_rank(z: Tensor) -> tuple[Tensor, Tensor]:
-    """||Z||_F^2 / (||Z||_1 ||Z||_inf), which is the largest absolute column sum times the largest row sum (eq. 9).
-
-    Equal maxima share the gradient.
-    """
-    sign = ops.stop_gradient(ops.sign(z))
-    magnitude = z * sign
-    columns, rows = ops.sum(magnitude, axis=0, keepdims=True), ops.sum(magnitude, axis=1, keepdims=True)
-    column, row = ops.max(columns), ops.max(rows, initial=0)
-    bound = column * row
-    rank = safe_ratio(ops.sum(ops.square(z)), bound)
-    is_column, is_row = ops.cast(ops.equal(columns, column), z.dtype), ops.cast(ops.equal(rows, row), z.dtype)
-    by_column = safe_ratio(rank, column * ops.sum(is_column)) * is_column
-    by_row = safe_ratio(rank, row * ops.sum(is_row)) * is_row
-    inverse = safe_ratio(ops.ones_like(bound), bound)
-    return rank, 2 * inverse * z - sign * (by_column + by_row)
+def holder_bound(z: Tensor) -> Tensor:
+    """||Z||_1 ||Z||_inf >= ||Z||_2^2: the largest absolute column sum times the largest row sum (eq. 9)."""
+    magnitude = absolute(z)
+    return ops.max(ops.sum(magnitude, axis=0)) * ops.max(ops.sum(magnitude, axis=1), initial=0)
 
 
 def _gram_matrix(rows: Tensor) -> Matrices:

@@ -113,6 +113,7 @@ def test_transformations(case, name):
         layer([z, labels] if case.classwise else z)
         return layer.losses[0]
 
+    penalty(ops.convert_to_tensor(z))  # builds the layer
     what, transform = TRANSFORMATIONS[name]
     if BACKEND == "jax":
         import jax
