@@ -24,8 +24,10 @@ def with_gradient(
     """
     backend = keras.backend.backend()
     if backend == "torch":
-        chosen = WithGradient if torch.compiler.is_compiling() else MappedWithGradient
-        return chosen.apply(function, z, *constants)[0]
+        if torch.compiler.is_compiling():
+            # Functions with a forward mode of their own are not compiled; the operations of the value are.
+            return function(z, *constants)[0]
+        return WithGradient.apply(function, z, *constants)[0]
     if backend == "tensorflow":
 
         @ops.custom_gradient
@@ -55,12 +57,14 @@ def with_derivatives_of(
     """Return `value(z, *constants)`, differentiated as if it were `plain(value, z, *constants)`.
 
     For a `value` that is found by a search or loop that cannot be differentiated. `plain` takes the value too, as a
-    constant, and is computed only if a derivative is asked for (on PyTorch: if one can be).
+    constant, and is computed only if a derivative is asked for (on PyTorch: if one can be). The value is a constant
+    under `torch.compile`, which has no second derivatives.
     """
     backend = keras.backend.backend()
     if backend == "torch":
         found = value(ops.stop_gradient(z), *constants)
-        return plain(found, z, *constants) if torch.is_grad_enabled() else found
+        once = torch.compiler.is_compiling() or not torch.is_grad_enabled()
+        return found if once else plain(found, z, *constants)
     if backend == "tensorflow":
         import tensorflow as tf
 
@@ -103,7 +107,9 @@ if keras.backend.backend() == "torch":
     import torch
 
     class WithGradient(torch.autograd.Function):
-        """Without forward mode, which `torch.compile` has not for functions of one's own."""
+        """The function of `with_gradient`, for both modes, `torch.func` and second derivatives."""
+
+        generate_vmap_rule = True
 
         @staticmethod
         def forward(function: Any, z: Tensor, *constants: Tensor) -> tuple[Tensor, Tensor]:
@@ -124,11 +130,6 @@ if keras.backend.backend() == "torch":
                 # A second derivative may be asked for, and the gradient that was kept has no history.
                 gradient = ctx.function(*tensors)[1]
             return None, upstream * gradient, *(None for _ in tensors[1:])
-
-    class MappedWithGradient(WithGradient):
-        """With forward mode, and for `torch.func.vmap`."""
-
-        generate_vmap_rule = True
 
         @staticmethod
         def jvp(ctx: Any, _: None, tangent: Tensor, *rest: Any) -> tuple[Tensor, None]:

@@ -72,11 +72,11 @@ def test_rows_and_their_opposites():
 
 
 def batched(grams):
-    """The matrices of shape (K, n, n), with vectors of shape (K, n)."""
+    """The matrices of shape (K, n, n), with vectors as the columns of an (n, K) array."""
     return Matrices(
-        lambda u: ops.einsum("kij,kj->ki", grams, u),
-        lambda *pairs: tuple(ops.sum(u * v, axis=1, keepdims=True) for u, v in pairs),
-        ops.diagonal(grams, axis1=1, axis2=2),
+        lambda u: ops.einsum("kij,jk->ik", grams, u),
+        lambda *pairs: tuple(ops.sum(u * v, axis=0, keepdims=True) for u, v in pairs),
+        ops.transpose(ops.diagonal(grams, axis1=1, axis2=2)),
     )
 
 
@@ -85,7 +85,7 @@ def relative_errors(z):
     z = z.astype(np.float64)
     grams = z @ z.transpose(0, 2, 1)
     u = leading_vectors(batched, ops.convert_to_tensor(grams.astype("float32")))
-    u = ops.convert_to_numpy(u).astype(np.float64)
+    u = ops.convert_to_numpy(u).astype(np.float64).T
     found = np.einsum("ki,kij,kj->k", u, grams, u) / np.maximum((u**2).sum(axis=1), 1e-30)
     s = np.linalg.svd(z, compute_uv=False)
     return np.abs(found / s[:, 0] ** 2 - 1), s[:, 0] / np.maximum(s[:, 1], 1e-30)

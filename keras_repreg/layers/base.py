@@ -202,8 +202,7 @@ class RepresentationRegularization(seam.ExactLosses):
 
     @property
     def variables(self) -> list[keras.Variable]:
-        # Not `super().variables`, which `torch.compile` does not see through.
-        return [*keras.layers.Layer.variables.fget(self), *self.weight_factor.variables, *self.penalty_mean.variables]
+        return [*super().variables, *self.weight_factor.variables, *self.penalty_mean.variables]
 
     def save_own_variables(self, store: Any) -> None:
         super().save_own_variables(store)

@@ -14,8 +14,8 @@ import keras
 import numpy as np
 
 import keras_repreg
-from benchmarks.models import mlp
-from benchmarks.training import BATCH
+from benchmarks.training.epochs import BATCH
+from benchmarks.training.models import mlp
 
 REGULARIZERS = ("Baseline", "CR", "cw-CR", "VR", "cw-VR", "L1R", "RR", "cw-RR")
 BOOKKEEPING = {"parameter", "constant", "tuple", "get-tuple-element", "bitcast", "copy", "after-all", "partition-id"}
