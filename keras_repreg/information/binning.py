@@ -15,7 +15,7 @@ from keras_repreg.information.samples import as_classes, as_samples, nats_in
 
 @dataclass(frozen=True)
 class BinnedMutualInformation:
-    """What `binned_mutual_information` found, in `unit`.
+    """The result of `binned_mutual_information`, in `unit`.
 
     Attributes:
         zx: I(T; X) = H(T), never above log N.

@@ -170,7 +170,7 @@ def _of_labels(label_entropy: float, logs: NDArray[np.float64], loss: Losses) ->
 
 
 def _value(limit: float, loss: Mean, lower: float, upper: float, pairs: int) -> Mean:
-    """What is left of the limit, log N or H(y), and its standard error."""
+    """Return the limit, log N or H(y), minus the loss, and its standard error."""
     value, error = limit - loss.value, loss.error
     if value >= (1 - SATURATION) * limit:
         # Losses are rare here, about a nat each: so many pairs of draws may have missed two of them.
