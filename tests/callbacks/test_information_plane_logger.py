@@ -152,8 +152,10 @@ def test_several_targets():
     logger = keras_repreg.InformationPlaneLogger("second", labels="a")
     history = model.fit(x, targets, validation_data=(x, targets), callbacks=[logger], verbose=0).history
     assert_logged(history, logger, model, "second", x, y)
+    unlabelled = keras_repreg.InformationPlaneLogger("second", data=(x, targets))
+    unlabelled.set_model(model)
     with pytest.raises(ValueError, match="Received: labels=None"):
-        keras_repreg.InformationPlaneLogger("second", data=(x, targets)).measure((x, targets), 8, None)
+        unlabelled.measure((x, targets), 8, None)
 
 
 def regression():
