@@ -20,7 +20,7 @@ from keras_repreg.information.samples import nats_in
 from keras_repreg.labels import select_target
 from keras_repreg.rows import kept_rows, rows_of
 
-# What is logged of each layer, of input and class; `trajectory` has the rest.
+# Logged for each layer, about input and class; `trajectory` has the rest.
 OF_INPUT = ("zx", "zx_error", "zx_lower", "zx_upper")
 OF_CLASS = ("zy", "zy_error", "zy_lower", "zy_upper")
 
@@ -44,7 +44,7 @@ class InformationPlaneLogger(MeasuringCallback):
         noise_variance: s^2, the variance of the noise with which the information is defined.
         unit: "nats" or "bits".
         frequency: Measure every `frequency` epochs, if there is a validation in it.
-        max_samples: Measure on at most so many samples, since the cost grows with their square: 2,000 take a few tenths
+        max_samples: The most samples to measure on, since the cost grows with their square: 2,000 take a few tenths
             of a second per layer, 10,000 twenty-five times as long. Of arrays a random choice that stays the same, of
             batches the first. I(z; x) cannot exceed the logarithm of it. None measures on all.
         batch_size: Samples per forward pass, where the data is not batched already.
@@ -190,7 +190,7 @@ def _limited(data: Any, batch_size: int, steps: int | None, limit: int | None) -
 
 
 def _random_choice(data: Any, number: int) -> Any:
-    """At most so many samples of arrays, the same ones each time."""
+    """Return at most this number of samples of arrays, the same ones each time."""
     samples = len(keras.tree.flatten(data)[0])
     if samples <= number:
         return data

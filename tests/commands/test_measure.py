@@ -2,6 +2,7 @@
 
 import csv
 import html.parser
+import json
 import subprocess
 import sys
 
@@ -41,6 +42,34 @@ def test_layers_and_characteristics_and_a_file(folder, tmp_path, capsys):
     assert capsys.readouterr().err == f"keras-repreg: {path} exists; --overwrite replaces it\n"
     assert run(*arguments, "--overwrite") == 0
     assert "stable_rank" in path.read_text()
+
+
+def test_values_at_chance(folder, capsys):
+    names = ["correlation", "sparsity", "nc1"]
+    arguments = (folder / "model.keras", "--data", folder / "data.npz", "--characteristics", ",".join(names))
+    assert run(*arguments, "--chance", "--json") == 0
+    found = json.loads(capsys.readouterr().out)["layers"]
+    model = keras.saving.load_model(folder / "model.keras")
+    expected = keras_repreg.measure(model, arrays(), labels=True, characteristics=names, chance=True)
+    assert list(found["first"]) == ["correlation", "correlation_at_chance", "sparsity", "nc1", "nc1_at_chance"]
+    for layer, values in expected.items():
+        assert found[layer] == pytest.approx(values, rel=1e-5)
+
+
+def test_what_pools_a_rectifier_counts_positive_values(tmp_path, capsys):
+    """As in `measure`: the layer before decides."""
+    start = keras.Input((8, 8, 1))
+    z = layers.MaxPooling2D(name="pooled")(layers.Conv2D(4, 3, activation="relu", name="conv")(start))
+    model = keras.Model(start, layers.Dense(2)(layers.Flatten()(z)))
+    model.save(tmp_path / "model.keras")
+    x = np.random.default_rng(0).normal(size=(20, 8, 8, 1)).astype("float32")
+    np.save(tmp_path / "x.npy", x)
+    arguments = ("--data", tmp_path / "x.npy", "--layers", "pooled", "--characteristics", "amplitude", "--json")
+    assert run(tmp_path / "model.keras", *arguments) == 0
+    found = json.loads(capsys.readouterr().out)["layers"]["pooled"]["amplitude"]
+    z = keras.ops.convert_to_numpy(keras.Model(start, z)(x))
+    assert found == pytest.approx(z[z > 0].mean(dtype="float64"), rel=1e-5)
+    assert (z == 0).any()
 
 
 def test_all_characteristics_without_labels(folder, tmp_path, capsys):
