@@ -121,6 +121,7 @@ def test_several_inputs(order, two, tmp_path, capsys):
         np.savez(path, x, right, y)
     found, _ = measured(capsys, two, "--data", path, "--characteristics", "amplitude,within_class_variance")
     model = keras.saving.load_model(two)
+    model.get_layer("labels").optional = True  # which Keras 3.11 does not save
     wanted = keras_repreg.measure(
         model, ([x, right, None], y), labels=True, characteristics=["amplitude", "within_class_variance"]
     )
