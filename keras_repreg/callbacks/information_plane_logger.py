@@ -42,7 +42,7 @@ class InformationPlaneLogger(MeasuringCallback):
             there are any; where they turn out not to be class labels, a warning says that I(z; x) is logged alone.
             False for I(z; x) alone.
         noise_variance: s^2, the variance of the noise with which the information is defined.
-        unit: "nats" or "bits".
+        information_unit: "nats" or "bits".
         frequency: Measure every `frequency` epochs, if there is a validation in it.
         max_samples: The most samples to measure on, since the cost grows with their square: 2,000 take a few tenths
             of a second per layer, 10,000 twenty-five times as long. Of arrays a random choice that stays the same, of
@@ -80,20 +80,20 @@ class InformationPlaneLogger(MeasuringCallback):
         *,
         labels: str | int | bool | None = None,
         noise_variance: float = 0.1,
-        unit: str = "nats",
+        information_unit: str = "nats",
         frequency: int = 1,
         max_samples: int | None = 2000,
         batch_size: int = 256,
     ):
         super().__init__(data, frequency, batch_size)
-        nats_in(unit)
+        nats_in(information_unit)
         self._layers = layers
         self._named = labels is not None and labels is not False
         self._labels = labels if self._named else None if labels is False else True
         self._warned = False
         LabelSource(self._labels)
         self._noise_variance = positive_number(noise_variance, "noise_variance")
-        self._unit = unit
+        self._information_unit = information_unit
         self._max_samples = None if max_samples is None else positive_integer(max_samples, "max_samples")
         self._sources: list[Source] = []
         self.trajectory: dict[str, dict[int, MutualInformation]] = {}
@@ -109,7 +109,7 @@ class InformationPlaneLogger(MeasuringCallback):
         for name, (z, labels) in self._forward(data, batch_size, steps).items():
             values = OF_INPUT if labels is None else (*OF_INPUT, *OF_CLASS)
             if np.isfinite(z).all():
-                point = mutual_information(z, labels, self._noise_variance, self._unit)
+                point = mutual_information(z, labels, self._noise_variance, self._information_unit)
                 self.trajectory.setdefault(name, {})[self._epoch] = point
                 logged |= {f"{name}_{value}": float(getattr(point, value)) for value in values}
             else:

@@ -65,7 +65,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--noise-variance", type=options.positive, metavar="S2",
         help="of the noise with which the report defines mutual information (default: the layer's own mean variance)",
     )  # fmt: skip
-    parser.add_argument("--unit", choices=("nats", "bits"), default="nats", help="of mutual information")
+    parser.add_argument(
+        "--information-unit", dest="unit", choices=("nats", "bits"), default="nats",
+        help="unit of mutual information (default: nats)",
+    )  # fmt: skip
     parser.add_argument(
         "--samples", type=options.count, default=2000, metavar="N",
         help="how many samples, chosen at random, the report draws and takes mutual information of (default: 2000)",

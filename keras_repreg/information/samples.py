@@ -55,12 +55,14 @@ def as_classes(labels: Any, samples: int) -> tuple[NDArray[Any], NDArray[np.intp
     return names, classes.reshape(-1)
 
 
-def nats_in(unit: Any) -> float:
+def nats_in(information_unit: Any) -> float:
     """How many of a unit make one nat.
 
     Raises:
         ValueError: if it is neither "nats" nor "bits".
     """
-    if not isinstance(unit, str) or unit not in UNITS:
-        raise ValueError(f"Expected `unit` to be one of {sorted(UNITS)}. Received: unit={unit!r}")
-    return UNITS[unit]
+    if not isinstance(information_unit, str) or information_unit not in UNITS:
+        raise ValueError(
+            f"Expected `information_unit` to be one of {sorted(UNITS)}. Received: information_unit={information_unit!r}"
+        )
+    return UNITS[information_unit]

@@ -108,7 +108,7 @@ def test_the_report_holds_everything_in_one_page(folder, tmp_path, labelled):
     x, y = arrays()
     np.savez(tmp_path / "data.npz", x=x, **({"y": y} if labelled else {}))
     path = tmp_path / "report.html"
-    arguments = ("--data", tmp_path / "data.npz", "--report", path, "--samples", 50, "--unit", "bits")
+    arguments = ("--data", tmp_path / "data.npz", "--report", path, "--samples", 50, "--information-unit", "bits")
     assert run(folder / "model.keras", *arguments, "--noise-variance", 0.5) == 0
     page = Page(path.read_text(encoding="utf-8"))
     text = " ".join(page.text)
