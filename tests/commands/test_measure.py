@@ -56,6 +56,14 @@ def test_values_at_chance(folder, capsys):
         assert found[layer] == pytest.approx(values, rel=1e-5)
 
 
+def test_a_report_with_values_at_chance(folder, tmp_path):
+    path = tmp_path / "report.html"
+    assert run(folder / "model.keras", "--data", folder / "data.npz", "--chance", "--report", path) == 0
+    text = path.read_text(encoding="utf-8")
+    assert "<small>chance " in text
+    assert "independent units at this number of samples" in text
+
+
 def test_what_pools_a_rectifier_counts_positive_values(tmp_path, capsys):
     """As in `measure`: the layer before decides."""
     start = keras.Input((8, 8, 1))
