@@ -15,6 +15,8 @@ PASS, BATCH = 0.15, 0.1
 # Assumed where the free memory is not known.
 UNKNOWN = 2**32
 BATCH_SIZE = 256
+# The most bytes that the outputs of all layers for one batch may take: larger batches are hardly faster.
+BATCH_BYTES = 2**29
 # Bytes of activations that are held of one layer for its pictures and its mutual information.
 HELD = 2**27
 
@@ -76,7 +78,7 @@ def check_cost(model: Any, sources: Sequence[Source], plan: Plan, taken: float) 
 def batch_size_of(model: Any, shapes: dict[str, list[Shape]], available: float) -> int:
     """Return the batch size of forward passes where the command line does not give one."""
     each = max(cost.forward_bytes(model), 4.0 * sum(math.prod(s) for calls in shapes.values() for s in calls), 1.0)
-    return int(min(max(BATCH * available // each, 1), BATCH_SIZE))
+    return int(min(max(min(BATCH * available, BATCH_BYTES) // each, 1), BATCH_SIZE))
 
 
 def groups_of(
