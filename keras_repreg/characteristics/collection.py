@@ -67,6 +67,8 @@ class Collection:
         self._model = model
         self._classes: NDArray[Any] | None = None
         self._masked = False
+        # By the layer's id, which the sources keep alive: calling its activation function takes a while.
+        self._rectified: dict[int, bool] = {}
 
     @functools.cached_property
     def _graphs(self) -> Sequence[Graph]:
@@ -166,7 +168,9 @@ class Collection:
     def _new_accumulator(self, layer: keras.layers.Layer) -> Characteristics:
         positive_only = self._positive_only
         if positive_only is None:
-            positive_only = positive_only_of(layer, self._graphs)
+            if id(layer) not in self._rectified:
+                self._rectified[id(layer)] = positive_only_of(layer, self._graphs)
+            positive_only = self._rectified[id(layer)]
         return Characteristics(positive_only, self._characteristics, moments=self._moments, chance=self._chance)
 
     def table(self) -> CharacteristicsTable:
