@@ -11,6 +11,7 @@ from keras_repreg.arrays import to_numpy
 from keras_repreg.batches import as_tensors, batches, samples_in
 from keras_repreg.rows import is_real
 from keras_repreg.seam import tapped, value_of, without_gradients
+from keras_repreg.step_masks import followed
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class Source:
         if isinstance(output, dict):
             arrays = {f"{self.name}/{key}": value for key, value in output.items() if ops.is_tensor(value)}
             return {name: value for name, value in arrays.items() if len(value.shape) > 1 and is_real(value)}
-        # Of a recurrent layer with its states, the first is the output.
+        # A recurrent layer may return its output followed by its states.
         return {self.name: output[0] if structured and len(output) else output}
 
 
@@ -102,17 +103,19 @@ def forward_pass(
     def tap(layer: keras.layers.Layer, output: Any, found: Any) -> None:
         called.add(id(layer))
         for source in by_layer[id(layer)]:
-            masks = source.arrays_of_mask(output, found)
+            masks = source.arrays_of_mask(output, step_masks.of_step(None) if found is None else found)
             for name, array in source.arrays(output).items():
                 if value_of(array) is None:
                     raise ValueError(
                         f"Expected layer '{layer.name}' to be called outside of compiled functions. "
                         "Received: an output without a value"
                     )
-                receive(name, layer, array, masks.get(name) if given is None else given)
+                mask = masks.get(name) if given is None else given
+                step = None if given is None else step_masks.of_step(given)
+                receive(name, layer, array, mask if step is None else step)
 
     number = 0
-    with tapped([source.layer for source in sources], tap), without_gradients():
+    with followed(model) as step_masks, tapped([source.layer for source in sources], tap), without_gradients():
         for x, y in batches(data, batch_size, steps):
             given = None if mask is None else _named_input(model, x, mask)
             begin(y, samples_in(x), x)

@@ -113,6 +113,13 @@ class _Model:
     def __call__(self, inputs: Any, outputs: Any, name: str | None = None, *, trainable: bool = True) -> Functional:
         return Functional(inputs, outputs, name=name, trainable=trainable)
 
+    # In annotations, `keras_repreg.Model | None` stands for what `isinstance` accepts.
+    def __or__(self, other: Any) -> Any:
+        return LabelAware | other
+
+    def __ror__(self, other: Any) -> Any:
+        return other | LabelAware
+
     def __instancecheck__(self, instance: Any) -> bool:
         return isinstance(instance, LabelAware)
 

@@ -1,6 +1,7 @@
 """Activations of any shape as matrices: samples in rows, units in columns."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -53,6 +54,13 @@ def as_matrix(z: Any) -> NDArray[np.float64]:
 def channel_axis(layer: keras.layers.Layer) -> int:
     """The axis of the channels in a layer's output: the last one, unless the layer says `channels_first`."""
     return 1 if getattr(layer, "data_format", None) == "channels_first" else -1
+
+
+def width_of(shape: Sequence[int], units: str, channel_axis: int = -1) -> int:
+    """The number of units of an output of this shape for one sample."""
+    if units == "flatten" or not shape:
+        return math.prod(shape)
+    return shape[channel_axis - 1 if channel_axis > 0 else channel_axis]
 
 
 def is_real(z: Any) -> bool:

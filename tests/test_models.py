@@ -519,3 +519,12 @@ def test_a_penalty_in_the_loop_of_an_rnn_is_refused():
     model.compile("sgd", "mse")
     history = model.fit(x, np.zeros((6, 2)), verbose=0, callbacks=[keras_repreg.PenaltyLogger()]).history
     assert np.isfinite(history["penalty_penalty"]).all()
+
+
+def test_model_in_annotations():
+    model = keras_repreg.Model(*graph())
+    for union in (keras_repreg.Model | None, None | keras_repreg.Model, keras_repreg.Model | int):
+        assert isinstance(model, union)
+        assert not isinstance("model", union)
+    assert not isinstance(keras.Sequential(), keras_repreg.Model | None)
+    assert keras_repreg.Model | keras_repreg.Model

@@ -14,7 +14,7 @@ import keras
 
 from keras_repreg import graph, seam
 from keras_repreg.activations import Source
-from keras_repreg.characteristics.measuring import Collection
+from keras_repreg.characteristics.collection import Collection
 from keras_repreg.labels import targets_of
 from keras_repreg.steps import batch_of
 

@@ -13,7 +13,7 @@ from keras_repreg.callbacks.activation_tap import ActivationTap
 from keras_repreg.callbacks.event_file import EventFile
 from keras_repreg.callbacks.measuring import MeasuringCallback
 from keras_repreg.callbacks.validation_collection import ValidationCollection
-from keras_repreg.characteristics.measuring import Collection
+from keras_repreg.characteristics.collection import Collection
 from keras_repreg.characteristics.moments import Moments
 from keras_repreg.characteristics.selection import regularized_layers, select_layers
 from keras_repreg.characteristics.table import CharacteristicsTable
@@ -112,6 +112,10 @@ class CharacteristicsLogger(MeasuringCallback):
         self._collected: ValidationCollection | None = None
         self.tables: dict[int, CharacteristicsTable] = {}
         self.moments: dict[str, Moments] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        # The state of a running `fit` is created again when the next one begins.
+        return {**self.__dict__, "_sources": [], "_tap": None, "_collected": None, "_events": None}
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self._sources = self._choose()

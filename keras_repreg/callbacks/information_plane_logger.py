@@ -20,7 +20,7 @@ from keras_repreg.information.samples import nats_in
 from keras_repreg.labels import select_target
 from keras_repreg.rows import kept_rows, rows_of
 
-# What is logged of each layer, of input and class; `trajectory` has the rest.
+# Logged for each layer, about input and class; `trajectory` has the rest.
 OF_INPUT = ("zx", "zx_error", "zx_lower", "zx_upper")
 OF_CLASS = ("zy", "zy_error", "zy_lower", "zy_upper")
 
@@ -42,9 +42,9 @@ class InformationPlaneLogger(MeasuringCallback):
             there are any; where they turn out not to be class labels, a warning says that I(z; x) is logged alone.
             False for I(z; x) alone.
         noise_variance: s^2, the variance of the noise with which the information is defined.
-        unit: "nats" or "bits".
+        information_unit: "nats" or "bits".
         frequency: Measure every `frequency` epochs, if there is a validation in it.
-        max_samples: Measure on at most so many samples, since the cost grows with their square: 2,000 take a few tenths
+        max_samples: The most samples to measure on, since the cost grows with their square: 2,000 take a few tenths
             of a second per layer, 10,000 twenty-five times as long. Of arrays a random choice that stays the same, of
             batches the first. I(z; x) cannot exceed the logarithm of it. None measures on all.
         batch_size: Samples per forward pass, where the data is not batched already.
@@ -80,20 +80,20 @@ class InformationPlaneLogger(MeasuringCallback):
         *,
         labels: str | int | bool | None = None,
         noise_variance: float = 0.1,
-        unit: str = "nats",
+        information_unit: str = "nats",
         frequency: int = 1,
         max_samples: int | None = 2000,
         batch_size: int = 256,
     ):
         super().__init__(data, frequency, batch_size)
-        nats_in(unit)
+        nats_in(information_unit)
         self._layers = layers
         self._named = labels is not None and labels is not False
         self._labels = labels if self._named else None if labels is False else True
         self._warned = False
         LabelSource(self._labels)
         self._noise_variance = positive_number(noise_variance, "noise_variance")
-        self._unit = unit
+        self._information_unit = information_unit
         self._max_samples = None if max_samples is None else positive_integer(max_samples, "max_samples")
         self._sources: list[Source] = []
         self.trajectory: dict[str, dict[int, MutualInformation]] = {}
@@ -109,7 +109,7 @@ class InformationPlaneLogger(MeasuringCallback):
         for name, (z, labels) in self._forward(data, batch_size, steps).items():
             values = OF_INPUT if labels is None else (*OF_INPUT, *OF_CLASS)
             if np.isfinite(z).all():
-                point = mutual_information(z, labels, self._noise_variance, self._unit)
+                point = mutual_information(z, labels, self._noise_variance, self._information_unit)
                 self.trajectory.setdefault(name, {})[self._epoch] = point
                 logged |= {f"{name}_{value}": float(getattr(point, value)) for value in values}
             else:
@@ -190,7 +190,7 @@ def _limited(data: Any, batch_size: int, steps: int | None, limit: int | None) -
 
 
 def _random_choice(data: Any, number: int) -> Any:
-    """At most so many samples of arrays, the same ones each time."""
+    """Return at most this number of samples of arrays, the same ones each time."""
     samples = len(keras.tree.flatten(data)[0])
     if samples <= number:
         return data

@@ -1,4 +1,4 @@
-"""What one validation has measured of the layers."""
+"""Measurements of the layers during one validation."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from keras_repreg.callbacks.event_file import EventFile
 from keras_repreg.callbacks.histogram import Histogram
-from keras_repreg.characteristics.measuring import Collection
+from keras_repreg.characteristics.collection import Collection
 from keras_repreg.characteristics.table import CharacteristicsTable
 
 

@@ -133,7 +133,7 @@ def linear_warm_up(length: int, start: float = 0.0) -> Callable[[int], float]:
 
 @dataclass(frozen=True)
 class LinearWarmUp:
-    """What `linear_warm_up` returns: a function of the epoch or batch, which can be pickled."""
+    """The result of `linear_warm_up`: a function of the epoch or batch, which can be pickled."""
 
     length: int
     start: float

@@ -1,8 +1,9 @@
 """The statistical characteristics of Table 1 and their kin, of arrays and of the layers of a model."""
 
 from keras_repreg.characteristics.accumulator import Characteristics
+from keras_repreg.characteristics.characterizing import characterize
 from keras_repreg.characteristics.definitions import CHARACTERISTICS, NAMES
-from keras_repreg.characteristics.measuring import accumulate, characterize, measure
+from keras_repreg.characteristics.measuring import accumulate, measure
 from keras_repreg.characteristics.measuring_units import measure_units
 from keras_repreg.characteristics.selection import select_layers
 from keras_repreg.characteristics.spectrum import stable_rank

@@ -125,12 +125,13 @@ class Characteristics:
         """Whether no value so far was NaN or infinite; otherwise all characteristics are NaN."""
         return not self._not_finite
 
-    def memory(self, units: int, classes: int = 0) -> int:
+    def memory(self, units: int, classes: int = 0, samples: int | None = None) -> int:
         """Return how many bytes are held at most, for any number of samples.
 
         Args:
             units: M, the number of units.
             classes: K, the number of classes, 0 without labels.
+            samples: If given, return the bytes after this number of samples in float32.
 
         Examples:
             >>> from keras_repreg.characteristics import Characteristics
@@ -143,7 +144,7 @@ class Characteristics:
         for of, number in (("", 1), ("class ", classes)):
             pairs, covariance = self._second_order(of)
             if pairs or covariance:
-                held += number * Covariances.memory(units, pairs, covariance)
+                held += number * Covariances.memory(units, pairs, covariance, samples)
         return held
 
     def _check_memory(self, units: int) -> None:
@@ -162,7 +163,7 @@ class Characteristics:
 
         Raises:
             ValueError: if the number of units differs from earlier batches, only some batches have labels, or
-                the units are so many that what is to be accumulated does not fit into memory.
+                the matrices of the units do not fit into memory.
         """
         z = np.asarray(z)
         if z.ndim != 2 or self._width not in (None, z.shape[1]):
@@ -228,7 +229,7 @@ class Characteristics:
     def result(self) -> dict[str, Any]:
         """Return the characteristics so far by name, floats except for the array of a spectrum.
 
-        What is not defined (no sample, no pair) is 0; all are NaN after a value that is not finite.
+        Undefined values (no sample, no pair) are 0; after NaN or an infinite value all are NaN.
 
         Raises:
             ValueError: if characteristics of classes were chosen by name and no batch had labels.

@@ -6,29 +6,37 @@ from typing import Any
 
 import keras
 
+from keras_repreg import graph
 from keras_repreg.batches import samples_in
 from keras_repreg.graph import all_layers
 
-# Of the outputs of all layers, in bytes: Keras holds them until a functional model has its output.
-BUDGET = 192 << 20
-LARGEST = 256
+# Bytes for the outputs of all layers, which Keras holds until a functional model returns.
+BUDGET = 256 << 20
+LARGEST = 1024
+# Samples where the shapes are not known.
+UNKNOWN = 256
 
 
 def suitable_batch_size(model: keras.Model) -> int:
-    """Return the power of two, up to 256, with which the outputs of all layers take no more than 192 MiB.
+    """Return the largest number, up to 1,024, with which the outputs of all layers take no more than 256 MiB.
 
-    Where the model has no graph, whose layers' outputs have shapes, it is 256.
+    It is at most 256 where the shapes of some outputs are not known.
 
     Examples:
         >>> import keras
         >>> from keras_repreg.characteristics.batch_size import suitable_batch_size
         >>> suitable_batch_size(keras.Sequential([keras.Input((4,)), keras.layers.Dense(8)]))
-        256
+        1024
         >>> suitable_batch_size(keras.Sequential([keras.Input((256, 256, 3)), keras.layers.Conv2D(64, 3)]))
-        8
+        15
     """
-    fitting = max(BUDGET // max(4 * _numbers_per_sample(model), 1), 1)
-    return int(min(LARGEST, 2 ** (fitting.bit_length() - 1)))
+    layers = all_layers(model)
+    shapes = [_shape(layer) for layer in layers]
+    models = [model, *(layer for layer in layers if isinstance(layer, keras.Model))]
+    given = [tensor.shape[1:] for tensor in getattr(model, "inputs", None) or []]
+    known = all(None not in shape for shape in [*shapes, *given]) and all(graph.of(one) is not None for one in models)
+    numbers = sum(math.prod(length or 1 for length in shape) for shape in shapes)
+    return min(LARGEST if known else UNKNOWN, max(BUDGET // max(4 * numbers, 1), 1))
 
 
 def split(batches: Iterator[tuple[Any, Any]], size: int) -> Iterator[tuple[Any, Any]]:
@@ -49,14 +57,11 @@ def can_split(model: keras.Model) -> bool:
     return not stateful and all(tensor.shape[0] is None for tensor in getattr(model, "inputs", None) or [])
 
 
-def _numbers_per_sample(model: keras.Model) -> int:
-    """The size of the outputs of all layers for one sample, unknown dimensions being 1."""
-    return sum(_size(layer) for layer in all_layers(model))
-
-
-def _size(layer: Any) -> int:
+def _shape(layer: Any) -> tuple[int | None, ...]:
+    """The shape of a layer's largest output for one sample, None where a length is not known."""
     try:
         outputs = keras.tree.flatten(layer.output)
     except (AttributeError, ValueError):  # of a layer that was never called on a symbolic input, or several times
-        return 1
-    return max((math.prod(length or 1 for length in tensor.shape[1:]) for tensor in outputs), default=1)
+        return (None,)
+    shapes = (tuple(tensor.shape[1:]) for tensor in outputs)
+    return max(shapes, key=lambda shape: math.prod(length or 1 for length in shape), default=())

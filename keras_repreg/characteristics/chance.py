@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-# At most so many samples are kept.
+# The most samples that are kept.
 KEPT = 2048
 
 
@@ -44,7 +44,7 @@ class MarginSample:
         self._keys, self._rows = keys[kept], rows[kept]
 
     def independent_units(self, samples: int) -> Iterator[NDArray[Any]]:
-        """Batches of so many samples in all, in which each unit's values are shuffled by themselves."""
+        """Return batches with this number of samples in total, the values of each unit shuffled independently."""
         rng = np.random.default_rng(self._seed)
         rows = np.sort(self._rows, axis=0)  # so that the order of the samples does not matter
         for start in range(0, samples, max(len(rows), 1)):

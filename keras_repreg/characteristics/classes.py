@@ -159,7 +159,7 @@ class ClassMoments:
             along: Gives d^T C d for each row d of its argument.
         """
         directions, spread = _directions(self.between(), self._noise())
-        # Along a direction of S_B, of which `spread` is the eigenvalue, S_W is what is left of C.
+        # Along a direction of S_B with eigenvalue `spread`, S_W is C minus that eigenvalue.
         return float(np.sum(np.maximum(along(directions) - spread, 0) / spread) / max(self.number, 1))
 
     def unweighted_nc1(self, alongs: list[Any]) -> float:

@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keras_repreg.characteristics import spectrum
-from keras_repreg.characteristics.moments import Array, Moments, powers_of_two, quick
+from keras_repreg.characteristics.moments import Array, Moments, pieces, powers_of_two, quick
 from keras_repreg.characteristics.pairs import Blocks, PairMeans, Tile, all_pairs, positive_pairs
 from keras_repreg.characteristics.positive import PositiveMoments, PositiveRows
 
-# A product of M x M costs the same for a few samples as for M of them: at least so many wait.
+# An M x M product costs the same for a few samples as for M of them, so at least this number of samples is collected.
 BLOCK = 1024
 
 
@@ -41,9 +41,11 @@ class Covariances:
         self._double = False
 
     @staticmethod
-    def memory(units: int, pairs: bool, covariance: bool) -> int:
-        """At most so many bytes are held, for any number of samples of so many units."""
-        return units * max(units, BLOCK) * 8 + units**2 * 8 * (covariance + 4 * pairs)
+    def memory(units: int, pairs: bool, covariance: bool, samples: int | None = None) -> int:
+        """Return the most bytes held for any number of samples, or the bytes after `samples` of them in float32."""
+        limit = max(units, BLOCK)
+        sums = 0 if samples is not None and samples <= limit else units**2 * 8 * (covariance + 4 * pairs)
+        return sums + units * (limit * 8 if samples is None else min(samples, limit) * 4)
 
     def update(self, z: NDArray[Any]) -> None:
         """Add a batch of shape (N, M)."""
@@ -115,7 +117,7 @@ class Covariances:
         return self._positive.all_values() if self._derived else self._moments
 
     def now(self) -> "SecondOrder":
-        """What follows from the samples so far."""
+        """Return the second-order statistics of the samples so far."""
         rows = self._rows[: self._waiting] if self._waiting and not self._summed else None
         moments = self.moments if rows is None else self._moments
         positive = self._positive if self._wants_pairs else None
@@ -123,7 +125,7 @@ class Covariances:
 
 
 class SecondOrder:
-    """What follows from second-order statistics, each computed when it is asked for, and once.
+    """Second-order statistics of one set of samples, each computed once, on first use.
 
     Args:
         moments: Those of all values, unless there are `rows`.
@@ -143,7 +145,7 @@ class SecondOrder:
     ):
         self._moments, self._positive, self._rows, self._double = moments, positive, rows, double
         # In which dtype products of the samples are formed, for pairs and for the whole covariance.
-        self._single_pairs = not (double or rows is None or quick(*rows.shape, once=True))
+        self._single_pairs = not (double or rows is None or quick(*rows.shape))
         self._single = self._single_pairs and not precise
 
     @property
@@ -163,7 +165,7 @@ class SecondOrder:
         """The samples minus their mean, over sqrt(N)."""
         assert self._rows is not None
         centred = self._rows - self.mean
-        # What the rounding of the mean leaves is constant, and no variance.
+        # The rounding error of the mean is a constant, which must not count as variance.
         return (centred - centred.mean(axis=0)) / np.sqrt(max(len(self._rows), 1))
 
     @cached_property
@@ -173,14 +175,20 @@ class SecondOrder:
             return self._moments.covariance
         if not self._single:
             return self._centred.T @ self._centred
-        z, scale = self._in_float32
-        return (z.T @ z) * scale[:, None] * scale
+        scale = self._in_float32.scale
+        covariance = self._product_in_float32 * scale
+        covariance *= scale[:, None]
+        return covariance
 
     @cached_property
-    def _in_float32(self) -> tuple[NDArray[np.float32], Array]:
-        """The centred samples, divided by a power of two for each unit, and these."""
-        scale = powers_of_two(np.sqrt(self.variance))
-        return (self._centred * (1 / scale)).astype(np.float32), scale
+    def _in_float32(self) -> "ScaledRows":
+        assert self._rows is not None
+        return ScaledRows(self._rows, self.mean)
+
+    @cached_property
+    def _product_in_float32(self) -> NDArray[np.float32]:
+        z = self._in_float32.values
+        return z.T @ z
 
     @cached_property
     def core(self) -> Array:
@@ -194,16 +202,16 @@ class SecondOrder:
         """v_i, shape (M,)."""
         if self._rows is None:
             return np.maximum(np.diag(self.covariance), 0)
-        return np.square(self._centred).sum(axis=0)
+        return self._in_float32.variance if self._single_pairs else np.square(self._centred).sum(axis=0)
 
     @cached_property
     def eigenvalues(self) -> Array:
-        """Of the covariance, shape (M,), the largest first."""
+        """Eigenvalues of the covariance, shape (M,), the largest first."""
         return self._padded(spectrum.eigenvalues(self.core))
 
     @cached_property
     def singular_values(self) -> Array:
-        """Of Z, over sqrt(N), shape (M,), the largest first."""
+        """Singular values of Z over sqrt(N), shape (M,), the largest first."""
         if self._rows is None or len(self._rows) >= self._rows.shape[1]:
             second = self.covariance + np.outer(self.mean, self.mean)
         else:
@@ -246,11 +254,42 @@ class SecondOrder:
     def _blocks(self) -> Blocks:
         """Blocks of the covariance of all values: products of the samples where it need not be formed as a whole."""
         units = len(self.mean)
-        if "covariance" in vars(self) or self._rows is None or len(self._rows) >= units:
-            scale, c = np.ones(units), self.covariance
-            return Blocks(self.count, self.mean, self.variance, scale, lambda i, j: c[i, j].copy())
-        z, scale = (self._centred, np.ones(units)) if not self._single_pairs else self._in_float32
+        z: NDArray[Any]
+        whole = self._rows is None or len(self._rows) >= units or "covariance" in vars(self)
+        if self._rows is not None and self._single_pairs and (not whole or self._single):
+            z, scale = self._in_float32.values, self._in_float32.scale
+            if whole:
+                product = self._product_in_float32
+                return Blocks(self.count, self.mean, self.variance, scale, lambda i, j: product[i, j].copy())
+        elif whole:
+            c = self.covariance
+            return Blocks(self.count, self.mean, self.variance, np.ones(units), lambda i, j: c[i, j].copy())
+        else:
+            z, scale = self._centred, np.ones(units)
         return Blocks(self.count, self.mean, self.variance, scale, lambda i, j: z[:, i].T @ z[:, j])
+
+
+class ScaledRows:
+    """Samples in float32, centred, over sqrt(N), and divided by a power of two for each unit.
+
+    Attributes:
+        values: Shape (N, M), of magnitude 1 at most.
+        scale: The powers of two, shape (M,).
+        variance: The variance of each unit, shape (M,).
+    """
+
+    def __init__(self, z: NDArray[Any], mean: Array):
+        root = np.sqrt(max(len(z), 1))
+        self.scale = powers_of_two(np.maximum(z.max(axis=0) - mean, mean - z.min(axis=0)) / root)
+        self.values = np.empty(z.shape, np.float32)
+        inverse = 1 / (root * self.scale)
+        squares = np.zeros(z.shape[1])
+        for rows in pieces(*z.shape):
+            centred = z[rows] - mean
+            centred *= inverse
+            self.values[rows] = centred
+            squares += np.einsum("ni,ni->i", centred, centred)
+        self.variance = squares * self.scale**2
 
 
 def has_digits_of_float64(z: NDArray[Any]) -> bool:

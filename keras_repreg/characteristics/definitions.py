@@ -17,7 +17,7 @@ from keras_repreg.characteristics.units import UnitMoments
 
 @dataclass(frozen=True)
 class Measured:
-    """What the accumulators hold at one moment: of all samples, and of the samples of each class."""
+    """The statistics accumulated so far, of all samples and of the samples of each class."""
 
     units: UnitMoments
     classes: ClassMoments
@@ -197,15 +197,15 @@ CHARACTERISTICS: dict[str, Characteristic] = {
         lambda m: m.mean_within(lambda one: spectrum.effective_rank(one.eigenvalues)), (0, "units"), ROUND, "labels",
     ),
 }  # fmt: skip
-"""What can be measured, by name."""
+"""All characteristics, by name."""
 
 NAMES = ("amplitude", "covariance", "correlation", "sparsity", "dead_units", "stable_rank")
 """The names of Table 1's statistical part, which are measured by default."""
 
-# What is added where there are labels.
+# Measured by default in addition where there are labels.
 CLASS_NAMES = ("within_class_variance", "between_class_variance")
 
-# What needs nothing else takes memory that grows with the number of units, and not with its square.
+# Characteristics that need only these take memory linear in the number of units.
 LINEAR = frozenset({"units", "unit moments", "classes"})
 CHEAP = tuple(name for name, one in CHARACTERISTICS.items() if one.needs <= LINEAR)
 
@@ -230,7 +230,7 @@ def with_chance(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def meaning(key: str) -> str:
-    """What the value under this key of a result is, in a line."""
+    """Return a one-line description of a key of a result."""
     name = key.removesuffix(AT_CHANCE)
     if name == key:
         return CHARACTERISTICS[name].meaning

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
-# Elementwise work goes through a batch in pieces of so many numbers, which stay in the processor's cache.
+# Elementwise operations process a batch in pieces of this size, which stay in the processor's cache.
 PIECE = 1 << 15
 
 
@@ -22,15 +22,13 @@ def pieces(rows: int, units: int) -> Iterator[slice]:
     return (slice(start, min(start + step, rows)) for start in range(0, rows, step))
 
 
-# A product of Z^T Z with no more than so many multiplications is formed in float64 in any case: it takes little time.
+# Products Z^T Z with at most this number of multiplications are always formed in float64, since they are fast.
 QUICK = 1 << 24
-# The same where there is one product for all samples.
-QUICK_ONCE = 1 << 27
 
 
-def quick(rows: int, units: int, *, once: bool = False) -> bool:
-    """Whether products of so many samples are formed in float64 whatever the dtype of the activations."""
-    return rows * units**2 <= (QUICK_ONCE if once else QUICK)
+def quick(rows: int, units: int) -> bool:
+    """Whether products of this size are formed in float64 whatever the dtype of the activations."""
+    return rows * units**2 <= QUICK
 
 
 def powers_of_two(values: Array) -> Array:
@@ -90,7 +88,9 @@ class Moments:
             self._sum += ones[rows] @ shifted
             shifted *= inverse
             single[rows] = shifted
-        self._product += (single.T @ single) * scale[:, None] * scale
+        product = (single.T @ single) * scale
+        product *= scale[:, None]
+        self._product += product
         self._fourth = float("nan")
 
     def _start(self, shift: Array) -> None:

@@ -34,13 +34,16 @@ class Tile:
 
 
 class PairSource(Protocol):
-    """Where the sums over positive values come from, in units of a scale."""
+    """A source of sums over positive values, in units of a scale."""
 
     @property
     def shift(self) -> Array: ...
 
     @property
     def scale(self) -> Array: ...
+
+    @property
+    def tile(self) -> int: ...
 
     def of_units(self) -> tuple[Array, Array, Array]: ...
 
@@ -56,18 +59,22 @@ def positive_pairs(source: PairSource, double: bool) -> Iterator[Tile]:
     threshold = (second + 2 * shift * total) / np.maximum(number, 1) + shift**2
     threshold *= CONSTANT_IN_FLOAT64 if double else CONSTANT
     every = np.arange(units)
-    for rows, columns in tiles(units):
+    for rows, columns in tiles(units, source.tile):
         count, sum_i, sum_j, square_i, square_j, product = source.sums(rows, columns)
         defined = (count >= 2) & (every[columns] > every[rows, None])
         share = 1 / np.maximum(count, 1)
         mean_i, mean_j = sum_i * share, sum_j * share
-        variance_i, variance_j = square_i * share - mean_i**2, square_j * share - mean_j**2
-        covariance = product * share - mean_i * mean_j
+        variance_i, variance_j, covariance = square_i * share, square_j * share, product * share
+        variance_i -= np.square(mean_i)
+        variance_j -= np.square(mean_j)
+        covariance -= mean_i * mean_j
         limit = threshold.astype(share.dtype)
         correlated = defined & (variance_i > limit[rows, None]) & (variance_j > limit[columns])
         # Two roots: the product of two small variances can be zero.
-        deviations = np.sqrt(np.where(correlated, variance_i, 1)) * np.sqrt(np.where(correlated, variance_j, 1))
-        correlation = np.clip(covariance / deviations, -1, 1)
+        deviations = np.sqrt(np.where(correlated, variance_i, 1))
+        deviations *= np.sqrt(np.where(correlated, variance_j, 1))
+        correlation = np.divide(covariance, deviations, out=deviations)
+        np.clip(correlation, -1, 1, out=correlation)
         yield Tile(rows, columns, defined, correlated, covariance, correlation, scale)
 
 

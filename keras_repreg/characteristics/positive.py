@@ -18,7 +18,12 @@ class PositiveMoments:
     The paper leaves ReLU's zeros out of covariance and correlation; a pair (i, j) then has its own samples, hence
     its own means and variances. With P = [Z > 0] and Z shifted by a mean of each unit, four matrix products per batch
     hold them all: the counts P^T P, the sums Z^T P, the squares (Z^2)^T P and the products Z^T Z.
+
+    Attributes:
+        tile: The number of pairs per tile, whose sums stay in the processor's cache.
     """
+
+    tile = 1 << 16
 
     def __init__(self) -> None:
         self.samples = 0
@@ -80,7 +85,7 @@ class PositiveMoments:
 
     @property
     def scale(self) -> Array:
-        """What the values of each unit are divided by in `sums`: nothing."""
+        """The divisor of each unit's values in `sums`, which is one."""
         return np.ones_like(self.shift)
 
     def all_values(self) -> Moments:
@@ -108,11 +113,14 @@ class PositiveRows:
     Attributes:
         scale: What the values of each unit are divided by, so that float32 holds their squares.
         shift: The shift of each unit, divided by the scale.
+        tile: The number of pairs per tile, large enough for fast matrix products.
     """
+
+    tile = 1 << 18
 
     def __init__(self, z: NDArray[Any], double: bool):
         shift = positive_mean(z)
-        double = double or quick(*z.shape, once=True)
+        double = double or quick(*z.shape)
         self._active, self._values, self._squares, self.scale = terms(z, shift, double)
         self.shift = shift / self.scale
 
@@ -136,7 +144,7 @@ class PositiveRows:
 
 
 def positive_mean(z: NDArray[Any]) -> Array:
-    """Of each unit, the mean of its positive values; 0 of none."""
+    """Return the mean of each unit's positive values, 0 where there are none."""
     total, number = np.zeros((2, z.shape[1]))
     for rows in pieces(*z.shape):
         total += np.maximum(z[rows], 0).sum(axis=0, dtype=np.float64)
@@ -164,6 +172,6 @@ def terms(z: NDArray[Any], shift: Array, double: bool) -> tuple[NDArray[Any], ND
 
 
 def tiles(units: int, size: int = 1 << 18) -> Iterator[tuple[slice, slice]]:
-    """Rows and columns of tiles, of about `size` numbers, that cover the pairs i <= j of so many units."""
+    """Return rows and columns of tiles of about `size` numbers that cover the pairs of units i <= j."""
     step = max(size // max(units, 1), 1)
     return ((slice(start, min(start + step, units)), slice(start, units)) for start in range(0, units, step))

@@ -38,7 +38,7 @@ def select_layers(model: keras.Model, layers: Any = None) -> list[Source]:
     if not isinstance(model, keras.Model):
         raise TypeError(f"Expected `model` to be a `keras.Model`. Received: {model!r}")
     links = graph.of(model)
-    # Where there is no graph to tell, the layer that was made last is taken for the output.
+    # Without a graph, the layer that was created last is taken as the output.
     outputs = [links.source(layer) for layer in links.outputs()] if links else model.layers[-1:]
     hidden = [layer for layer in model.layers if graph.is_hidden(layer) and layer not in outputs]
     if not hidden:

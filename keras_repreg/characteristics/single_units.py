@@ -42,7 +42,7 @@ def unit_table(units: UnitMoments, second_order: SecondOrder, classes: ClassMome
 
 
 def most_correlated(second_order: SecondOrder, units: int) -> tuple[NDArray[np.intp], Array]:
-    """Of each unit the other one with the correlation of the largest magnitude, and that; -1 and 0 if there is none."""
+    """Return each unit's most correlated other unit and their correlation; -1 and 0 if there is none."""
     other, correlation = np.full(units, -1), np.zeros(units)
     if not second_order.count:
         return other, correlation

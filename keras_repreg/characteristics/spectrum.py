@@ -15,27 +15,27 @@ NULL_SPACE = 1e-8
 
 
 def eigenvalues(matrix: Array) -> Array:
-    """Of a symmetric positive semi-definite matrix, the largest first; rounding noise below zero is cut off."""
+    """Return the eigenvalues of a symmetric positive semi-definite matrix, the largest first, none below zero."""
     largest = float(np.abs(matrix).max(initial=0))
     if not largest > 0:
         return np.zeros(len(matrix))
     # Scaled first, so that nothing leaves the range of float64.
     values: Array = np.linalg.eigvalsh(matrix / largest)[::-1].astype(np.float64)
-    # What a decomposition in float64 cannot tell from zero is zero: square roots of it would count.
+    # Eigenvalues within the rounding error of the decomposition are zero: their square roots would count.
     values[values <= len(matrix) * np.finfo(np.float64).eps * values[0]] = 0
     return values * largest
 
 
 def stable_rank_of(matrix: Array) -> float:
     """||C||_F^2 / ||C||_2^2 of a symmetric positive semi-definite matrix."""
-    scaled = _scaled(matrix)
+    scaled = _in_range(matrix)
     squared = float(np.vdot(scaled, scaled))
     return max(squared / largest_eigenvalue(scaled) ** 2, 1.0) if squared else 0.0
 
 
 def participation_ratio_of(matrix: Array) -> float:
     """(tr C)^2 / tr C^2: (sum of the eigenvalues)^2 / sum of their squares."""
-    scaled = _scaled(matrix)
+    scaled = _in_range(matrix)
     squared = float(np.vdot(scaled, scaled))
     return float(max(np.trace(scaled), 0.0) ** 2 / squared) if squared else 0.0
 
@@ -95,5 +95,15 @@ def stable_rank(covariance: Array) -> float:
 
 def _scaled(values: Array) -> Array:
     """The values divided by their largest magnitude, so that no square leaves the range of float64."""
-    largest = float(np.abs(values).max(initial=0))
+    largest = _magnitude(values)
     return values / largest if largest > 0 else np.zeros_like(values)
+
+
+def _in_range(matrix: Array) -> Array:
+    """The matrix itself, or divided by its largest magnitude where squares would leave the range of float64."""
+    return matrix if 1e-100 < _magnitude(matrix) < 1e100 else _scaled(matrix)
+
+
+def _magnitude(values: Array) -> float:
+    """The largest magnitude, without an array of magnitudes."""
+    return float(max(values.max(initial=0), -values.min(initial=0)))

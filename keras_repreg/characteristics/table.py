@@ -1,4 +1,4 @@
-"""What `measure` and `measure_units` found: mappings from layers or units to values, which print as tables."""
+"""Results of `measure` and `measure_units`: mappings from layers or units to values, which print as tables."""
 
 import csv
 import html
@@ -13,7 +13,7 @@ from keras_repreg.files import write_atomically
 
 Key = TypeVar("Key", bound=str | int)
 
-# Of a longer table so many rows at the top and at the end are printed.
+# Rows printed at the top and at the end of a longer table.
 PRINTED = 30
 
 

@@ -53,6 +53,10 @@ class LabelSource:
             raise ValueError(f"Expected a label for each sample. Received: {len(self._array)} labels for more samples")
         return part
 
+    def restart(self) -> None:
+        """Begin with the first sample again."""
+        self._position = 0
+
     def check_end(self) -> None:
         """After the last batch: there must be no labels left over.
 

@@ -15,7 +15,7 @@ LARGEST_CONFIG = 2**27
 
 
 def check_archive(path: Path) -> None:
-    """That the file is an archive with a configuration and weights, whose sizes can be true and fit into memory.
+    """Check that the file is an archive with a configuration and weights, whose sizes can be true and fit into memory.
 
     Raises:
         Refusal: otherwise.
@@ -42,7 +42,7 @@ def check_archive(path: Path) -> None:
 
 
 def check_member(member: zipfile.ZipInfo, path: Path) -> None:
-    """That a part of an archive stays in its place and is no bomb.
+    """Check that a part of an archive stays in its place and is no bomb.
 
     Raises:
         Refusal: otherwise.

@@ -1,4 +1,4 @@
-"""What a model's configuration may name: Keras's and this package's layers, and no code."""
+"""Check that a model's configuration names only layers of Keras and of this package, and no code."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +20,7 @@ PACKAGES = ("keras_repreg", "keras_hub", "keras_nlp", "keras_cv")
 
 
 def check_config(config: Any, path: Path) -> None:
-    """That a configuration names nothing but layers and their parts.
+    """Check that a configuration names nothing but layers and their parts.
 
     Raises:
         Refusal: if it names code.

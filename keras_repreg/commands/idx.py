@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from keras_repreg.commands.refusal import Refusal
 
-# Deflate makes a byte of at most so many.
+# The most bytes that Deflate compresses into one.
 LARGEST_RATIO = 1032
 
 

@@ -53,6 +53,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="names, or all (default: the six of Table 1, and the variances of classes)",
     )
     parser.add_argument(
+        "--chance",
+        action="store_true",
+        help="also give each value at chance: of independent units, or shuffled labels, at this number of samples",
+    )
+    parser.add_argument(
         "--report", type=options.path, metavar="OUT.html", help="write a page with pictures and findings"
     )
     options.add_output(parser)
@@ -60,7 +65,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--noise-variance", type=options.positive, metavar="S2",
         help="of the noise with which the report defines mutual information (default: the layer's own mean variance)",
     )  # fmt: skip
-    parser.add_argument("--unit", choices=("nats", "bits"), default="nats", help="of mutual information")
+    parser.add_argument(
+        "--information-unit", dest="unit", choices=("nats", "bits"), default="nats",
+        help="unit of mutual information (default: nats)",
+    )  # fmt: skip
     parser.add_argument(
         "--samples", type=options.count, default=2000, metavar="N",
         help="how many samples, chosen at random, the report draws and takes mutual information of (default: 2000)",
@@ -107,6 +115,7 @@ def run(arguments: argparse.Namespace) -> bool:
                 0 if arguments.report is None else arguments.samples,
                 arguments.memory_share,
                 arguments.layers is None,
+                arguments.chance,
             )
             memory.check(needed, f"the weights and {source.name}", share=arguments.memory_share)
             check_cost(model, layers, plan, needed)
@@ -124,6 +133,7 @@ def _measure(
     progress: Progress,
 ) -> bool:  # fmt: skip
     from keras_repreg.characteristics import CharacteristicsTable
+    from keras_repreg.characteristics.definitions import with_chance
     from keras_repreg.commands.classes import class_names
     from keras_repreg.commands.measurement import stream
     from keras_repreg.commands.selection import chosen_characteristics
@@ -132,17 +142,19 @@ def _measure(
         shown = chosen_characteristics(arguments.characteristics, labelled=data.classes is not None)
     except Refusal as refusal:
         raise Refusal("; ".join([str(refusal), *data.notes])) from refusal
-    plan = replace(plan, names=_measured(arguments, labelled=data.classes is not None))
+    measured = _measured(arguments, labelled=data.classes is not None)
+    plan = replace(plan, names=measured, classes=len(data.classes or ()))
     names = class_names(arguments.class_names, data)
     report = None
     if arguments.report is not None:
         from keras_repreg.commands.report import Report
 
         report = Report(arguments, data, names, shown)
+    columns = with_chance(shown) if arguments.chance else shown
     values, samples = {}, {}
     for layer in stream(model, data, layers, plan, progress):
         found = layer.accumulator.result()
-        values[layer.name] = {name: found[name] for name in shown}
+        values[layer.name] = {name: found[name] for name in columns}
         samples[layer.name] = layer.accumulator.samples
         if report is not None:
             report.add(layer, found)

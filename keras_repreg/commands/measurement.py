@@ -1,6 +1,7 @@
 """Measuring layer after layer in bounded memory: as many layers in one pass over the data as memory allows."""
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from keras_repreg.activations import Source, forward_pass
 from keras_repreg.characteristics import Characteristics
-from keras_repreg.characteristics.measuring import Collection
+from keras_repreg.characteristics.collection import Collection
 from keras_repreg.commands import memory, planning
 from keras_repreg.commands.data.source import Data
 from keras_repreg.commands.model import packed
@@ -28,10 +29,25 @@ class Held:
     kept: NDArray[np.bool_]
     classes: NDArray[Any] | None
 
+    @classmethod
+    def empty(cls, samples: int, z: NDArray[Any], classes: NDArray[Any] | None) -> "Held":
+        """Return space for a number of samples like these."""
+        return cls(
+            np.empty((samples, *z.shape[1:]), z.dtype),
+            np.empty((samples, z.shape[1]), bool),
+            None if classes is None else np.empty((samples, *classes.shape[1:]), classes.dtype),
+        )
+
+    def fill(self, part: slice, z: NDArray[Any], kept: NDArray[np.bool_], classes: NDArray[Any] | None) -> None:
+        """Set some of them."""
+        self.z[part], self.kept[part] = z, kept
+        if self.classes is not None:
+            self.classes[part] = classes
+
 
 @dataclass(frozen=True)
 class LayerMeasurement:
-    """What was found in one layer."""
+    """The measurements of one layer."""
 
     name: str
     accumulator: Characteristics
@@ -54,16 +70,16 @@ def stream(
         groups = planning.groups_of(sources, shapes, plan, plan.share * available)
         progress.expect(batch=len(groups) * -(-data.samples // batch_size), layer=len(sources))
         for group in groups:
-            taken = _Group(group, data, plan, progress)
+            taken = _Group(model, group, data, plan, progress)
             with _refusing(data):
-                taken.fill(model, batch_size)
+                taken.fill(batch_size)
             yield from taken.measurements()
     finally:
         progress.end()
 
 
 class _refusing:  # noqa: N801 - used as a function
-    """What a layer of the model raises on data that does not suit it is a refusal."""
+    """Turns an error that the model raises on unsuitable data into a refusal."""
 
     def __init__(self, data: Data):
         self._name = data.name
@@ -80,19 +96,23 @@ class _refusing:  # noqa: N801 - used as a function
 class _Group:
     """The layers of one pass: their accumulators, and activations of some samples, filled batch by batch."""
 
-    def __init__(self, sources: Sequence[Source], data: Data, plan: Plan, progress: Progress):
+    def __init__(self, model: Any, sources: Sequence[Source], data: Data, plan: Plan, progress: Progress):
         labels = None if data.classes is None else True
-        self._collection = Collection(sources, labels, plan.names, plan.units, all_layers=plan.all_layers)
-        self._sources, self._data, self._plan, self._progress = sources, data, plan, progress
+        self._collection = Collection(
+            sources, labels, plan.names, plan.units, all_layers=plan.all_layers, chance=plan.chance,
+            moments=plan.samples > 0, model=model,
+        )  # fmt: skip
+        self._model, self._sources, self._data, self._plan, self._progress = model, sources, data, plan, progress
         self._chosen: dict[str, NDArray[np.bool_]] = {}
-        self._held: dict[str, list[Held]] = {}
+        self._held: dict[str, Held] = {}
+        self._filled: Counter[str] = Counter()
         self._in_batch: set[str] = set()
         self._classes: Any = None
         self._start = self._samples = 0
 
-    def fill(self, model: Any, batch_size: int) -> None:
+    def fill(self, batch_size: int) -> None:
         """Add what one pass over the data computes."""
-        forward_pass(model, self._batches(model, batch_size), self._sources, self._begin, self._receive,
+        forward_pass(self._model, self._batches(batch_size), self._sources, self._begin, self._receive,
                      batch_size=batch_size)  # fmt: skip
         if self._start + self._samples != self._data.samples:
             raise Refusal(
@@ -101,7 +121,7 @@ class _Group:
             )
 
     def measurements(self) -> Iterator[LayerMeasurement]:
-        """What was found, layer by layer.
+        """Return the measurements, layer by layer.
 
         Raises:
             Refusal: if activations are not finite.
@@ -111,16 +131,16 @@ class _Group:
         if broken:
             raise Refusal(f"activations are NaN or infinite in layers {', '.join(broken)}")
         for name in list(accumulators):
-            yield LayerMeasurement(name, accumulators.pop(name), _joined(self._held.pop(name, [])))
+            yield LayerMeasurement(name, accumulators.pop(name), self._held.pop(name, None))
             self._progress.step("layer", f"layer {name}")
 
-    def _batches(self, model: Any, batch_size: int) -> Iterator[tuple[Any, Any]]:
+    def _batches(self, batch_size: int) -> Iterator[tuple[Any, Any]]:
         total, layers = self._data.samples, len(self._sources)
         for number, (x, classes) in enumerate(self._data.batches(batch_size)):
             if number:
                 done = min(number * batch_size, total)
                 self._progress.step("batch", f"{self._data.name}: {done:,} of {total:,} samples, {layers} layers")
-            yield packed(model, x), classes
+            yield packed(self._model, x), classes
         self._progress.step("batch", f"{self._data.name}: {total:,} samples, {layers} layers")
 
     def _begin(self, classes: Any, samples: int, inputs: Any) -> None:
@@ -131,21 +151,27 @@ class _Group:
 
     def _receive(self, name: str, layer: Any, output: Any, mask: Any) -> None:
         rows = self._collection.receive(name, layer, output, mask)
-        # Of a layer that is called several times the first call is drawn.
+        # Pictures show the first call of a layer that is called several times.
         if rows is None or not self._plan.samples or name in self._in_batch:
             return
         self._in_batch.add(name)
         shape, axis = tuple(output.shape), channel_axis(layer)
-        chosen = self._chosen_samples(name, shape)[self._start : self._start + self._samples]
+        every = self._chosen_samples(name, shape)
+        chosen = every[self._start : self._start + self._samples]
         if not chosen.any():
             return
         channels = rows_of(output, "channels", axis)
         z = channels.reshape(self._samples, -1, channels.shape[1])[chosen]
         kept = kept_rows(mask, shape, "channels", axis)
         kept = np.ones(z.shape[:2], bool) if kept is None else kept.reshape(self._samples, -1)[chosen]
-        z = np.where(kept[..., None], z, 0).astype(z.dtype) if not kept.all() else z
+        if not kept.all():
+            z[~kept] = 0
         classes = None if self._classes is None else np.asarray(self._classes)[chosen]
-        self._held.setdefault(name, []).append(Held(z, kept, classes))
+        if name not in self._held:
+            self._held[name] = Held.empty(int(np.count_nonzero(every)), z, classes)
+        part = slice(self._filled[name], self._filled[name] + len(z))
+        self._filled[name] += len(z)
+        self._held[name].fill(part, z, kept, classes)
 
     def _chosen_samples(self, name: str, shape: Shape) -> NDArray[np.bool_]:
         """Which samples are held: as many as were asked for, or as fit into memory."""
@@ -156,15 +182,6 @@ class _Group:
             chosen[np.random.default_rng(0).choice(len(chosen), number, replace=False)] = True
             self._chosen[name] = chosen
         return self._chosen[name]
-
-
-def _joined(parts: list[Held]) -> Held | None:
-    if not parts:
-        return None
-    z, kept = np.concatenate([part.z for part in parts]), np.concatenate([part.kept for part in parts])
-    classes = [part.classes for part in parts if part.classes is not None]
-    parts.clear()
-    return Held(z, kept, np.concatenate(classes) if classes else None)
 
 
 def _shapes(model: Any, data: Data, sources: Sequence[Source]) -> dict[str, list[Shape]]:

@@ -11,7 +11,7 @@ from keras_repreg.commands.text import size
 
 # The share of the free memory that a command takes at most, by its own estimate.
 SHARE = 0.5
-# Where a container says what it may take.
+# Memory limits of a container.
 CGROUP = Path("/sys/fs/cgroup")
 
 

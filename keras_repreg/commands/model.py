@@ -12,13 +12,14 @@ from typing import Any
 
 import keras
 
-import keras_repreg.layers
-import keras_repreg.models  # noqa: F401 - both register what a file may hold
+import keras_repreg.models  # noqa: F401 - registers what a file may hold, as the layers do
+from keras_repreg import graph
 from keras_repreg.commands import memory
 from keras_repreg.commands.archive import check_archive, read_config
 from keras_repreg.commands.config import check_config
 from keras_repreg.commands.refusal import Refusal
 from keras_repreg.commands.weights import check_weights
+from keras_repreg.layers.classwise import ClasswiseRegularization
 
 
 class ModelFile:
@@ -64,7 +65,7 @@ class ModelFile:
             raise Refusal(f"{self.path} cannot be loaded: {cause(error)}") from error
         if not isinstance(model, keras.Model):
             raise Refusal(f"{self.path} holds a {type(model).__name__}, a model is expected")
-        return model
+        return _with_optional_labels(model)
 
     def _variables(self) -> list[Any]:
         return [] if self.shapes is None else self.shapes.variables
@@ -84,7 +85,24 @@ class ModelFile:
                 model = thread.submit(build).result()
             except Exception:  # What is wrong, loading will say; some layers are not built without values.
                 return None
-        return model if isinstance(model, keras.Model) else None
+        return _with_optional_labels(model) if isinstance(model, keras.Model) else None
+
+
+def _with_optional_labels(model: keras.Model) -> keras.Model:
+    """The model, whose inputs for labels may be absent: nothing but penalties, which only training has, reads them.
+
+    Keras 3.11 does not save that an input is optional.
+    """
+    found = graph.of(model)
+    if found is None:
+        return model
+    for layer in model.layers:
+        if not isinstance(layer, keras.layers.InputLayer) or not str(layer.dtype).startswith(("int", "uint")):
+            continue
+        consumers = found.consumers(layer) if found.has(layer) and not found.is_output(layer) else []
+        if consumers and all(isinstance(consumer, ClasswiseRegularization) for consumer in consumers):
+            layer.optional = True
+    return model
 
 
 def packed(model: Any, x: list[Any]) -> Any:

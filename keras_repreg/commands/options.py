@@ -33,7 +33,7 @@ exit codes:
 
 
 def add_data(parser: argparse.ArgumentParser) -> None:
-    """What is measured on."""
+    """Add the options that describe the data."""
     parser.add_argument(
         "--data", type=text, required=True, metavar="DATA", help="a file, a directory or a name; see below"
     )
@@ -49,7 +49,7 @@ def add_data(parser: argparse.ArgumentParser) -> None:
 
 
 def add_layers(parser: argparse.ArgumentParser) -> None:
-    """Which layers, and what their units are."""
+    """Add the options that choose layers and their units."""
     parser.add_argument("--layers", type=names, metavar="A,B", help="names of layers (default: all hidden layers)")
     parser.add_argument(
         "--units", choices=("channels", "flatten"), default="channels",
@@ -59,7 +59,7 @@ def add_layers(parser: argparse.ArgumentParser) -> None:
 
 
 def add_output(parser: argparse.ArgumentParser) -> None:
-    """What is printed and written."""
+    """Add the options that describe the output."""
     parser.add_argument("--csv", type=path, metavar="OUT.csv", help="write the table with all its digits")
     parser.add_argument(
         "--overwrite", action="store_true",

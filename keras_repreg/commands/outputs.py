@@ -1,4 +1,4 @@
-"""Where a command writes: to stdout, and to the files that it was told, and nowhere else."""
+"""The outputs of a command: stdout and the files it was given, and nothing else."""
 
 import contextlib
 import os

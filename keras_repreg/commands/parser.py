@@ -9,7 +9,7 @@ from keras_repreg.commands.text import printable
 
 
 class Parser(argparse.ArgumentParser):
-    """As `argparse` has it, without the usage before an error, which `--help` prints."""
+    """The parser of `argparse`, without the usage before an error, which `--help` prints."""
 
     def parse_known_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
         given = sys.argv[1:] if args is None else list(args)

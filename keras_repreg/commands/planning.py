@@ -1,4 +1,4 @@
-"""What is measured, what it takes in memory, and which layers one pass over the data can hold."""
+"""The plan of a measurement: what it takes in memory, and which layers each pass over the data measures."""
 
 import math
 from collections.abc import Sequence
@@ -6,23 +6,26 @@ from dataclasses import dataclass
 from typing import Any
 
 from keras_repreg.activations import Source
+from keras_repreg.characteristics import passes
 from keras_repreg.commands import cost, memory
-from keras_repreg.rows import channel_axis
+from keras_repreg.rows import channel_axis, width_of
 
 # Shares of the free memory that the layers of one pass, and one batch's forward pass, are planned with.
 PASS, BATCH = 0.15, 0.1
-# Where the free memory is not known.
+# Assumed where the free memory is not known.
 UNKNOWN = 2**32
 BATCH_SIZE = 256
+# The most bytes that the outputs of all layers for one batch may take: larger batches are hardly faster.
+BATCH_BYTES = 2**29
 # Bytes of activations that are held of one layer for its pictures and its mutual information.
-HELD = 2**28
+HELD = 2**27
 
 Shape = tuple[int, ...]
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is measured, and how.
+    """The settings of a measurement.
 
     Attributes:
         names: The characteristics.
@@ -31,6 +34,8 @@ class Plan:
         samples: How many samples' activations are held for a report; 0 for none.
         share: Of the free memory that may be taken.
         all_layers: Whether layers are passed over whose outputs cannot be measured.
+        chance: Whether values at chance are wanted too.
+        classes: The number of classes of the data, once it is known.
     """
 
     names: tuple[str, ...]
@@ -39,10 +44,12 @@ class Plan:
     samples: int
     share: float
     all_layers: bool
+    chance: bool = False
+    classes: int = 0
 
 
 def check_cost(model: Any, sources: Sequence[Source], plan: Plan, taken: float) -> None:
-    """That measuring fits into memory, by the shapes of the layers, as far as they are known.
+    """Check that measuring fits into memory, as far as the shapes of the layers are known.
 
     Args:
         model: The model, its variables with or without values.
@@ -54,7 +61,7 @@ def check_cost(model: Any, sources: Sequence[Source], plan: Plan, taken: float) 
         Refusal: if it does not.
     """
     widths = {
-        source.name: cost.width_of(shape, plan.units, channel_axis(source.layer))
+        source.name: width_of(shape, plan.units, channel_axis(source.layer))
         for source in sources
         if (shape := cost.output_shape(source.layer)) is not None
     }
@@ -69,25 +76,22 @@ def check_cost(model: Any, sources: Sequence[Source], plan: Plan, taken: float) 
 
 
 def batch_size_of(model: Any, shapes: dict[str, list[Shape]], available: float) -> int:
-    """As many samples as one forward pass should take, where the command line does not say."""
+    """Return the batch size of forward passes where the command line does not give one."""
     each = max(cost.forward_bytes(model), 4.0 * sum(math.prod(s) for calls in shapes.values() for s in calls), 1.0)
-    return int(min(max(BATCH * available // each, 1), BATCH_SIZE))
+    return int(min(max(min(BATCH * available, BATCH_BYTES) // each, 1), BATCH_SIZE))
 
 
 def groups_of(
     sources: Sequence[Source], shapes: dict[str, list[Shape]], plan: Plan, available: float
-) -> list[list[Source]]:
+) -> list[Sequence[Source]]:
     """The layers, in order, in groups that one pass can hold; at least one layer each."""
-    groups: list[list[Source]] = [[]]
-    used, budget = 0.0, PASS * available
+    sizes = []
     for source in sources:
         each = 0.0
         for shape in shapes[source.name]:
-            width = cost.width_of(shape, plan.units, channel_axis(source.layer))
-            each += cost.accumulator_bytes(width, plan.names) + min(4.0 * plan.samples * math.prod(shape), HELD)
-        if groups[-1] and used + each > budget:
-            groups.append([])
-            used = 0.0
-        groups[-1].append(source)
-        used += each
-    return groups
+            width = width_of(shape, plan.units, channel_axis(source.layer))
+            each += cost.accumulator_bytes(width, plan.names, plan.classes) + min(
+                4.0 * plan.samples * math.prod(shape), HELD
+            )
+        sizes.append(each)
+    return passes.groups_of(sources, sizes, PASS * available)

@@ -28,11 +28,11 @@ class Progress:
         self._seconds: Counter[str] = Counter()
 
     def expect(self, **steps: int) -> None:
-        """So many more steps of each kind are to come."""
+        """Add to the expected number of steps of each kind."""
         self._expected.update(steps)
 
     def say(self, text: str) -> None:
-        """What begins now, of unknown length."""
+        """Show what begins now and takes an unknown time."""
         if self._active:
             self._write(text)
 

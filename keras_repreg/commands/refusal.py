@@ -1,4 +1,4 @@
-"""What a command says, in one line, when it cannot do what it was asked to."""
+"""The one-line reason why a command cannot be executed."""
 
 from keras_repreg.commands.text import printable
 

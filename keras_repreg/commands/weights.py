@@ -18,7 +18,7 @@ LARGEST_EXPANSION = 100
 
 
 def check_weights(path: Path, largest: int | None) -> None:
-    """That no weight in a .keras file is larger than the model's largest, or lies elsewhere.
+    """Check that no weight in a .keras file is larger than the model's largest, or lies elsewhere.
 
     Args:
         path: The file, see `check_archive`.

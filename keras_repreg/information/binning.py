@@ -15,7 +15,7 @@ from keras_repreg.information.samples import as_classes, as_samples, nats_in
 
 @dataclass(frozen=True)
 class BinnedMutualInformation:
-    """What `binned_mutual_information` found, in `unit`.
+    """The result of `binned_mutual_information`, in `unit`.
 
     Attributes:
         zx: I(T; X) = H(T), never above log N.
@@ -54,7 +54,7 @@ class BinnedMutualInformation:
 
 
 def binned_mutual_information(
-    z: Any, labels: Any, bins: int = 30, bin_width: float | None = None, unit: str = "nats"
+    z: Any, labels: Any, bins: int = 30, bin_width: float | None = None, information_unit: str = "nats"
 ) -> BinnedMutualInformation:
     """Mutual information of a binned representation T with the sample X and with its class Y.
 
@@ -67,7 +67,7 @@ def binned_mutual_information(
         bins: Number of bins of equal width between the least and the greatest activation of all units, as Shwartz-Ziv
             and Tishby have it (30, between tanh's -1 and 1).
         bin_width: In place of `bins`, the width of bins that begin at zero; Saxe et al. use 0.5.
-        unit: "nats" or "bits".
+        information_unit: "nats" or "bits".
 
     Returns:
         A `BinnedMutualInformation`.
@@ -81,14 +81,14 @@ def binned_mutual_information(
         >>> import numpy as np
         >>> from keras_repreg.information import binned_mutual_information
         >>> z = np.array([[0.1], [0.2], [0.8], [0.9]])
-        >>> print(binned_mutual_information(z, labels=[0, 0, 1, 1], bin_width=0.5, unit="bits"))
+        >>> print(binned_mutual_information(z, labels=[0, 0, 1, 1], bin_width=0.5, information_unit="bits"))
         I(T;X) = 1; I(T;Y) = 1 of H(y) = 1; bits, bin width = 0.5, N = 4
 
     Reference:
         Shwartz-Ziv and Tishby (2017), "Opening the black box of deep neural networks via information"; Saxe et al.
         (2018), "On the information bottleneck theory of deep learning".
     """
-    scale = nats_in(unit)
+    scale = nats_in(information_unit)
     bins = positive_integer(bins, "bins")
     if bin_width is not None:
         bin_width = positive_number(bin_width, "bin_width")
@@ -108,7 +108,7 @@ def binned_mutual_information(
         n_samples=n,
         n_units=units,
         bin_width=width,
-        unit=unit,
+        unit=information_unit,
     )
 
 

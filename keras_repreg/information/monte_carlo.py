@@ -26,7 +26,7 @@ MOST_EXPONENTS = 2**29
 
 
 class Losses(NamedTuple):
-    """What noise of one variance takes, in nats.
+    """The loss of information to noise of one variance, in nats.
 
     Attributes:
         zx: log N - I(z; x).
@@ -46,7 +46,7 @@ def mean_losses(
     draws: int | None = None,
     seed: int = 0,
 ) -> list[Losses]:
-    """What noise takes from I(z; x) and I(z; y), in float64, for all variances from the same draws.
+    """Return the losses of I(z; x) and I(z; y) to noise, in float64, for all variances from the same draws.
 
     Args:
         z: Activations, shape (N, M), finite.

@@ -21,7 +21,7 @@ def mutual_information(
     z: Any,
     labels: Any = None,
     noise_variance: float = 0.1,
-    unit: str = "nats",
+    information_unit: str = "nats",
     *,
     samples: int | None = None,
     seed: int = 0,
@@ -55,7 +55,7 @@ def mutual_information(
         labels: Class of each sample, shape (N,), (N, 1) or one-hot (N, K). None for I(z; x) alone.
         noise_variance: s^2, above zero. There is no right one: the paper names none, and 0.1 is that of Saxe et
             al. for MNIST. See `noise_sweep` and `relative_noise_variance`.
-        unit: "nats" or "bits".
+        information_unit: "nats" or "bits".
         samples: Number of draws, rounded up to the same number for each sample of `z`, at least four. None for as many
             as bring both standard errors below 0.5% of I(z; x), and that of I(z; y) below 0.5% of H(y), within limits:
             10,000 samples have four draws each.
@@ -72,7 +72,7 @@ def mutual_information(
         >>> import numpy as np
         >>> from keras_repreg.information import mutual_information
         >>> z = np.array([[0.0], [0.0], [1.0], [1.0]])
-        >>> result = mutual_information(z, labels=[0, 0, 1, 1], unit="bits", noise_variance=0.25)
+        >>> result = mutual_information(z, labels=[0, 0, 1, 1], information_unit="bits", noise_variance=0.25)
         >>> print(f"{result.zx_lower:.3f} <= {result.zx:.3f} <= {result.zx_upper:.3f}, error {result.zx_error:.4f}")
         0.316 <= 0.486 <= 0.817, error 0.0005
 
@@ -81,14 +81,14 @@ def mutual_information(
         "Estimating mixture entropy with pairwise distances"; section 5 of Choi, Lee, Shin and Rhee (2018), "On the
         statistical and information-theoretic characteristics of deep network representations".
     """
-    return noise_sweep(z, labels, [noise_variance], unit, samples=samples, seed=seed)[0]
+    return noise_sweep(z, labels, [noise_variance], information_unit, samples=samples, seed=seed)[0]
 
 
 def noise_sweep(
     z: Any,
     labels: Any,
     noise_variances: Iterable[float],
-    unit: str = "nats",
+    information_unit: str = "nats",
     *,
     samples: int | None = None,
     seed: int = 0,
@@ -99,7 +99,7 @@ def noise_sweep(
         z: Activations, shape (N, M), or (N, ..., M), of which all axes but the first count as units.
         labels: Class of each sample, shape (N,), (N, 1) or one-hot (N, K); None for I(z; x) alone.
         noise_variances: Values of s^2, each above zero.
-        unit: "nats" or "bits".
+        information_unit: "nats" or "bits".
         samples: Number of draws, as in `mutual_information`.
         seed: Of the draws, an integer >= 0.
 
@@ -119,7 +119,7 @@ def noise_sweep(
         1: 1.05 <= 1.67 <= 2.79
         100: 0.01 <= 0.03 <= 0.05
     """
-    scale = nats_in(unit)
+    scale = nats_in(information_unit)
     variances = [positive_number(value, "noise_variance") for value in _listed(noise_variances)]
     draws = None if samples is None else positive_integer(samples, "samples")
     if not isinstance(seed, numbers.Integral) or isinstance(seed, bool) or seed < 0:
@@ -139,7 +139,7 @@ def noise_sweep(
         values |= of_labels if labels is not None else dict.fromkeys(of_labels)
         in_unit: dict[str, Any] = {name: None if value is None else scale * value for name, value in values.items()}
         counts = {"n_samples": n, "n_units": units, "n_draws": 2 * loss.pairs}
-        results.append(MutualInformation(**in_unit, **counts, noise_variance=variance, unit=unit))
+        results.append(MutualInformation(**in_unit, **counts, noise_variance=variance, unit=information_unit))
     return results
 
 
@@ -170,7 +170,7 @@ def _of_labels(label_entropy: float, logs: NDArray[np.float64], loss: Losses) ->
 
 
 def _value(limit: float, loss: Mean, lower: float, upper: float, pairs: int) -> Mean:
-    """What is left of the limit, log N or H(y), and its standard error."""
+    """Return the limit, log N or H(y), minus the loss, and its standard error."""
     value, error = limit - loss.value, loss.error
     if value >= (1 - SATURATION) * limit:
         # Losses are rare here, about a nat each: so many pairs of draws may have missed two of them.

@@ -5,7 +5,10 @@ from typing import Any
 import numpy as np
 
 from keras_repreg.arguments import positive_number
-from keras_repreg.information.samples import as_samples
+from keras_repreg.information.samples import as_numbers, as_samples
+
+# Numbers that are looked at together.
+BLOCK = 1 << 20
 
 
 def relative_noise_variance(z: Any, share: float = 1.0) -> float:
@@ -36,9 +39,15 @@ def relative_noise_variance(z: Any, share: float = 1.0) -> float:
         20.0
     """
     share = positive_number(share, "share")
-    samples = as_samples(z)
+    numbers = as_numbers(z)
+    variances = np.zeros(numbers.shape[1])
+    step = max(BLOCK // len(numbers), 1)
+    for start in range(0, len(variances), step):  # in float64, without a copy of all activations
+        units = slice(start, start + step)
+        block = as_samples(numbers[:, units])
+        with np.errstate(over="ignore", invalid="ignore"):
+            variances[units] = np.where(np.ptp(block, axis=0) > 0, block.var(axis=0), 0.0)
     with np.errstate(over="ignore", invalid="ignore"):
-        variances = np.where(np.ptp(samples, axis=0) > 0, samples.var(axis=0), 0.0)
         noise_variance = share**2 * float(variances.sum() / max(np.count_nonzero(variances), 1))
     if not 0 < noise_variance < np.inf:
         raise ValueError(

@@ -1,4 +1,4 @@
-"""What the estimator of mutual information found."""
+"""The result of the estimator of mutual information."""
 
 import math
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ SATURATION = 0.01
 
 @dataclass(frozen=True)
 class MutualInformation:
-    """What `mutual_information` found, in `unit`; without labels everything about y is None.
+    """The result of `mutual_information`, in `unit`; without labels everything about y is None.
 
     Attributes:
         zx: I(z; x), by Monte Carlo.

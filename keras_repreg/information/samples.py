@@ -15,11 +15,11 @@ from keras_repreg.labels import sample_classes
 UNITS = {"nats": 1.0, "bits": 1 / math.log(2)}
 
 
-def as_samples(z: Any) -> NDArray[np.float64]:
-    """(N, M) float64. Everything but the first axis are units: information is about a whole sample.
+def as_numbers(z: Any) -> NDArray[Any]:
+    """(N, M) in their own dtype. Everything but the first axis are units: information is about a whole sample.
 
     Raises:
-        ValueError: if there is no sample or no unit, or values are not numbers, NaN or infinite.
+        ValueError: if there is no sample or no unit, or values are not numbers.
     """
     array = z if ops.is_tensor(z) or isinstance(z, keras.Variable) else to_numpy(z)
     dtype = str(array.dtype) if isinstance(array, np.ndarray) else keras.backend.standardize_dtype(array.dtype)
@@ -29,7 +29,16 @@ def as_samples(z: Any) -> NDArray[np.float64]:
             "Expected activations of shape (samples, units), at least one of each, in a real numeric dtype. "
             f"Received: shape {shape}, dtype {dtype}"
         )
-    matrix = to_float64(array).reshape(shape[0], -1)
+    return to_numpy(array).reshape(shape[0], -1)
+
+
+def as_samples(z: Any) -> NDArray[np.float64]:
+    """`as_numbers` in float64.
+
+    Raises:
+        ValueError: if there is no sample or no unit, or values are not numbers, NaN or infinite.
+    """
+    matrix = to_float64(as_numbers(z))
     if not np.isfinite(matrix).all():
         raise ValueError(f"Expected finite values. Received: {np.sum(~np.isfinite(matrix))} NaN or infinite ones")
     return matrix
@@ -46,12 +55,14 @@ def as_classes(labels: Any, samples: int) -> tuple[NDArray[Any], NDArray[np.intp
     return names, classes.reshape(-1)
 
 
-def nats_in(unit: Any) -> float:
+def nats_in(information_unit: Any) -> float:
     """How many of a unit make one nat.
 
     Raises:
         ValueError: if it is neither "nats" nor "bits".
     """
-    if not isinstance(unit, str) or unit not in UNITS:
-        raise ValueError(f"Expected `unit` to be one of {sorted(UNITS)}. Received: unit={unit!r}")
-    return UNITS[unit]
+    if not isinstance(information_unit, str) or information_unit not in UNITS:
+        raise ValueError(
+            f"Expected `information_unit` to be one of {sorted(UNITS)}. Received: information_unit={information_unit!r}"
+        )
+    return UNITS[information_unit]

@@ -1,5 +1,6 @@
 """The logger: its keys and values, in every way that fit can validate."""
 
+import pickle
 import warnings
 
 import keras
@@ -318,3 +319,21 @@ def test_layers_of_the_same_name_in_models_within_the_model():
     assert keras_repreg.measure(model, x, "two/deep")["two/deep"] == pytest.approx(table["two/deep"])
     with pytest.raises(ValueError, match=r"one layer of.*at \['one/deep', 'two/deep'\]: name one by its path"):
         keras_repreg.measure(model, x, "deep")
+
+
+@pytest.mark.parametrize("layer", [None, "first"])
+def test_it_can_be_pickled_during_training(layer):
+    copies = []
+
+    class Copying(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            copies.append(pickle.loads(pickle.dumps(logger)))
+
+    model, (x, y) = build(), data()
+    logger = keras_repreg.CharacteristicsLogger(layer)
+    model.fit(x, y, epochs=2, validation_data=(x[:20], y[:20]), callbacks=[logger, Copying()], verbose=0)
+    assert [list(copy.tables) for copy in copies] == [[1], [1, 2]]
+    assert copies[1].tables[2].to_dict() == logger.tables[2].to_dict()
+    fresh = build()
+    fresh.fit(x, y, validation_data=(x[:20], y[:20]), callbacks=[copies[0]], verbose=0)
+    assert list(copies[0].tables) == [1]

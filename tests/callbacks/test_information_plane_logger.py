@@ -61,9 +61,9 @@ def test_without_arguments_all_hidden_layers_on_the_validation_data():
 
 def test_arguments():
     model, (x, y) = build(), data()
-    logger = keras_repreg.InformationPlaneLogger("logits", noise_variance=0.5, unit="bits")
+    logger = keras_repreg.InformationPlaneLogger("logits", noise_variance=0.5, information_unit="bits")
     history = model.fit(x, y, validation_split=0.5, callbacks=[logger], verbose=0).history
-    assert_logged(history, logger, model, "logits", x[20:], y[20:], noise_variance=0.5, unit="bits")
+    assert_logged(history, logger, model, "logits", x[20:], y[20:], noise_variance=0.5, information_unit="bits")
     assert list(logger.trajectory) == ["logits"]
 
 
@@ -152,8 +152,10 @@ def test_several_targets():
     logger = keras_repreg.InformationPlaneLogger("second", labels="a")
     history = model.fit(x, targets, validation_data=(x, targets), callbacks=[logger], verbose=0).history
     assert_logged(history, logger, model, "second", x, y)
+    unlabelled = keras_repreg.InformationPlaneLogger("second", data=(x, targets))
+    unlabelled.set_model(model)
     with pytest.raises(ValueError, match="Received: labels=None"):
-        keras_repreg.InformationPlaneLogger("second", data=(x, targets)).measure((x, targets), 8, None)
+        unlabelled.measure((x, targets), 8, None)
 
 
 def regression():
@@ -278,7 +280,7 @@ def test_what_cannot_be_measured_is_refused():
     "argument",
     [
         {"noise_variance": 0},
-        {"unit": "dits"},
+        {"information_unit": "dits"},
         {"frequency": 0},
         {"frequency": 1.5},
         {"max_samples": 0},

@@ -213,3 +213,20 @@ def test_a_model_without_hidden_layers_trains_on_with_a_warning():
             x, y, validation_data=(x, y), verbose=0, callbacks=[keras_repreg.CharacteristicsLogger()]
         ).history
     assert set(history) == {"loss", "val_loss"}
+
+
+@pytest.mark.parametrize("explicit", [False, True])
+def test_masks_reach_a_layer_within_time_distributed(explicit):
+    """Keras passes no mask to an inner layer whose `call` takes none; steps that are masked do not count for it."""
+    start = keras.Input((4,), dtype="int32", name="ids")
+    mask = keras.Input((4,), name="mask")
+    z = layers.Embedding(5, 3, mask_zero=not explicit)(start)
+    inner = layers.Dense(6, activation="relu", name="inner")
+    z = layers.TimeDistributed(inner, name="outer")(z)
+    model = keras.Model([start, mask], layers.GlobalAveragePooling1D()(z))
+    x = [IDS, (IDS != 0).astype("float32")]
+    found = keras_repreg.measure(model, x, [inner, "outer"], mask="mask" if explicit else None)
+    kept = ops.convert_to_numpy(keras.Model([start, mask], z)(x))[IDS != 0]
+    assert found.samples == {name: (IDS != 0).sum() for name in found}
+    for values in found.values():
+        close(values, keras_repreg.characterize(kept))

@@ -346,3 +346,16 @@ def test_what_is_held_stays_below_the_estimate():
     held, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert 0.5 * expected < held < 1.3 * expected
+
+
+@pytest.mark.parametrize("positive_only", [True, False])
+@pytest.mark.parametrize("samples", [100, 400, 2500])
+def test_what_is_held_after_so_many_samples_stays_below_the_estimate(positive_only, samples):
+    accumulator = Characteristics(positive_only, moments=False)
+    expected = accumulator.memory(units=300, samples=samples)
+    tracemalloc.start()
+    for start in range(0, samples, 50):
+        accumulator.update(np.maximum(activations(50, 300, start), 0).astype("float32"))
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert 0.3 * expected < held < 1.4 * expected + 1e6

@@ -113,7 +113,6 @@ def test_of_rectified_units_a_permutation_and_scales_leave_the_same_unchanged(na
 @pytest.mark.parametrize("name", NAMES)
 def test_of_float32_enough_digits_remain(name, rectified, monkeypatch):
     monkeypatch.setattr(moments, "QUICK", 0)
-    monkeypatch.setattr(moments, "QUICK_ONCE", 0)
     z, labels = activations(300, 8, rectified=rectified)
     z = z.astype("float32")
     expected = measured(name, z.astype("float64"), labels, rectified)

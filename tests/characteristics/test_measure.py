@@ -6,7 +6,8 @@ import pytest
 from keras import layers, ops
 
 import keras_repreg
-from keras_repreg.characteristics import NAMES
+from keras_repreg import seam
+from keras_repreg.characteristics import NAMES, passes
 
 
 def inputs(samples=50):
@@ -312,3 +313,28 @@ def test_wrong_input(arguments, error, message):
 def test_a_model_without_hidden_layers():
     with pytest.raises(ValueError, match="hidden layers"):
         keras_repreg.measure(keras.Sequential([keras.Input((5,)), layers.Dense(3)]), inputs())
+
+
+def test_layers_with_large_sums_are_measured_in_several_passes(monkeypatch):
+    model, x = sequential(), inputs()
+    labels = np.arange(len(x)) % 3
+    expected = keras_repreg.measure(model, x, labels=labels, characteristics="all")
+    monkeypatch.setattr(passes, "BUDGET", 1)
+    calls = []
+    with seam.tapped([model.layers[0]], lambda *arguments: calls.append(arguments)):
+        found = keras_repreg.measure(model, x, labels=labels, characteristics="all")
+        assert len(calls) == len(found) == 4
+        keras_repreg.measure(model, iter([(x, labels)]))  # which can be read only once
+        assert len(calls) == 5
+    assert list(found) == list(expected)
+    assert found.samples == expected.samples
+    for layer, values in expected.items():
+        assert_close(found[layer], values)
+
+
+def test_several_passes_find_values_that_are_not_finite(monkeypatch):
+    monkeypatch.setattr(passes, "BUDGET", 1)
+    model = sequential()
+    model.get_layer("linear").bias.assign(np.full(6, np.inf))
+    with pytest.raises(ValueError, match="finite activations. Received: NaN or infinite values of layers .'linear'"):
+        keras_repreg.measure(model, inputs())

@@ -121,11 +121,27 @@ def test_several_inputs(order, two, tmp_path, capsys):
         np.savez(path, x, right, y)
     found, _ = measured(capsys, two, "--data", path, "--characteristics", "amplitude,within_class_variance")
     model = keras.saving.load_model(two)
+    model.get_layer("labels").optional = True  # which Keras 3.11 does not save
     wanted = keras_repreg.measure(
         model, ([x, right, None], y), labels=True, characteristics=["amplitude", "within_class_variance"]
     )
     equal(found, wanted.to_dict())
     assert {"a", "b", "joined"} <= set(found["layers"])
+
+
+def test_labels_that_only_penalties_read_are_optional(tmp_path, capsys):
+    """Keras 3.11 saves an optional input as one that is not."""
+    start, labels = keras.Input((5,)), keras.Input((1,), dtype="int32", name="labels")
+    z = layers.Dense(4, activation="relu", name="z")(start)
+    z = keras_repreg.ClasswiseVarianceRegularization(0.1)([z, labels])
+    keras.Model([start, labels], layers.Dense(2)(z)).save(tmp_path / "model.keras")
+    np.savez(tmp_path / "x.npz", x=arrays()[0])
+    found, _ = measured(capsys, tmp_path / "model.keras", "--data", tmp_path / "x.npz")
+    assert set(found["layers"]["z"]) == set(keras_repreg.characteristics.NAMES)
+    read = layers.Concatenate()([z, layers.Rescaling(1.0)(labels)])  # which needs the labels to predict
+    keras.Model([start, labels], layers.Dense(2)(read)).save(tmp_path / "read.keras")
+    assert run(tmp_path / "read.keras", "--data", tmp_path / "x.npz") == 2
+    assert "2 inputs" in capsys.readouterr().err
 
 
 def test_inputs_in_a_dict(tmp_path, capsys):

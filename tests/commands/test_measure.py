@@ -2,6 +2,7 @@
 
 import csv
 import html.parser
+import json
 import subprocess
 import sys
 
@@ -43,6 +44,42 @@ def test_layers_and_characteristics_and_a_file(folder, tmp_path, capsys):
     assert "stable_rank" in path.read_text()
 
 
+def test_values_at_chance(folder, capsys):
+    names = ["correlation", "sparsity", "nc1"]
+    arguments = (folder / "model.keras", "--data", folder / "data.npz", "--characteristics", ",".join(names))
+    assert run(*arguments, "--chance", "--json") == 0
+    found = json.loads(capsys.readouterr().out)["layers"]
+    model = keras.saving.load_model(folder / "model.keras")
+    expected = keras_repreg.measure(model, arrays(), labels=True, characteristics=names, chance=True)
+    assert list(found["first"]) == ["correlation", "correlation_at_chance", "sparsity", "nc1", "nc1_at_chance"]
+    for layer, values in expected.items():
+        assert found[layer] == pytest.approx(values, rel=1e-5)
+
+
+def test_a_report_with_values_at_chance(folder, tmp_path):
+    path = tmp_path / "report.html"
+    assert run(folder / "model.keras", "--data", folder / "data.npz", "--chance", "--report", path) == 0
+    text = path.read_text(encoding="utf-8")
+    assert "<small>chance " in text
+    assert "independent units at this number of samples" in text
+
+
+def test_what_pools_a_rectifier_counts_positive_values(tmp_path, capsys):
+    """As in `measure`: the layer before decides."""
+    start = keras.Input((8, 8, 1))
+    z = layers.MaxPooling2D(name="pooled")(layers.Conv2D(4, 3, activation="relu", name="conv")(start))
+    model = keras.Model(start, layers.Dense(2)(layers.Flatten()(z)))
+    model.save(tmp_path / "model.keras")
+    x = np.random.default_rng(0).normal(size=(20, 8, 8, 1)).astype("float32")
+    np.save(tmp_path / "x.npy", x)
+    arguments = ("--data", tmp_path / "x.npy", "--layers", "pooled", "--characteristics", "amplitude", "--json")
+    assert run(tmp_path / "model.keras", *arguments) == 0
+    found = json.loads(capsys.readouterr().out)["layers"]["pooled"]["amplitude"]
+    z = keras.ops.convert_to_numpy(keras.Model(start, z)(x))
+    assert found == pytest.approx(z[z > 0].mean(dtype="float64"), rel=1e-5)
+    assert (z == 0).any()
+
+
 def test_all_characteristics_without_labels(folder, tmp_path, capsys):
     np.savez(tmp_path / "x.npz", x_test=arrays()[0], x=np.ones(3))
     assert run(folder / "model.keras", "--data", tmp_path / "x.npz", "--characteristics", "all") == 0
@@ -79,7 +116,7 @@ def test_the_report_holds_everything_in_one_page(folder, tmp_path, labelled):
     x, y = arrays()
     np.savez(tmp_path / "data.npz", x=x, **({"y": y} if labelled else {}))
     path = tmp_path / "report.html"
-    arguments = ("--data", tmp_path / "data.npz", "--report", path, "--samples", 50, "--unit", "bits")
+    arguments = ("--data", tmp_path / "data.npz", "--report", path, "--samples", 50, "--information-unit", "bits")
     assert run(folder / "model.keras", *arguments, "--noise-variance", 0.5) == 0
     page = Page(path.read_text(encoding="utf-8"))
     text = " ".join(page.text)

@@ -137,7 +137,14 @@ def test_several_inputs_are_refused(folder, tmp_path, capsys):
 
 @pytest.mark.parametrize(
     "arguments",
-    ["--samples 0", "--noise-variance -1", "--unit hartley", "--layers a,,b", "--batch-size x", "--divide-by inf"],
+    [
+        "--samples 0",
+        "--noise-variance -1",
+        "--information-unit hartley",
+        "--layers a,,b",
+        "--batch-size x",
+        "--divide-by inf",
+    ],
 )
 def test_arguments_that_make_no_sense(arguments, capsys):
     with pytest.raises(SystemExit) as ended:

@@ -60,7 +60,7 @@ def test_never_beyond_its_limits(samples, units, seed, width):
 
 def test_separated_classes_and_units():
     z, labels = np.repeat([[-1.0], [1.0]], 8, axis=0), np.repeat(["a", "b"], 8)
-    result = binned_mutual_information(z, labels, unit="bits")
+    result = binned_mutual_information(z, labels, information_unit="bits")
     assert (result.zx, result.zy, result.label_entropy) == pytest.approx((1, 1, 1))
     assert str(result).endswith("bits, bin width = 0.0666667, N = 16")
 
@@ -89,7 +89,7 @@ def test_wrong_arguments():
             binned_mutual_information(z, labels, bins)
     with pytest.raises(ValueError, match="Received: bin_width=0"):
         binned_mutual_information(z, labels, bin_width=0)
-    with pytest.raises(ValueError, match="Received: unit='dits'"):
-        binned_mutual_information(z, labels, unit="dits")
+    with pytest.raises(ValueError, match="Received: information_unit='dits'"):
+        binned_mutual_information(z, labels, information_unit="dits")
     with pytest.raises(ValueError, match="NaN or infinite"):
         binned_mutual_information([[math.nan]], [0])

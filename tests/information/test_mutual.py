@@ -105,7 +105,7 @@ def test_the_information_lies_between_the_bounds(points, noise_variance):
 def test_two_clusters_far_apart_tell_log_2():
     z, labels = np.repeat([[0.0, 0.0], [1e3, 0.0]], 10, axis=0), np.repeat([3, 7], 10)
     np.testing.assert_allclose(values(mutual_information(z, labels)), math.log(2), rtol=1e-12)
-    np.testing.assert_allclose(values(mutual_information(z, labels, unit="bits")), 1, rtol=1e-12)
+    np.testing.assert_allclose(values(mutual_information(z, labels, information_unit="bits")), 1, rtol=1e-12)
     # Classes that have nothing to do with the clusters.
     result = mutual_information(z, np.arange(20) % 2)
     assert result.zx_upper == pytest.approx(math.log(2))
@@ -261,8 +261,8 @@ def test_wrong_arguments():
     z, labels = clusters()
     with pytest.raises(ValueError, match="Received: noise_variance=0"):
         mutual_information(z, labels, 0)
-    with pytest.raises(ValueError, match="Received: unit='dits'"):
-        mutual_information(z, labels, unit="dits")
+    with pytest.raises(ValueError, match="Received: information_unit='dits'"):
+        mutual_information(z, labels, information_unit="dits")
     with pytest.raises(ValueError, match="NaN or infinite"):
         mutual_information(np.where(z > 1, np.nan, z), labels)
     for variances in ([], 0.1, "0.1"):

@@ -236,7 +236,7 @@ def test_wrong_points():
     for points in (3, {"a": 3}, {"a": [1.0]}, {"a": "b"}):
         with pytest.raises(TypeError, match="Received: "):
             plots.information_plane(points)
-    for other in (point(unit="bits"), replace(point(), noise_variance=0.2)):
+    for other in (point(information_unit="bits"), replace(point(), noise_variance=0.2)):
         with pytest.raises(ValueError, match="one unit and one noise"):
             plots.information_plane({"a": [point(), other]})
     with pytest.raises(ValueError, match="Received: estimate='middle'"):

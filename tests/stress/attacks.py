@@ -43,8 +43,8 @@ WORDS = [
     "tfds:x", "/dev/null", "model.keras", "data.npz", "-h",
 ]  # fmt: skip
 OPTIONS = [
-    "--layers", "--characteristics", "--units", "--csv", "--noise-variance", "--unit", "--samples", "--batch-size",
-    "--divide-by", "--class-names", "--memory-share", "--data", "--report",
+    "--layers", "--characteristics", "--units", "--csv", "--noise-variance", "--information-unit", "--samples",
+    "--batch-size", "--divide-by", "--class-names", "--memory-share", "--data", "--report",
 ]  # fmt: skip
 FLAGS = ["--overwrite", "--json", "--wide", "--quiet", "--no-labels"]
 SLOWEST = 60

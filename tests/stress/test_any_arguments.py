@@ -78,17 +78,17 @@ def targets():
         "stable_rank": (characteristics.stable_rank, {"covariance": np.eye(3)}),
         "mutual_information": (
             information.mutual_information,
-            {"z": z, "labels": y, "noise_variance": 0.1, "unit": "nats", "samples": 10, "seed": 0},
+            {"z": z, "labels": y, "noise_variance": 0.1, "information_unit": "nats", "samples": 10, "seed": 0},
         ),
         "noise_sweep": (
             information.noise_sweep,
-            {"z": z, "labels": y, "noise_variances": [0.1], "unit": "nats", "samples": 10, "seed": 0},
+            {"z": z, "labels": y, "noise_variances": [0.1], "information_unit": "nats", "samples": 10, "seed": 0},
         ),
         "relative_noise_variance": (information.relative_noise_variance, {"z": z, "share": 1.0}),
         "entropy_bounds": (information.entropy_bounds, {"z": z, "noise_variance": 0.1}),
         "binned_mutual_information": (
             information.binned_mutual_information,
-            {"z": z, "labels": y, "bins": 3, "bin_width": None, "unit": "nats"},
+            {"z": z, "labels": y, "bins": 3, "bin_width": None, "information_unit": "nats"},
         ),
         "whiten": (ion.whiten, {**of_site, "null_space": 1e-8}),
         "decorrelate": (ion.decorrelate, of_site),
@@ -118,7 +118,7 @@ def targets():
         ),
         "InformationPlaneLogger": (
             keras_repreg.InformationPlaneLogger,
-            {**loggers, "labels": None, "noise_variance": 0.1, "unit": "nats", "max_samples": 100},
+            {**loggers, "labels": None, "noise_variance": 0.1, "information_unit": "nats", "max_samples": 100},
         ),
         "unit_histograms": (
             plots.unit_histograms, {"z": z, "labels": y, "units": [0], "bins": 5, "figure": None},

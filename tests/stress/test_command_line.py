@@ -26,7 +26,7 @@ MEASURE = {
     "--report": [*PATHS],
     "--csv": [*PATHS],
     "--noise-variance": NUMBERS,
-    "--unit": [*NAMES, "hartley"],
+    "--information-unit": [*NAMES, "hartley"],
     "--samples": NUMBERS,
     "--batch-size": NUMBERS,
     "--divide-by": NUMBERS,

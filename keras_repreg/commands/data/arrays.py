@@ -108,7 +108,7 @@ class Arrays(Source):
 
 
 def check_finite(array: NDArray[Any], name: str, source: str) -> None:
-    """That all values are finite.
+    """Check that all values are finite.
 
     Raises:
         Refusal: otherwise.

@@ -78,7 +78,7 @@ def _header(file: IO[bytes]) -> Header:
 
 
 def _check_size(member: zipfile.ZipInfo, header: Header, start: int, path: Path) -> None:
-    """That a member is as large as its header says; only one with an array that could be read."""
+    """Check that a member is as large as its header says; only one with an array that could be read."""
     if header.dtype.kind == "O":
         return
     if member.file_size - start != header.bytes:

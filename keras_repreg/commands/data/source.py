@@ -1,4 +1,4 @@
-"""What every kind of data offers: what is in it, before it is read, and then batches."""
+"""The interface of every kind of data: its contents before it is read, and then batches."""
 
 import abc
 from collections.abc import Callable, Iterator, Sequence
