@@ -22,8 +22,10 @@ PAGES: dict[str, tuple[str, dict[str, str]]] = {
             "Penalties": (
                 "layers.CovarianceRegularization layers.ClasswiseCovarianceRegularization "
                 "layers.VarianceRegularization layers.ClasswiseVarianceRegularization layers.L1Regularization "
-                "layers.RankRegularization layers.ClasswiseRankRegularization"
+                "layers.RankRegularization layers.ClasswiseRankRegularization layers.VCRegularization "
+                "layers.SIGRegularization layers.ClasswiseSIGRegularization"
             ),
+            "Normalization": "layers.DecorrelatedBatchNormalization",
             "Penalties of your own": (
                 "layers.RepresentationRegularization layers.ClasswiseRegularization classes.Classes "
                 "classes.HardClasses classes.SoftClasses"
