@@ -22,7 +22,7 @@ from keras_repreg.layers.base import RepresentationRegularization
 
 Tensor = Any
 
-# Labels are looked at by so many rows.
+# Labels are checked in slices of this many rows.
 ROWS = 8192
 
 

@@ -25,14 +25,14 @@ class DecorrelatedBatchNormalization(keras.layers.Layer):
 
     with the mean and the covariance of the batch (divided by N) in training. At inference they are replaced by a moving
     mean and a moving average of the whitening matrix. Of all matrices that whiten, the symmetric one (ZCA) changes the
-    activations least. With `groups`, units are divided into so many groups of neighbours, and each is whitened by
+    activations least. With `groups`, units are divided into this many groups of neighbours, and each is whitened by
     itself.
 
     `method="exact"` decomposes the covariance; its gradient is finite for equal eigenvalues too.
     `method="newton_schulz"` (IterNorm) takes matrix products alone, which suits GPUs and XLA, and stops after
     `iterations`: directions of small variance are then whitened in part, which the paper of 2019 finds to be of use.
-    The output has the covariance I where iterations are enough: a variance of the share l of the trace needs about
-    1.7 log2(1 / l) / 2 + 3.
+    The output has the covariance I if there are enough iterations: about 0.9 log2(1 / l) + 3 for an eigenvalue that is
+    the part l of the trace.
 
     A batch should have several times as many samples as a group has units. Where it has fewer, the covariance is
     singular, and noise is amplified by up to epsilon^(-1/2) at inference.
@@ -70,7 +70,7 @@ class DecorrelatedBatchNormalization(keras.layers.Layer):
         >>> import keras, keras_repreg, numpy as np
         >>> z = np.random.default_rng(0).normal(size=(500, 3)) @ [[1.0, 0.9, 0.0], [0.0, 1.0, 0.5], [0.0, 0.0, 2.0]]
         >>> whitened = keras_repreg.DecorrelatedBatchNormalization()(z, training=True)
-        >>> np.abs(np.cov(keras.ops.convert_to_numpy(whitened).T) - np.eye(3)).max() < 0.01
+        >>> bool(np.abs(np.cov(keras.ops.convert_to_numpy(whitened).T) - np.eye(3)).max() < 0.01)
         True
 
     Reference:

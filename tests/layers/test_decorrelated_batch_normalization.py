@@ -184,6 +184,7 @@ DEGENERATE = {
     "equal units": np.arange(6, dtype="float32")[:, None] * np.ones(4, "float32"),
     "fewer samples than units": correlated(3, 4),
     "large": 1e6 * correlated(20, 4),
+    "large and of rank one": 1e6 * np.arange(6, dtype="float32")[:, None] * np.array([1.0, 0.3, -2.0, 0.7], "float32"),
 }
 
 
@@ -206,6 +207,13 @@ def test_one_sample_moves_no_average(arguments):
     called(layer, DEGENERATE["one sample"], training=True)
     for old, moving in zip(before, (layer.moving_mean, layer.moving_matrix), strict=True):
         np.testing.assert_array_equal(ops.convert_to_numpy(moving), old)
+
+
+@pytest.mark.parametrize("arguments", METHODS, ids=str)
+def test_what_is_not_finite_is_seen_in_the_output(arguments):
+    z = correlated(20, 4)
+    z[3, 1] = np.nan
+    assert np.isnan(called(DBN(**arguments), z, training=True)).any()
 
 
 def test_no_sample():

@@ -180,6 +180,22 @@ def test_soft_classes_count_by_their_shares():
     assert found == pytest.approx(penalty(CLASSWISE_SIG(1.0, seed=0), z, labels.astype("int32")), rel=1e-4)
 
 
+@pytest.mark.parametrize("soft", [False, True])
+@pytest.mark.parametrize("constant", [0.0, 0.1, 1e6])
+def test_a_constant_class_contributes_nothing(constant, soft):
+    # The mean of seven times 0.1 is not 0.1: what is left is rounding, and no shape.
+    rng = np.random.default_rng(0)
+    z = np.concatenate([np.full((7, 5), constant), rng.normal(size=(20, 5))]).astype("float32")
+    labels = np.repeat([0, 1], [7, 20]).astype("int32")
+    side = np.eye(2, dtype="float32")[labels] if soft else labels
+    layer = CLASSWISE_SIG(1.0, seed=0, soft_labels=soft)
+    expected = penalty(CLASSWISE_SIG(1.0, seed=0), z[7:], labels[7:])
+    assert penalty(layer, z, side) == pytest.approx(expected, rel=1e-4)
+    slopes = gradient(layer, z, side)
+    assert not slopes[:7].any()
+    assert np.isfinite(slopes).all()
+
+
 @pytest.mark.parametrize("scale", [1e-30, 1e-20, 1e20])
 def test_classes_of_any_size(scale):
     rng = np.random.default_rng(0)

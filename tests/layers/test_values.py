@@ -61,7 +61,7 @@ def test_gradient_at_relus_zeros_takes_the_derivative_of_abs_as_zero(case):
         assert not found[:, 0].any()
 
 
-# JAX compiles every operation anew for each shape.
+# JAX compiles every operation again for each shape.
 @settings(max_examples=8 if keras.backend.backend() == "jax" else 40, deadline=None)
 @given(
     samples=st.integers(1, 20),
