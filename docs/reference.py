@@ -22,8 +22,10 @@ PAGES: dict[str, tuple[str, dict[str, str]]] = {
             "Penalties": (
                 "layers.CovarianceRegularization layers.ClasswiseCovarianceRegularization "
                 "layers.VarianceRegularization layers.ClasswiseVarianceRegularization layers.L1Regularization "
-                "layers.RankRegularization layers.ClasswiseRankRegularization"
+                "layers.RankRegularization layers.ClasswiseRankRegularization layers.VCRegularization "
+                "layers.SIGRegularization layers.ClasswiseSIGRegularization"
             ),
+            "Normalization": "layers.DecorrelatedBatchNormalization",
             "Penalties of your own": (
                 "layers.RepresentationRegularization layers.ClasswiseRegularization classes.Classes "
                 "classes.HardClasses classes.SoftClasses"
@@ -38,8 +40,8 @@ PAGES: dict[str, tuple[str, dict[str, str]]] = {
                 "callbacks.PenaltyLogger callbacks.WeightSchedule callbacks.linear_warm_up layers.WeightFactor"
             ),
             "Tuning": (
-                "tuning.choose_regularization tuning.RegularizerSearch tuning.Regularization "
-                "tuning.Leaderboard tuning.NAMES"
+                "tuning.choose_regularization tuning.choose_cocktail tuning.RegularizerSearch tuning.Regularization "
+                "tuning.Cocktail tuning.Leaderboard tuning.compare tuning.Comparison tuning.NAMES tuning.LATER_NAMES"
             ),
         },
     ),
@@ -101,6 +103,7 @@ CONSTANTS = {
     "characteristics.NAMES": "The names of all characteristics.",
     "characteristics.CHARACTERISTICS": "The definition of each characteristic, by name.",
     "tuning.NAMES": "The names of the regularizers, in the order of Table 6.",
+    "tuning.LATER_NAMES": "The names of those that came after the paper: DBN, VC, SIG and cw-SIG.",
 }
 
 

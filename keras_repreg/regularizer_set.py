@@ -1,4 +1,4 @@
-"""The twelve regularizers of the paper as a set (section 6.2), with the loss weights to choose from (Appendix D.1).
+"""The twelve regularizers of the paper as a set (section 6.2), with the loss weights of Appendix D.1, and later ones.
 
 No Keras is imported here: a process that only reads names or records needs none.
 """
@@ -11,7 +11,7 @@ GRID = (0.001, 0.01, 0.1, 1.0, 10.0, 100.0)
 
 @dataclass(frozen=True)
 class Regularizer:
-    """One of the twelve.
+    """One of the twelve, or of the later ones.
 
     Attributes:
         name: The paper's name.
@@ -20,12 +20,16 @@ class Regularizer:
             literal scale L1R at 0.001 switches the layer off and most of the grid is useless, while for the ranks
             the literal scale is the one on which the grid reaches the rank of 1.00 that Table 6 shows.
         weights: The loss weights to choose from; empty where there is nothing to choose.
+        before_activation: Whether it belongs before an activation rather than after it.
+        terms: The arguments of the layer that are loss weights.
     """
 
     name: str
     layer: str = ""
     normalize: bool = True
     weights: tuple[float, ...] = GRID
+    before_activation: bool = False
+    terms: tuple[str, ...] = ("weight",)
 
     @property
     def classwise(self) -> bool:
@@ -36,7 +40,8 @@ class Regularizer:
         """The penalty as a Keras layer."""
         import keras_repreg
 
-        return getattr(keras_repreg.layers, self.layer)(weight, normalize=self.normalize, **arguments)
+        weights = dict.fromkeys(self.terms, weight)
+        return getattr(keras_repreg.layers, self.layer)(**weights, normalize=self.normalize, **arguments)
 
 
 _ALL = (
@@ -44,7 +49,7 @@ _ALL = (
     Regularizer("L1W"),
     Regularizer("L2W"),
     Regularizer("Dropout", weights=()),
-    Regularizer("BN", weights=()),
+    Regularizer("BN", weights=(), before_activation=True),
     Regularizer("CR", "CovarianceRegularization"),
     Regularizer("cw-CR", "ClasswiseCovarianceRegularization"),
     Regularizer("VR", "VarianceRegularization"),
@@ -53,4 +58,12 @@ _ALL = (
     Regularizer("RR", "RankRegularization", normalize=False),
     Regularizer("cw-RR", "ClasswiseRankRegularization", normalize=False),
 )
+_LATER = (
+    Regularizer("DBN", weights=(), before_activation=True),
+    Regularizer("VC", "VCRegularization", terms=("variance_weight", "covariance_weight")),
+    Regularizer("SIG", "SIGRegularization", before_activation=True),
+    Regularizer("cw-SIG", "ClasswiseSIGRegularization", before_activation=True),
+)
 REGULARIZERS = {regularizer.name: regularizer for regularizer in _ALL}
+LATER_REGULARIZERS = {regularizer.name: regularizer for regularizer in _LATER}
+ALL_REGULARIZERS = REGULARIZERS | LATER_REGULARIZERS

@@ -78,6 +78,37 @@ def holder_rank(z):
     return float((z**2).sum() / bound) if bound > 0 else 0.0
 
 
+def vc(z, pairs=False):
+    """VCReg with both weights 1; of the covariances the mean over pairs, or their sum divided by M."""
+    n, m = z.shape
+    c = covariance(z) * n / max(n - 1, 1)
+    too_small = sum(max(0.0, 1 - np.sqrt(c[i, i] + 1e-4)) for i in range(m)) / m
+    energy = sum(c[i, j] ** 2 for i in range(m) for j in range(m) if i != j)
+    return float(too_small + energy / (max(m * (m - 1), 1) if pairs else m))
+
+
+def sig(z, directions):
+    """The Epps-Pulley statistic, averaged over directions: the trapezoidal rule on the knots themselves."""
+    n = len(z)
+    knots = [3 * k / 16 for k in range(-16, 17)]
+    total = 0.0
+    for direction in directions.T:
+        values = []
+        for t in knots:
+            wave = sum(np.exp(1j * t * (direction @ row)) for row in z) / n
+            values.append(abs(wave - np.exp(-(t**2) / 2)) ** 2 * np.exp(-(t**2) / 2))
+        total += n * sum((values[k] + values[k + 1]) / 2 * (knots[k + 1] - knots[k]) for k in range(32))
+    return float(total / directions.shape[1])
+
+
+def standardized_sig(z, directions):
+    """`sig` of samples minus their mean, over one scale for all units; 0 if they are all the same."""
+    centered = z - z.mean(axis=0)
+    if np.abs(centered).max() <= 1e-5 * np.abs(z).max():
+        return 0.0
+    return sig(centered / np.sqrt((centered**2).mean()), directions)
+
+
 def classwise(omega):
     return lambda z, labels: sum(omega(part) for part in by_class(z, labels))
 

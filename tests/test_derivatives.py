@@ -106,6 +106,8 @@ TRANSFORMATIONS = {"jax": _jax, "torch": _torch, "tensorflow": _tensorflow}[BACK
 @pytest.mark.parametrize("name", TRANSFORMATIONS)
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_transformations(case, name):
+    if name == "compile" and "seed" in case.arguments:
+        pytest.skip("random numbers of Keras and NumPy are drawn outside of what PyTorch compiles")
     z, labels, along, by_differences = expected(CASES.index(case))
     layer, labels = case.make(), ops.convert_to_tensor(labels)
 

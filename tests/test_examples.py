@@ -3,7 +3,9 @@
 import importlib.util
 from pathlib import Path
 
+import keras
 import keras_tuner
+import numpy as np
 import pytest
 
 from keras_repreg import tuning
@@ -95,3 +97,53 @@ def test_tune_mnist():
         tests = [float(cells[i].split("**")[1]) for cells in shown.values()]
         assert abs(sum(tests) / len(tests) - mean) < 0.006
     assert max(means[:2]) < means[2]
+
+
+def test_which_regularizer_shows_the_table_of_its_runs():
+    module = loaded("which_regularizer")
+    runs = module.read(DOCS / "images" / "which_regularizer.csv")
+    assert module.table(runs) == (DOCS / "images" / "which_regularizer.md").read_text()
+    assert {name for _, name, _ in runs} <= {*tuning.NAMES, *tuning.LATER_NAMES}
+    for (data, name, strength), errors in runs.items():
+        assert sorted(errors) == list(range(module.DATA[data][0]))
+        assert strength in module.strengths(name)
+
+
+def test_which_regularizer_compares_with_the_better_of_the_usual_ones():
+    module = loaded("which_regularizer")
+
+    def errors(validation, test):
+        return {seed: (validation, test + 0.1 * seed) for seed in range(5)}
+
+    runs = {
+        ("iris", "Dropout", 0.1): errors(5.0, 6.0),
+        ("iris", "Dropout", 0.5): errors(4.0, 6.5),  # by validation, not by test
+        ("iris", "BN", None): errors(4.5, 1.0),
+        ("iris", "CR", 1.0): errors(9.0, 9.0),
+        ("iris", "CR", 10.0): {seed: (3.0, 5.0 + 0.1 * seed + 0.01 * (-1) ** seed) for seed in range(5)},
+        ("wine", "CR", 1.0): errors(0.0, 0.0),
+    }
+    best = module.chosen(runs, "iris")
+    assert {name: strength for name, (strength, *_) in best.items()} == {"Dropout": 0.5, "BN": None, "CR": 10.0}
+    usual, found = module.effects(best, "iris")
+    assert usual == "Dropout"
+    difference, low, high = found["CR"]
+    assert difference == pytest.approx(-1.498)
+    assert low < difference < high < 0
+    # Data that overlap with those of other seeds tell less than new ones.
+    _, _, of_new = module.effects(best, "MNIST 1,000")[1]["CR"]
+    assert (high - difference) / (of_new - difference) == pytest.approx(np.sqrt((0.2 + 0.5) / 0.2))
+
+
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="written in JAX")
+def test_which_regularizer_runs_and_goes_on(tmp_path):
+    module = loaded("which_regularizer")
+    names = ("Baseline", "L2W", "Dropout", "DBN", "cw-SIG")
+    small = {"protocol": {"iris": (2, 25, 3)}, "regularizers": names}
+    module.main(tmp_path, ["iris"], **small)
+    runs = module.read(tmp_path / "which_regularizer.csv")
+    assert len(runs) == 1 + 4 + 4 + 1 + 4
+    assert all(sorted(errors) == [0, 1] for errors in runs.values())
+    before = (tmp_path / "which_regularizer.csv").read_text()
+    module.main(tmp_path, ["iris"], **small)
+    assert (tmp_path / "which_regularizer.csv").read_text() == before

@@ -29,6 +29,10 @@ class Classes(abc.ABC):
         """How many classes are present in the batch; 1 for an empty one."""
 
     @abc.abstractmethod
+    def samples(self) -> Tensor:
+        """Sum over classes k of n_k."""
+
+    @abc.abstractmethod
     def variance_sum(self, z: Tensor) -> Tensor:
         """Sum over classes k and units i of v_i^(k)."""
 
@@ -39,3 +43,10 @@ class Classes(abc.ABC):
     @abc.abstractmethod
     def stable_rank_sum(self, z: Tensor, method: str) -> Tensor:
         """Sum over classes k of ||Z^(k)||_F^2 / ||Z^(k)||_2^2, or of its lower bound (see `statistics.stable_rank`)."""
+
+    @abc.abstractmethod
+    def epps_pulley_sum(self, z: Tensor, directions: Tensor) -> Tensor:
+        """Sum over classes k of the Epps-Pulley statistic of the standardized samples of the class.
+
+        See `normality.standardized_epps_pulley`; `directions` are the columns of an array of shape (M, slices).
+        """

@@ -8,7 +8,7 @@ from typing import Any
 
 from keras import ops
 
-from keras_repreg import statistics
+from keras_repreg import normality, statistics
 from keras_repreg.classes.base import Classes
 from keras_repreg.classes.product import within_class_product
 from keras_repreg.derivatives import with_gradient
@@ -48,6 +48,7 @@ class HardClasses(Classes):
         self.position = ops.argsort(self.order)
         self.sample_weight = None if sample_weight is None else ops.cast(sample_weight, dtype)
         counts = ops.ones_like(ids, dtype=dtype) if self.sample_weight is None else self.sample_weight
+        self.counts = counts
         if isinstance(samples, int) and 0 < samples <= FEW_SAMPLES:
             # Without a wait for the sort, which few samples need for nothing else.
             same = ops.equal(ids[:, None], ids[None, :])
@@ -86,6 +87,9 @@ class HardClasses(Classes):
 
     def number(self) -> Tensor:
         return ops.maximum(ops.sum(self.present), 1)
+
+    def samples(self) -> Tensor:
+        return ops.sum(self.counts)
 
     def center(self, z: Tensor) -> Tensor:
         """z minus the mean of its class (eq. 11)."""
@@ -173,6 +177,22 @@ class HardClasses(Classes):
         """The inner products of pairs of vectors (N,) within each class, all in one pass."""
         sums = self.at_samples(self.sums(ops.stack([u * v for u, v in pairs], axis=1)))
         return tuple(sums[:, i] for i in range(len(pairs)))
+
+    def epps_pulley_sum(self, z: Tensor, directions: Tensor) -> Tensor:
+        """See `Classes`: the means of the waves of all classes at once, by segment sums."""
+        centered = self.center(z)
+        magnitude, spread = (
+            self._largest(statistics.largest(ops.abs(ops.stop_gradient(x)), axis=1)) for x in (z, centered)
+        )
+        varies = normality.varies(spread, magnitude)
+        rows = centered / self.at_samples(ops.where(varies, spread, ops.ones_like(spread)))[:, None]
+        variance = self.sums(self.share * ops.mean(ops.square(rows), axis=1))
+        scale = ops.sqrt(ops.where(varies, variance, ops.ones_like(variance)))
+        waves = normality.waves(ops.matmul(rows / self.at_samples(scale)[:, None], directions))
+        distances = normality.distances(*(self.sums(self.share[:, None] * wave) for wave in waves))
+        statistic = self.sums(self.counts) * distances
+        # What is not finite, of which no maximum can be relied on, stays in the sum.
+        return ops.sum(ops.where(varies, statistic, ops.zeros_like(statistic))) + ops.sum(0 * z)
 
     def _largest(self, per_sample: Tensor) -> Tensor:
         """The maximum over each class of values >= 0, shape (slots,), without a gradient."""

@@ -4,7 +4,7 @@ from typing import Any
 
 from keras import ops
 
-from keras_repreg import statistics
+from keras_repreg import normality, statistics
 from keras_repreg.classes.base import Classes
 from keras_repreg.derivatives import with_gradient
 from keras_repreg.products import matmul
@@ -46,6 +46,9 @@ class SoftClasses(Classes):
 
     def number(self) -> Tensor:
         return ops.maximum(ops.sum(self.present), 1)
+
+    def samples(self) -> Tensor:
+        return ops.sum(self.responsibilities)
 
     def means(self, z: Tensor) -> Tensor:
         """mu^(k), shape (K, M)."""
@@ -119,6 +122,12 @@ class SoftClasses(Classes):
             return ops.sum(ranks), 2 * gradient
 
         return with_gradient(stable_ranks, z, (q,))
+
+    def epps_pulley_sum(self, z: Tensor, directions: Tensor) -> Tensor:
+        # Scaled by a factor of each class, samples have other waves in each.
+        each = (self.responsibilities[:, k] for k in range(self.responsibilities.shape[1]))
+        total = sum(normality.standardized_epps_pulley(z, directions, weights) for weights in each)
+        return total + ops.sum(0 * self.zero_masked_rows(z))
 
     def _center(self, z: Tensor) -> Tensor:
         """z minus its mean over the batch, which no class-wise statistic depends on: it spares them digits."""

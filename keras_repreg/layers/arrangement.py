@@ -63,6 +63,15 @@ class Arrangement:
             raise ValueError(f"{owner} expects a known number of units. Received: inputs.shape={shape}")
         return z if len(shape) == 2 else ops.reshape(z, (-1, math.prod(units)))
 
+    def restore(self, rows: Tensor, z: Tensor) -> Tensor:
+        """The inverse of `rows`: an array of shape (samples, units) in the shape of `z`."""
+        if len(z.shape) == 2:
+            return rows
+        if self.units == "flatten":
+            return ops.reshape(rows, ops.shape(z))
+        rows = ops.reshape(rows, ops.shape(self._channels_last(z)))
+        return ops.moveaxis(rows, -1, 1) if self.data_format == "channels_first" else rows
+
     def labels(self, labels: Tensor, z: Tensor, owner: str, num_classes: int | None = None) -> Tensor:
         """Labels of the rows: of each position those of its sample, or its own where `labels` has positions too.
 

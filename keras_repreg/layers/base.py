@@ -107,6 +107,10 @@ class RepresentationRegularization(seam.ExactLosses):
         """
         raise NotImplementedError(f"{type(self).__name__} must define `omega(self, z)`.")
 
+    def _omega(self, training: bool | None) -> Callable[..., Tensor]:
+        """`omega`, for penalties that are computed in another way while training."""
+        return self.omega
+
     def normalizer(self, z: Tensor, sample_weight: Tensor | None = None) -> Tensor | float:
         """Return what Omega is divided by under `normalize=True`; `sample_weight` as in `omega`."""
         return float(z.shape[1])
@@ -126,7 +130,7 @@ class RepresentationRegularization(seam.ExactLosses):
         if self._is_active(training):
             z, sample_weight = self._samples(inputs, mask)
             with seam.full_precision(z):
-                omega = self._weighted(self.omega, z, sample_weight)
+                omega = self._weighted(self._omega(training), z, sample_weight)
                 if self.normalize:
                     omega = omega / self._weighted(self.normalizer, z, sample_weight)
             self._penalize(omega, training)

@@ -22,7 +22,7 @@ from keras_repreg.layers.base import RepresentationRegularization
 
 Tensor = Any
 
-# Labels are looked at by so many rows.
+# Labels are checked in slices of this many rows.
 ROWS = 8192
 
 
@@ -137,7 +137,7 @@ class ClasswiseRegularization(RepresentationRegularization):
             labels = current_labels(self.label_key)
         self._left_out = labels is None
         if labels is not None:
-            self._penalize(self._classwise_omega(z, labels, mask), training)
+            self._penalize(self._classwise_omega(z, labels, mask, training), training)
         elif training:
             raise ValueError(f"{self._who()} got no labels while training. {LABEL_OPTIONS} Received: labels=None")
         else:
@@ -145,16 +145,20 @@ class ClasswiseRegularization(RepresentationRegularization):
             self.add_loss(ops.zeros((), "float64" if "float64" in str(z.dtype) else "float32"))
         return z
 
-    def _classwise_omega(self, inputs: Tensor, labels: Tensor, mask: Tensor | None) -> Tensor:
+    def _classwise_omega(self, inputs: Tensor, labels: Tensor, mask: Tensor | None, training: bool | None) -> Tensor:
         z, sample_weight = self._samples(inputs, mask)
         labels = self._arrangement.labels(labels, inputs, self._who(), self.num_classes)
         with seam.full_precision(z):
             classes = self._classes(self._global(labels), z, sample_weight)
-            omega = self.omega(classes.zero_masked_rows(z), classes)
+            omega = self._omega(training)(classes.zero_masked_rows(z), classes)
             if self.normalize:
-                number = classes.number() if self.num_classes is None else float(self.num_classes)
-                omega = omega / (self._weighted(self.normalizer, z, sample_weight) * number)
+                omega = omega / self._divisor(z, classes, sample_weight)
         return omega
+
+    def _divisor(self, z: Tensor, classes: Classes, sample_weight: Tensor | None) -> Tensor:
+        """What Omega is divided by under `normalize=True`: `normalizer` times K."""
+        number = classes.number() if self.num_classes is None else float(self.num_classes)
+        return self._weighted(self.normalizer, z, sample_weight) * number
 
     def _classes(self, labels: Tensor, z: Tensor, sample_weight: Tensor | None = None) -> Classes:
         """The classes of the samples, each of which counts as much as its weight says."""

@@ -1,5 +1,6 @@
 """The kernel that L1W and L2W penalize: that of the layer that made a tensor."""
 
+import math
 from typing import Any
 
 import keras
@@ -45,11 +46,11 @@ def kernel_layer(x: Any) -> keras.layers.Layer:
     return operation
 
 
-def penalize_kernel(layer: keras.layers.Layer, name: str, weight: float) -> None:
-    """Add `weight` times the mean of abs(w) (L1W) or of w^2 (L2W) over the kernel to the losses of a built layer."""
-    norm = {"L1W": keras.regularizers.L1, "L2W": keras.regularizers.L2}[name]
-    size = 1
-    for length in layer.kernel.shape:
-        size *= length
+def penalize_kernel(layer: keras.layers.Layer, weights: dict[str, float]) -> None:
+    """Add `weights["L1W"]` times the mean of abs(w), and `weights["L2W"]` times that of w^2, over the kernel."""
+    size = math.prod(layer.kernel.shape)
+    l1, l2 = (weights.get(name, 0.0) / size for name in ("L1W", "L2W"))
+    norm = keras.regularizers.L1L2(l1, l2) if len(weights) > 1 else keras.regularizers.L1(l1)
+    norm = keras.regularizers.L2(l2) if "L1W" not in weights else norm
     # The variable's is the one that counts from now on, the layer's the one that is saved.
-    layer.kernel.regularizer = layer.kernel_regularizer = norm(weight / size)
+    layer.kernel.regularizer = layer.kernel_regularizer = norm

@@ -1,5 +1,8 @@
 """The results of a search as rows that print as a table."""
 
+import csv
+import os
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,10 +11,16 @@ import numpy as np
 class Leaderboard(list[dict[str, Any]]):
     """Rows of a `RegularizerSearch`, the best first; a list of dicts that prints as a table.
 
-    The keys of each: `regularization`, its `weight` or `rate` (None if it has none), the `score`, which is the mean
-    of the objective over the executions, its `deviation` (sample standard deviation; NaN of a single execution),
-    the number of `executions`, the `trial` and the number of `trials` with this regularization; and the
-    characteristics, if asked for.
+    The keys of each:
+
+    - `regularization`, its `weight` or `rate` (None if it has none; the name of a cocktail has its strengths);
+    - the `score`, which is the mean of the objective over the executions, its `deviation` (sample standard deviation;
+      NaN of a single execution) and the number of `executions`;
+    - the `difference` from the first row, the mean over executions of the same seed, with its interval from `low` to
+      `high`, and the `verdict`: "best", "worse" or "not told apart" (see `keras_repreg.tuning.compare`);
+    - the `trial`, the number of `trials` with this regularization, the `status`, "completed" or "failed", and the
+      `reason` of a failure;
+    - the characteristics, if asked for.
 
     Examples:
         >>> import keras_repreg
@@ -23,6 +32,19 @@ class Leaderboard(list[dict[str, Any]]):
         cw-VR                1  0.9512       3
         Baseline                   0.9       1
     """
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """The rows as a plain list of dicts, such as `pandas.DataFrame` takes."""
+        return [dict(row) for row in self]
+
+    def to_csv(self, path: str | os.PathLike[str]) -> None:
+        """Write the rows to a CSV file, with empty cells for what there is not."""
+        columns = list(dict.fromkeys(name for row in self for name in row))
+        with Path(path).open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, columns, lineterminator="\n")
+            writer.writeheader()
+            writer.writerows({name: "" if _missing(value) else value for name, value in row.items()} for row in self)
 
     def __str__(self) -> str:
         if not self:
@@ -37,6 +59,10 @@ class Leaderboard(list[dict[str, Any]]):
 
 
 def _text(value: Any) -> str:
-    if value is None or (isinstance(value, float) and np.isnan(value)):
+    if _missing(value):
         return ""
     return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _missing(value: Any) -> bool:
+    return value is None or (isinstance(value, float) and bool(np.isnan(value)))

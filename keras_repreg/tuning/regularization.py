@@ -1,4 +1,4 @@
-"""One of the twelve regularizers, chosen by KerasTuner's hyperparameters or by name, on the output of a layer."""
+"""One of the regularizers, chosen by KerasTuner's hyperparameters or by name, on the output of a layer."""
 
 import math
 from collections.abc import Sequence
@@ -9,7 +9,8 @@ import keras
 import numpy as np
 
 from keras_repreg.arguments import one_of
-from keras_repreg.regularizer_set import GRID, REGULARIZERS
+from keras_repreg.layers import DecorrelatedBatchNormalization
+from keras_repreg.regularizer_set import ALL_REGULARIZERS, GRID, REGULARIZERS
 from keras_repreg.tuning.kernel import kernel_layer, penalize_kernel
 
 # Where the search begins: the weight that is best most often in Table 6, and dropout's usual rate.
@@ -17,11 +18,13 @@ FIRST_WEIGHT = 1.0
 FIRST_RATE = 0.5
 RATES = (0.1, 0.3, 0.5, 0.7)
 KERNEL_NORMS = ("L1W", "L2W")
+# The most units in a group that DBN whitens: a batch of 100 samples determines the covariance of so few.
+GROUP_WIDTH = 16
 
 
 @dataclass(frozen=True)
 class Regularization:
-    """One of the twelve regularizers with its strength; called with a symbolic tensor, it regularizes it.
+    """One of the regularizers with its strength; called with a symbolic tensor, it regularizes it.
 
     | name | what it does to the output of a layer |
     | --- | --- |
@@ -31,15 +34,17 @@ class Regularization:
     | BN | `keras.layers.BatchNormalization()` |
     | CR, cw-CR, VR, cw-VR, L1R | adds `weight` times the penalty of Table 5, normalised (`normalize=True`) |
     | RR, cw-RR | adds `weight` times the penalty of Table 5, Hölder's bound, not normalised |
+    | DBN | `DecorrelatedBatchNormalization`, by Newton-Schulz, in equal groups of at most 16 units |
+    | VC, SIG, cw-SIG | adds `weight` times the normalised penalty; both terms of VC have this weight |
 
     Args:
-        name: One of `keras_repreg.tuning.NAMES`.
-        weight: The loss weight, of all but Baseline, Dropout and BN.
+        name: One of `keras_repreg.tuning.NAMES` or `LATER_NAMES`.
+        weight: The loss weight, of all but Baseline, Dropout, BN and DBN.
         rate: The rate of Dropout.
 
     Raises:
         TypeError: if weight or rate is not a number.
-        ValueError: if the name is not one of the twelve, the weight is negative or not finite, the rate is not in
+        ValueError: if the name is none of these, the weight is negative or not finite, the rate is not in
             [0, 1), or one that is needed is missing, or one is given that does not belong.
 
     Examples:
@@ -61,8 +66,8 @@ class Regularization:
     rate: float | None = None
 
     def __post_init__(self) -> None:
-        one_of(self.name, list(REGULARIZERS), "name")
-        _check_strength(self.name, "weight", self.weight, bool(REGULARIZERS[self.name].weights), math.inf)
+        one_of(self.name, list(ALL_REGULARIZERS), "name")
+        _check_strength(self.name, "weight", self.weight, bool(ALL_REGULARIZERS[self.name].weights), math.inf)
         _check_strength(self.name, "rate", self.rate, self.name == "Dropout", 1.0)
 
     @classmethod
@@ -70,22 +75,19 @@ class Regularization:
         cls, hp: Any, *, names: Sequence[str] | None = None, prefix: str = "regularization", grid: bool = False
     ) -> "Regularization":
         """Let hyperparameters choose; what `choose_regularization` does first, and takes the same arguments."""
-        chosen = _checked_names(names)
-        if not all(callable(getattr(hp, method, None)) for method in ("Choice", "Float", "conditional_scope")):
-            raise TypeError(f"Expected `hp` to be KerasTuner's HyperParameters. Received: hp={hp!r}")
-        if not isinstance(prefix, str) or not prefix:
-            raise ValueError(f"Expected `prefix` to be a name. Received: prefix={prefix!r}")
+        chosen = checked_names(names)
+        check_hyperparameters(hp, prefix)
         name = hp.Choice(prefix, chosen, default=chosen[0])
         weight = rate = None
-        weighted = [each for each in chosen if REGULARIZERS[each].weights]
+        weighted = [each for each in chosen if ALL_REGULARIZERS[each].weights]
         if weighted:
             # One weight for all of them, as it has one range: a weight for each would give a Gaussian process nine
             # dimensions in the place of one.
             with hp.conditional_scope(prefix, weighted):
-                weight = _number(hp, f"{prefix}_weight", GRID, FIRST_WEIGHT, grid, sampling="log")
+                weight = weight_of(hp, f"{prefix}_weight", grid)
         if "Dropout" in chosen:
             with hp.conditional_scope(prefix, ["Dropout"]):
-                rate = _number(hp, f"{prefix}_rate", RATES, FIRST_RATE, grid, sampling="linear")
+                rate = rate_of(hp, f"{prefix}_rate", grid)
         return cls(name, weight, rate)
 
     def __call__(
@@ -98,25 +100,38 @@ class Regularization:
         layer_name: str = "regularization",
     ) -> Any:
         """Regularize a symbolic tensor; arguments as those of `choose_regularization`."""
-        _check_tensor(x)
-        regularizer = REGULARIZERS[self.name]
-        weight = 0.0 if self.weight is None else float(self.weight)
+        check_tensor(x)
         if self.name in KERNEL_NORMS:
-            penalize_kernel(kernel_layer(x), self.name, weight)
-        if self.name == "BN" and activation is not None:
-            x = keras.layers.BatchNormalization(name=f"{layer_name}_batch_normalization")(x)
+            penalize_kernel(kernel_layer(x), {self.name: float(self.weight or 0.0)})
+        if self.before_activation and activation is not None:
+            kind = "batch_normalization" if self.name in ("BN", "DBN") else "penalty"
+            x = self.apply(x, labels, label_key, f"{layer_name}_{kind}")
             return keras.layers.Activation(activation, name=layer_name)(x)
         if activation is not None:
             x = keras.layers.Activation(activation, name=f"{layer_name}_activation")(x)
+        return self.apply(x, labels, label_key, layer_name)
+
+    @property
+    def before_activation(self) -> bool:
+        """Whether it belongs before an activation rather than after it."""
+        return ALL_REGULARIZERS[self.name].before_activation
+
+    def apply(self, x: Any, labels: Any, label_key: str | int | None, name: str) -> Any:
+        """The output of a layer of this name that regularizes x; an identity for Baseline, L1W and L2W."""
+        regularizer = ALL_REGULARIZERS[self.name]
         if self.name == "BN":
-            return keras.layers.BatchNormalization(name=layer_name)(x)
+            return keras.layers.BatchNormalization(name=name)(x)
+        if self.name == "DBN":
+            groups = next(g for g in range(1, x.shape[1] + 1) if x.shape[1] % g == 0 and x.shape[1] / g <= GROUP_WIDTH)
+            return DecorrelatedBatchNormalization(groups=groups, method="newton_schulz", name=name)(x)
         if self.name == "Dropout":
-            return keras.layers.Dropout(self.rate, name=layer_name)(x)
+            return keras.layers.Dropout(self.rate, name=name)(x)
         if not regularizer.layer:
-            return keras.layers.Identity(name=layer_name)(x)
+            return keras.layers.Identity(name=name)(x)
+        weight = float(self.weight or 0.0)
         if not regularizer.classwise:
-            return regularizer.keras_layer(weight, name=layer_name)(x)
-        layer = regularizer.keras_layer(weight, name=layer_name, label_key=label_key)
+            return regularizer.keras_layer(weight, name=name)(x)
+        layer = regularizer.keras_layer(weight, name=name, label_key=label_key)
         return layer(x) if labels is None else layer([x, labels])
 
 
@@ -131,7 +146,7 @@ def choose_regularization(
     grid: bool = False,
     label_key: str | int | None = None,
 ) -> Any:
-    """Regularize the output of a layer with that of the twelve regularizers which the hyperparameters choose.
+    """Regularize the output of a layer with the regularizer that the hyperparameters choose.
 
     To be called in a model-building function of KerasTuner, in the place where a Dropout would stand. It registers
 
@@ -141,7 +156,7 @@ def choose_regularization(
     - `regularization_rate`, if it is Dropout: from 0.1 to 0.7.
 
     The regularized output is that of a layer called `regularization` (the prefix), whichever is chosen: to be logged
-    and measured by that name. `Regularization` says what each of the twelve does.
+    and measured by that name. `Regularization` says what each of them does.
 
     BN stands in the paper between a layer's weights and its activation. For that, give the layer no activation of its
     own and name it here: `choose_regularization(hp, Dense(100)(x), activation="relu")`. Then BN normalizes before
@@ -156,7 +171,7 @@ def choose_regularization(
         x: A symbolic tensor of shape (samples, units): the output of a layer.
         labels: A symbolic tensor of class labels, see `ClasswiseRegularization`; by default those of the surrounding
             model.
-        names: Which of the twelve to choose from, the first being the default; by default all.
+        names: Which of `NAMES` and `LATER_NAMES` to choose from, the first being the default; by default `NAMES`.
         prefix: Of the names of hyperparameters and layers; another one for each call in one model.
         activation: An activation to apply to `x`: before the regularizer, but after BN.
         grid: Only the six weights of Appendix D.1, {0.001, 0.01, 0.1, 1, 10, 100}, and four rates, as a grid search
@@ -168,7 +183,7 @@ def choose_regularization(
 
     Raises:
         TypeError: if `hp` is not HyperParameters or `x` not a symbolic tensor.
-        ValueError: if a name is not one of the twelve, `x` is not of rank 2, or, with L1W or L2W among the names, `x`
+        ValueError: if a name is none of these, `x` is not of rank 2, or, with L1W or L2W among the names, `x`
             does not come from a layer with a kernel that has no regularizer yet.
 
     Examples:
@@ -189,30 +204,65 @@ def choose_regularization(
         Section 6.2 of Choi, Lee, Shin and Rhee (2018), "On the statistical and information-theoretic characteristics
         of deep network representations".
     """
-    # Before anything is registered, and whatever is chosen: a search shall fail at once or not at all.
-    chosen = _checked_names(names)
-    _check_tensor(x)
+    # Before anything is registered, and whatever is chosen: a search must fail at once or not at all.
+    chosen = checked_names(names)
+    check_tensor(x)
     if set(KERNEL_NORMS) & set(chosen):
         kernel_layer(x)
     regularization = Regularization.choose(hp, names=chosen, prefix=prefix, grid=grid)
     return regularization(x, labels, activation=activation, label_key=label_key, layer_name=prefix)
 
 
+def weight_of(hp: Any, name: str, grid: bool) -> float | None:
+    """The hyperparameter of a loss weight, or None where it is inactive."""
+    return _number(hp, name, GRID, FIRST_WEIGHT, grid, sampling="log")
+
+
+def rate_of(hp: Any, name: str, grid: bool) -> float | None:
+    """The hyperparameter of a dropout rate, or None where it is inactive."""
+    return _number(hp, name, RATES, FIRST_RATE, grid, sampling="linear")
+
+
 def _number(hp: Any, name: str, values: Sequence[float], first: float, grid: bool, sampling: str) -> float | None:
-    """The hyperparameter's value, or None where it is inactive."""
     if grid:
         return hp.Choice(name, list(values), default=first)
     return hp.Float(name, values[0], values[-1], sampling=sampling, default=first)
 
 
-def _checked_names(names: Sequence[str] | None) -> list[str]:
-    chosen = list(REGULARIZERS) if names is None else [names] if isinstance(names, str) else list(names)
-    if not chosen or len(set(chosen)) < len(chosen) or not set(chosen) <= set(REGULARIZERS):
-        raise ValueError(f"Expected `names` to be different ones of {list(REGULARIZERS)}. Received: names={names!r}")
+def checked_names(names: Sequence[str] | None, default: Sequence[str] = tuple(REGULARIZERS)) -> list[str]:
+    """The names to choose from, as a list.
+
+    Raises:
+        ValueError: if there are none, or unknown or equal ones.
+    """
+    chosen = list(default) if names is None else [names] if isinstance(names, str) else list(names)
+    if not chosen or len(set(chosen)) < len(chosen) or not set(chosen) <= set(ALL_REGULARIZERS):
+        raise ValueError(
+            f"Expected `names` to be different ones of {list(ALL_REGULARIZERS)}. Received: names={names!r}"
+        )
     return chosen
 
 
-def _check_tensor(x: Any) -> None:
+def check_hyperparameters(hp: Any, prefix: str) -> None:
+    """Check what hyperparameters are registered with.
+
+    Raises:
+        TypeError: if `hp` is not HyperParameters.
+        ValueError: if `prefix` is no name.
+    """
+    if not all(callable(getattr(hp, method, None)) for method in ("Choice", "Float", "conditional_scope")):
+        raise TypeError(f"Expected `hp` to be KerasTuner's HyperParameters. Received: hp={hp!r}")
+    if not isinstance(prefix, str) or not prefix:
+        raise ValueError(f"Expected `prefix` to be a name. Received: prefix={prefix!r}")
+
+
+def check_tensor(x: Any) -> None:
+    """Check what is to be regularized.
+
+    Raises:
+        TypeError: if `x` is not symbolic.
+        ValueError: if it is not of rank 2.
+    """
     if not isinstance(x, keras.KerasTensor):
         raise TypeError(f"Expected `x` to be a symbolic tensor, the output of a layer. Received: x={x!r}")
     if len(x.shape) != 2:

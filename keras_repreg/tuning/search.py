@@ -1,4 +1,4 @@
-"""The search for the best of the twelve regularizers and its strength (section 6.2)."""
+"""The search for the best regularizer, or cocktail of regularizers, and its strength (section 6.2)."""
 
 import math
 import statistics
@@ -6,10 +6,13 @@ import warnings
 from typing import Any
 
 import keras
+import numpy as np
 
 from keras_repreg.characteristics import measure
 from keras_repreg.regularizer_set import REGULARIZERS
 from keras_repreg.tuning.arguments import check_objective, metric_names, trials_module, tuner_class
+from keras_repreg.tuning.cocktail import Cocktail
+from keras_repreg.tuning.comparison import NOT_TOLD_APART, Comparison, compare
 from keras_repreg.tuning.leaderboard import Leaderboard
 from keras_repreg.tuning.regularization import Regularization
 
@@ -17,12 +20,12 @@ TRIALS = 3 * len(REGULARIZERS)
 
 
 class RegularizerSearch:
-    """Searches the twelve regularizers and their strengths for the best, by a tuner of KerasTuner.
+    """Searches regularizers and their strengths, or cocktails of them, for the best, by a tuner of KerasTuner.
 
-    Every regularization is tried once, with the weight 1 or the rate 0.5, before the tuner draws freely. (A grid goes
-    its own way, and has tried all when it is at its end.) Models see the labels of the batch, as class-wise penalties
-    need. With `directory` and `project_name` of an earlier search, and without `overwrite`, it goes on where that
-    one stopped. KerasTuner's environment variables for distributed tuning work as with any tuner of its own.
+    Every regularization is tried once alone, with the weight 1 or the rate 0.5, before the tuner draws freely. (A grid
+    goes its own way, and has tried all when it is at its end.) Models see the labels of the batch, as class-wise
+    penalties need. With `directory` and `project_name` of an earlier search, and without `overwrite`, it goes on where
+    that one stopped. KerasTuner's environment variables for distributed tuning work as with any tuner of its own.
 
     The objective cannot be `"val_loss"`: the penalties are a part of it, so that it compares their weights rather than
     the networks. For the loss alone, compile it once more as a metric, as
@@ -34,16 +37,18 @@ class RegularizerSearch:
 
     Args:
         build: A function of `keras_tuner.HyperParameters` that returns a compiled model and calls
-            `keras_repreg.tuning.choose_regularization`; or a `keras_tuner.HyperModel`.
+            `keras_repreg.tuning.choose_regularization` or `choose_cocktail`; or a `keras_tuner.HyperModel`.
         tuner: "random", "bayesian", "hyperband", "grid", or a tuner class of KerasTuner.
         objective: As KerasTuner takes it, other than a loss.
-        max_trials: At most so many. By default 36 of "random" and "bayesian", all of "grid". "hyperband" decides
-            itself, by `max_epochs`.
-        executions_per_trial: Trainings per trial, each from other initial weights; their mean is the score.
+        max_trials: The largest number of trials. By default 36 of "random" and "bayesian", all of "grid"; "hyperband"
+            decides it by `max_epochs`.
+        executions_per_trial: Trainings per trial, each from other initial weights; their mean is the score. The
+            leaderboard tells trials apart by the differences between executions of the same seed: five or more.
         directory: Where trials are kept.
         project_name: The folder within it.
         seed: Of the tuner; and execution k of every trial begins with `keras.utils.set_random_seed(seed + k)`, so
-            that trials differ less by luck.
+            that trials differ less by luck and can be compared in pairs. With None they have seeds of their own, and
+            none is told apart from another.
         overwrite: Delete an earlier search of that name.
         prefix: That of `choose_regularization`.
         **kwargs: More arguments of the tuner, such as `max_epochs`.
@@ -87,7 +92,7 @@ class RegularizerSearch:
         executions_per_trial: int = 1,
         directory: Any = None,
         project_name: str = "regularizer_search",
-        seed: int | None = None,
+        seed: int | None = 0,
         overwrite: bool = False,
         prefix: str = "regularization",
         **kwargs: Any,
@@ -110,6 +115,7 @@ class RegularizerSearch:
         self._trials = trials
         self._prefix = prefix
         self._objective = objective
+        self._paired = seed is not None
         self.tuner = chosen_class(
             trials.LabelAwareHyperModel(build, prefix, seed),
             objective=objective,
@@ -157,6 +163,10 @@ class RegularizerSearch:
     ) -> Leaderboard:
         """The best trial of each regularization, or every trial, the best first.
 
+        Each is compared with the first one by the differences of their scores with the same seeds: see
+        `keras_repreg.tuning.compare`, with all finished trials as contenders. A row that is "not told apart" may be as
+        good or better.
+
         Args:
             every_trial: A row for each trial.
             characteristics: Rebuild the network of each row, with the weights of its best epoch, and measure the
@@ -165,7 +175,7 @@ class RegularizerSearch:
             layer: Another layer to measure, or its name.
 
         Returns:
-            The rows; of trials that failed, with a score of NaN, last.
+            The rows; of trials that failed, with a score of NaN and the reason, last.
 
         Raises:
             ValueError: if characteristics are asked for without data.
@@ -174,11 +184,12 @@ class RegularizerSearch:
             raise ValueError("Expected `data` to measure the characteristics on. Received: data=None")
         trials = self._ended_trials()
         tried = [self._regularization(trial) for trial in trials]
+        compared = self._compared(trials)
         rows = Leaderboard()
         for i, (trial, regularization) in enumerate(zip(trials, tried, strict=True)):
             alike = [each.name == regularization.name for each in tried]
             if every_trial or not any(alike[:i]):
-                row = self._row(trial, regularization, sum(alike))
+                row = self._row(trial, regularization, sum(alike), compared.get(trial.trial_id))
                 if characteristics:
                     row |= self._measured(trial, data, layer or self._prefix)
                 rows.append(row)
@@ -203,8 +214,8 @@ class RegularizerSearch:
         """
         return self._best_trial().hyperparameters
 
-    def best_regularization(self) -> Regularization:
-        """The regularization of the best trial, to be used without KerasTuner.
+    def best_regularization(self) -> Regularization | Cocktail:
+        """The regularization of the best trial, or its cocktail, to be used without KerasTuner.
 
         Raises:
             ValueError: if no trial has finished.
@@ -225,23 +236,49 @@ class RegularizerSearch:
             raise ValueError(f"Expected a finished trial: call `search` first. Received: {len(trials)} that failed")
         return trials[0]
 
-    def _regularization(self, trial: Any) -> Regularization:
+    def _regularization(self, trial: Any) -> Regularization | Cocktail:
         values = trial.hyperparameters.values
+        if self._prefix not in values:
+            return Cocktail.from_values(values, self._prefix)
         strengths = (values.get(f"{self._prefix}_{name}") for name in ("weight", "rate"))
         return Regularization(values[self._prefix], *strengths)
 
-    def _row(self, trial: Any, regularization: Regularization, trials: int) -> dict[str, Any]:
+    def _scores(self, trial: Any) -> list[float]:
+        return self._trials.scores_of(self.tuner, trial) if trial.status == "COMPLETED" else []
+
+    def _compared(self, trials: list[Any]) -> dict[str, Comparison]:
+        """Finished trials relative to the best, by trial id."""
+        scores = {trial.trial_id: self._scores(trial) for trial in trials if trial.status == "COMPLETED"}
+        if not scores or not self._paired:
+            return {}
+        number = len(next(iter(scores.values())))
+        # Others, such as those of another number of executions, have no pair for each score.
+        paired = {name: row for name, row in scores.items() if len(row) == number and np.isfinite(row).all()}
+        direction = self.tuner.oracle.objective.direction
+        compared = compare(list(paired.values()), direction=direction, contenders=len(scores)) if paired else []
+        return dict(zip(paired, compared, strict=True))
+
+    def _row(
+        self, trial: Any, regularization: Regularization | Cocktail, trials: int, compared: Comparison | None
+    ) -> dict[str, Any]:
         finished = trial.status == "COMPLETED"
-        scores = self._trials.scores_of(self.tuner, trial) if finished else []
+        scores = self._scores(trial)
+        alone = regularization if isinstance(regularization, Regularization) else None
         return {
-            "regularization": regularization.name,
-            "weight": regularization.weight,
-            "rate": regularization.rate,
+            "regularization": alone.name if alone else str(regularization),
+            "weight": alone.weight if alone else None,
+            "rate": alone.rate if alone else None,
             "score": statistics.fmean(scores) if scores else math.nan,
             "deviation": statistics.stdev(scores) if len(scores) > 1 else math.nan,
             "executions": len(scores),
+            "difference": math.nan if compared is None else compared.difference,
+            "low": math.nan if compared is None else compared.low,
+            "high": math.nan if compared is None else compared.high,
+            "verdict": compared.verdict if compared is not None else NOT_TOLD_APART if finished else "",
             "trial": trial.trial_id,
             "trials": trials,
+            "status": trial.status.lower(),
+            "reason": "" if finished else _reason(trial.message),
         }
 
     def _measured(self, trial: Any, data: Any, layer: Any) -> dict[str, float]:
@@ -249,3 +286,9 @@ class RegularizerSearch:
             return {}
         (measured,) = measure(self.tuner.load_model(trial), data, layer).values()
         return measured
+
+
+def _reason(message: str | None) -> str:
+    """The last line of a traceback, which names the exception."""
+    lines = [line.strip() for line in (message or "").splitlines() if line.strip()]
+    return lines[-1] if lines else "no message"

@@ -14,7 +14,8 @@ import keras
 import keras_tuner
 
 from keras_repreg.models import label_aware
-from keras_repreg.regularizer_set import REGULARIZERS
+from keras_repreg.regularizer_set import ALL_REGULARIZERS
+from keras_repreg.tuning.cocktail import INGREDIENTS, Cocktail
 
 TUNERS = {
     "random": keras_tuner.RandomSearch,
@@ -117,23 +118,33 @@ def _score(result: Any, objective: Any) -> float:
 
 
 def names_in(hp: Any, prefix: str) -> list[str]:
-    """The regularizations that hyperparameters choose from.
+    """The regularizations that hyperparameters choose from; of cocktails Baseline and each ingredient.
 
     Raises:
         ValueError: if there is no such choice among them.
     """
     for parameter in hp.space:
         names = list(getattr(parameter, "values", []))
-        if parameter.name == prefix and set(names) <= set(REGULARIZERS):
+        if parameter.name == prefix and set(names) <= set(ALL_REGULARIZERS):
             return names
+    switches = {f"{prefix}_{name}": name for name in INGREDIENTS}
+    ingredients = [switches[parameter.name] for parameter in hp.space if parameter.name in switches]
+    if ingredients:
+        return ["Baseline", *ingredients]
     raise ValueError(
-        "Expected the model-building function to call `keras_repreg.tuning.choose_regularization(hp, x)` with "
-        f"`prefix={prefix!r}`. Received: hyperparameters {[parameter.name for parameter in hp.space]}"
+        "Expected the model-building function to call `keras_repreg.tuning.choose_regularization(hp, x)` or "
+        f"`choose_cocktail(hp, x)` with `prefix={prefix!r}`. "
+        f"Received: hyperparameters {[parameter.name for parameter in hp.space]}"
     )
 
 
+def name_of(values: dict[str, Any], prefix: str) -> str:
+    """The regularization that values of hyperparameters choose; of a cocktail the names of its ingredients."""
+    return values[prefix] if prefix in values else Cocktail.from_values(values, prefix).name
+
+
 def cover_every_name(oracle: Any, prefix: str) -> None:
-    """Let an oracle's first trials be one of each regularization, with the weights where the search begins."""
+    """Let an oracle's first trials be one of each regularization alone, with the weight where the search begins."""
     draw = oracle.populate_space
 
     def populate_space(trial_id: str) -> dict[str, Any]:
@@ -142,7 +153,7 @@ def cover_every_name(oracle: Any, prefix: str) -> None:
         # Hyperband's later rounds go on with what an earlier trial was.
         if response["status"] != "RUNNING" or "tuner/trial_id" in drawn:
             return response
-        tried = {trial.hyperparameters.values.get(prefix) for trial in oracle.trials.values()}
+        tried = {name_of(trial.hyperparameters.values, prefix) for trial in oracle.trials.values()}
         missing = [name for name in names_in(oracle.get_space(), prefix) if name not in tried]
         if missing:
             response = {**response, "values": _with_name(oracle.get_space(), drawn, prefix, missing[0])}
@@ -153,13 +164,16 @@ def cover_every_name(oracle: Any, prefix: str) -> None:
 
 def _with_name(space: Any, drawn: dict[str, Any], prefix: str, name: str) -> dict[str, Any]:
     """Values as drawn, but for the regularization: the named one, with its default strength."""
-    ours = {f"{prefix}_weight", f"{prefix}_rate"}
+    switches = {f"{prefix}_{ingredient}": ingredient for ingredient in INGREDIENTS}
+    ours = {f"{start}_{strength}" for start in (prefix, *switches) for strength in ("weight", "rate")}
     parameters = {parameter.name for parameter in space.space}
     space.values = {key: value for key, value in drawn.items() if key not in parameters}
     # Parents come before the hyperparameters that depend on them.
     for parameter in space.space:
         if parameter.name == prefix:
             space.values[prefix] = name
+        elif parameter.name in switches:
+            space.values[parameter.name] = switches[parameter.name] == name
         elif space.is_active(parameter):
             kept = parameter.name in drawn and parameter.name not in ours
             space.values[parameter.name] = drawn[parameter.name] if kept else parameter.default

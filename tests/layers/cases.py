@@ -1,4 +1,4 @@
-"""The seven penalties as one table: layer, arguments, oracle and divisor of each."""
+"""The penalties as one table: layer, arguments, oracle and divisor of each."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -19,16 +19,25 @@ class Case:
     divisor: Callable  # of (N, M, K)
     classwise: bool = False
     arguments: dict = field(default_factory=dict)
+    # The arguments by which Omega is multiplied.
+    weights: tuple = ("weight",)
+    # Omega of a layer with `normalize=True`, where that is no quotient of the other.
+    normalized_omega: Callable | None = None
 
     def __str__(self):
-        return "-".join([self.layer.__name__, *self.arguments.values()])
+        return "-".join([self.layer.__name__, *map(str, self.arguments.values())])
 
     def make(self, weight=1.0, **arguments):
-        return self.layer(weight, **{**self.arguments, **arguments})
+        return self.layer(**dict.fromkeys(self.weights, weight), **{**self.arguments, **arguments})
 
     def oracle(self, z, labels):
         z = np.asarray(z, dtype=np.float64)
         return self.omega(z, labels) if self.classwise else self.omega(z)
+
+    def normalized_oracle(self, z, labels):
+        if self.normalized_omega is not None:
+            return self.normalized_omega(np.asarray(z, dtype=np.float64))
+        return self.oracle(z, labels) / max(self.divisor(*z.shape, len(set(labels.tolist()))), 1)
 
 
 def _ranks(layer, classwise, divisor):
@@ -36,6 +45,16 @@ def _ranks(layer, classwise, divisor):
     for method, omega in omegas.items():
         chosen = reference.classwise(omega) if classwise else omega
         yield Case(layer, chosen, divisor, classwise, {"method": method})
+
+
+def _along_directions(omega):
+    """Omega for the directions of an evaluation, those of the seed 0."""
+    return lambda z: omega(z, directions(z.shape[1]))
+
+
+def directions(units, slices=16, seed=0):
+    normal = np.random.default_rng(seed).normal(size=(units, slices))
+    return normal / np.sqrt((normal**2).sum(axis=0))
 
 
 CASES = [
@@ -51,6 +70,26 @@ CASES = [
     Case(keras_repreg.L1Regularization, reference.l1r, lambda n, m, k: n * m),
     *_ranks(keras_repreg.RankRegularization, False, lambda n, m, k: m),
     *_ranks(keras_repreg.ClasswiseRankRegularization, True, lambda n, m, k: m * k),
+    Case(
+        keras_repreg.VCRegularization,
+        reference.vc,
+        None,
+        weights=("variance_weight", "covariance_weight"),
+        normalized_omega=lambda z: reference.vc(z, pairs=True),
+    ),
+    Case(
+        keras_repreg.SIGRegularization,
+        _along_directions(reference.sig),
+        lambda n, m, k: n,
+        arguments={"slices": 16, "seed": 0},
+    ),
+    Case(
+        keras_repreg.ClasswiseSIGRegularization,
+        reference.classwise(_along_directions(reference.standardized_sig)),
+        lambda n, m, k: n,
+        True,
+        {"slices": 16, "seed": 0},
+    ),
 ]
 CLASSWISE = [case for case in CASES if case.classwise]
 

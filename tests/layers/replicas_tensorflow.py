@@ -4,6 +4,7 @@ TensorFlow splits the processor into devices before it is first used, or not at 
 """
 
 import contextlib
+import itertools
 import sys
 import warnings
 
@@ -25,19 +26,23 @@ STRATEGY = tf.distribute.MirroredStrategy([f"CPU:{i}" for i in range(DEVICES)])
 SIZES = {2: [11, 0], 4: [7, 0, 1, 12]}[DEVICES]
 
 
-def replicated(case, z, labels, **arguments):
-    """Penalty on each replica, and the gradient of their mean with respect to all samples."""
+def parts_of(array):
+    """An array that is divided between the replicas."""
     ends = np.cumsum(SIZES)
     parts = [slice(end - size, end) for end, size in zip(ends, SIZES, strict=True)]
+    return STRATEGY.experimental_distribute_values_from_function(
+        lambda replica: tf.constant(array[parts[replica.replica_id_in_sync_group]])
+    )
 
-    def local(array):
-        return STRATEGY.experimental_distribute_values_from_function(
-            lambda replica: tf.constant(array[parts[replica.replica_id_in_sync_group]])
-        )
+
+def replicated(case, z, labels, **arguments):
+    """Penalty on each replica, and the gradient of their mean with respect to all samples."""
+
+    # One per replica: the losses of a layer that is called outside of a model are those of all replicas.
+    layers = itertools.cycle([case.make(0.5, **arguments) for _ in range(DEVICES)])
 
     def step(z, labels):
-        # One a replica: the losses of a layer that is called outside of a model are those of all replicas.
-        layer = case.make(0.5, **arguments)
+        layer = next(layers)
         with tf.GradientTape() as tape:
             tape.watch(z)
             layer([z, labels] if case.classwise else z)
@@ -46,7 +51,7 @@ def replicated(case, z, labels, **arguments):
         return value, tape.gradient(loss, z)
 
     run = tf.function(lambda z, labels: STRATEGY.run(step, args=(z, labels)), autograph=False)
-    values, gradients = run(local(z), local(labels))
+    values, gradients = run(parts_of(z), parts_of(labels))
     pieces = STRATEGY.experimental_local_results(gradients)
     return [float(v) for v in STRATEGY.experimental_local_results(values)], np.concatenate([p.numpy() for p in pieces])
 
@@ -73,6 +78,38 @@ def check_positions():
     case = next(case for case in CLASSWISE if case.layer is layer)
     values, _ = replicated(case, z, labels, synchronized=True, units="channels")
     np.testing.assert_allclose(values, expected, rtol=1e-5)
+
+
+def check_whitening():
+    """Decorrelated batch normalization: outputs, gradients and moving averages."""
+    z, _ = batch(sum(SIZES), 4, 3, relu=False)
+    direction = np.random.default_rng(1).normal(size=z.shape).astype("float32")
+    for method in ("exact", "newton_schulz"):
+        alone = keras_repreg.DecorrelatedBatchNormalization(method=method, momentum=0.5)
+        with STRATEGY.scope():
+            layer = keras_repreg.DecorrelatedBatchNormalization(method=method, momentum=0.5, synchronized=True)
+            layer.build(z.shape)
+
+        def step(z, direction, layer):
+            with tf.GradientTape() as tape:
+                tape.watch(z)
+                out = layer(z, training=True)
+                loss = tf.reduce_sum(direction * out**2)
+            return out, tape.gradient(loss, z)
+
+        run = tf.function(
+            lambda z, direction, step=step, layer=layer: STRATEGY.run(step, args=(z, direction, layer)), autograph=False
+        )
+        outs, slopes = (
+            np.concatenate([part.numpy() for part in STRATEGY.experimental_local_results(each)])
+            for each in run(parts_of(z), parts_of(direction))
+        )
+        expected, slope = step(tf.constant(z), tf.constant(direction), alone)
+        np.testing.assert_allclose(outs, expected, atol=1e-4)
+        np.testing.assert_allclose(slopes, slope, atol=1e-3 * np.abs(slope).max())
+        for name in ("moving_mean", "moving_matrix"):
+            one, other = (keras.ops.convert_to_numpy(getattr(each, name)) for each in (alone, layer))
+            np.testing.assert_allclose(other, one, atol=1e-4)
 
 
 def train(strategy, case, samples, loss, **arguments):
@@ -108,7 +145,10 @@ def check_training(case, samples, loss=None):
 
 check_values_and_gradients()
 check_positions()
+check_whitening()
 check_training(CLASSWISE[0], 40, keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+# Replicas draw the same random directions, as one device does.
+check_training(CLASSWISE[-1], 40, keras.losses.SparseCategoricalCrossentropy(from_logits=True))
 with warnings.catch_warnings():
     # With the penalty alone: a cross-entropy of unequal parts is no mean over samples, whatever the penalty is.
     warnings.filterwarnings("ignore", message="Gradients do not exist")

@@ -12,18 +12,20 @@ from tests.layers.cases import CASES, CLASSWISE
 @pytest.mark.parametrize(
     ("arguments", "error"),
     [
-        ({"weight": -1.0}, ValueError),
-        ({"weight": float("nan")}, ValueError),
-        ({"weight": float("inf")}, ValueError),
-        ({"weight": "0.1"}, TypeError),
-        ({"weight": True}, TypeError),
+        ({"WEIGHT": -1.0}, ValueError),
+        ({"WEIGHT": float("nan")}, ValueError),
+        ({"WEIGHT": float("inf")}, ValueError),
+        ({"WEIGHT": "0.1"}, TypeError),
+        ({"WEIGHT": True}, TypeError),
         ({"normalize": "yes"}, TypeError),
     ],
     ids=str,
 )
 def test_constructor(case, arguments, error):
-    with pytest.raises(error, match="Received: "):
-        case.layer(**{"weight": 0.1, **arguments})
+    for weight in case.weights:
+        given = {weight if name == "WEIGHT" else name: value for name, value in arguments.items()}
+        with pytest.raises(error, match=f"Received: {next(iter(given))}="):
+            case.layer(**given)
 
 
 @pytest.mark.parametrize("case", CLASSWISE, ids=str)

@@ -45,7 +45,7 @@ def assert_same(one, other):
 
 
 def by_input(case, weight=0.1):
-    """The first door."""
+    """The first way to pass labels."""
     x, labels = keras.Input((5,)), keras.Input((), dtype="int32")
     z = keras.layers.Dense(12, activation="relu")(x)
     z = case.make(weight)([z, labels])
@@ -65,19 +65,19 @@ def test_penalty_reaches_the_loss(case):
 
 
 @pytest.mark.parametrize("case", CLASSWISE, ids=str)
-def test_three_doors_train_alike(case):
+def test_three_ways_to_pass_labels_train_alike(case):
     expected = weights_by_input(case)
 
     def functional():
         sequential = keras.Sequential(stack(case))
         return keras_repreg.Model(sequential.inputs, sequential.outputs)
 
-    doors = {
+    ways = {
         "Sequential": lambda: keras_repreg.Sequential(stack(case)),
         "Model": functional,
         "label_aware": lambda: keras_repreg.label_aware(keras.Sequential(stack(case))),
     }
-    for build in doors.values():
+    for build in ways.values():
         assert_same(fitted(build)[0], expected)
 
 
@@ -100,6 +100,8 @@ ONE = CLASSWISE[0]
 )
 @pytest.mark.parametrize("case", CLASSWISE, ids=str)
 def test_compile_options_do_not_matter(case, arguments):
+    if "seed" in case.arguments and keras.backend.backend() == "tensorflow" and arguments.get("jit_compile"):
+        pytest.skip("XLA draws other random numbers on TensorFlow, for Dropout as well")
     plain = fitted(lambda: keras_repreg.Sequential(stack(case)), run_eagerly=True)[0]
     assert_same(fitted(lambda: keras_repreg.Sequential(stack(case)), **arguments)[0], plain)
 
@@ -153,7 +155,7 @@ def test_validation_has_the_penalty_and_prediction_needs_no_labels(case):
     assert history["val_loss"][0] == pytest.approx(expected, rel=1e-3)
 
 
-def test_training_without_labels_names_the_three_doors():
+def test_training_without_labels_names_the_three_ways():
     x, y = data()
     model = compiled(keras.Sequential(stack(ONE)), run_eagerly=True)
     with pytest.raises(ValueError, match=r"(?s)layer\(\[z, labels\]\).*keras_repreg.Sequential.*label_aware"):

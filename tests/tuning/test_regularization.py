@@ -160,7 +160,7 @@ def test_the_key_of_the_labels_is_passed_on():
     assert chosen("cw-CR", label_key="kind").get_layer("regularization").label_key == "kind"
 
 
-def test_the_kernel_behind_other_layers_is_penalized_and_saved(tmp_path):
+def test_the_kernel_before_other_layers_is_penalized_and_saved(tmp_path):
     inputs = keras.Input((6, 6, 1))
     x = keras.layers.Conv2D(3, 2, name="kernel")(inputs)
     for layer in (keras.layers.BatchNormalization(), keras.layers.ReLU(), keras.layers.GlobalMaxPooling2D()):

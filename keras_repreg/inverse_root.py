@@ -1,0 +1,45 @@
+"""The inverse square root of covariance matrices, with a gradient that is finite also for equal eigenvalues."""
+
+from typing import Any
+
+from keras import ops
+
+from keras_repreg.statistics import finite
+
+Tensor = Any
+
+
+def by_decomposition(matrices: Tensor, smallest: float) -> Tensor:
+    """C^(-1/2) of symmetric matrices (..., d, d) whose eigenvalues are at least `smallest`, by eigendecomposition.
+
+    The derivative of U f(L) U^T in the direction dC is U (K * (U^T dC U)) U^T, where K holds the divided differences of
+    f; for f(l) = l^(-1/2) these are -1 / (sqrt(l_i l_j) (sqrt(l_i) + sqrt(l_j))), in which nothing is divided by a gap
+    between eigenvalues, as in the derivative of U. Second derivatives leave out that of K and U, and are wrong.
+    """
+    values, vectors = ops.linalg.eigh(finite(ops.stop_gradient(matrices)))
+    root = ops.sqrt(ops.stop_gradient(ops.maximum(values, smallest)))
+    vectors = ops.stop_gradient(vectors)
+    transposed = ops.swapaxes(vectors, -1, -2)
+    rotated = ops.matmul(transposed, ops.matmul(matrices, vectors))
+    left, right = root[..., :, None], root[..., None, :]
+    slope = -1 / (left * right * (left + right))
+    # Zero in value, exactly: only its derivative counts.
+    change = slope * (rotated - ops.stop_gradient(rotated))
+    diagonal = (1 / left) * ops.eye(matrices.shape[-1], dtype=matrices.dtype)
+    return ops.matmul(vectors, ops.matmul(diagonal + change, transposed))
+
+
+def by_newton_schulz(matrices: Tensor, iterations: int) -> Tensor:
+    """An approximation of C^(-1/2) of positive definite matrices (..., d, d), by products of matrices alone.
+
+    C is divided by its trace, so that all eigenvalues are in (0, 1], and each iteration is that of Newton and Schulz,
+    P <- (3 P - P^3 C) / 2 from P = I. It is computed in its coupled form, which gives the same in exact arithmetic and
+    in which rounding errors do not grow.
+    """
+    identity = ops.eye(matrices.shape[-1], dtype=matrices.dtype)
+    trace = ops.sum(matrices * identity, axis=(-1, -2), keepdims=True)
+    y, p = matrices / trace, identity + ops.zeros_like(matrices)
+    for _ in range(iterations):
+        step = 1.5 * identity - 0.5 * ops.matmul(p, y)
+        y, p = ops.matmul(y, step), ops.matmul(step, p)
+    return p / ops.sqrt(trace)
