@@ -151,7 +151,7 @@ def save(figure, path):
 
 
 def draw(models, logged, data, folder):
-    """Save the pictures, and print the tables behind the first."""
+    """Save the pictures, and print the tables that the first shows."""
     history, trajectory = logged
     activations = {title: fifth_layer(model, data) for title, model in models.items()}
     z, labels = activations["baseline"], data.test.y

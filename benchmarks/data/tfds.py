@@ -86,7 +86,7 @@ def store_tfds(name: str, arrays: dict[str, Any], data_dir: str | Path | None = 
         data_dir: Where data sets are; by default as in `load_tfds`.
 
     Raises:
-        ValueError: if a data set of this name is there already.
+        ValueError: if a data set of this name exists.
     """
     import tensorflow as tf
     import tensorflow_datasets as tfds

@@ -87,7 +87,7 @@ def rows_of(found: Records) -> list[dict[str, Any]]:
 
 
 def table_of(rows: list[dict[str, Any]]) -> Table:
-    """Return the rows beside the paper's."""
+    """Return the rows with the paper's numbers."""
     return Table(rows, COLUMNS, paper.table6(), shown=("weight",))
 
 

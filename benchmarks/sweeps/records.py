@@ -78,7 +78,7 @@ def read(folder: Path, run: Any) -> dict[str, Any] | None:
     place = path(folder, run)
     try:
         record = read_file(place)
-        # As JSON has it, in which a tuple is a list.
+        # As in JSON, where a tuple is a list.
         if record["config"] == json.loads(json.dumps(dataclasses.asdict(run))):
             return record
         problem = "it is not the record of this run"

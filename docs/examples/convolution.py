@@ -46,7 +46,7 @@ def main(folder, samples=10_000, epochs=5, seeds=(1, 2, 3)):
             model.fit(train.x[..., None], train.y, epochs=epochs, batch_size=100, verbose=0)
             images = test.x[..., None]
             accuracy = model.evaluate(images, test.y, batch_size=1000, verbose=0, return_dict=True)["accuracy"]
-            # What `measure` computes its numbers from; zeros shall count, as they do in the picture.
+            # What `measure` computes its numbers from; including zeros, as in the picture.
             channels = accumulate(model, images, "second", positive_only=False)["second"]
             values = channels.result()
             rows.append(

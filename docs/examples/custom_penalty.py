@@ -1,4 +1,4 @@
-"""A penalty of your own: no unit's standard deviation shall fall below a floor, as VICReg has it.
+"""A penalty of your own: it keeps every unit's standard deviation above a floor, as VICReg does.
 
 From the repository's root: `python -m docs.examples.custom_penalty docs/images`
 """
@@ -34,7 +34,7 @@ class DeviationFloor(keras_repreg.layers.RepresentationRegularization):
 
 
 def network(*penalties):
-    """An MLP whose hidden layer has the penalties behind it."""
+    """An MLP with penalties after its hidden layer."""
     hidden = keras.layers.Dense(64, name="hidden")
     model = keras.Sequential([keras.Input((784,)), hidden, *penalties, keras.layers.ReLU(), keras.layers.Dense(10)])
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)

@@ -26,7 +26,7 @@ class CharacteristicsLogger(MeasuringCallback):
     `keras_repreg.characterize`: hence in `History`, `CSVLogger`, `TensorBoard`, the progress bar, and there to be
     monitored by `EarlyStopping` and `ModelCheckpoint`. With validation data the order of the callbacks does not
     matter. With `data=` alone the values are added at the end of the epoch: list this callback before those that
-    shall see them. If one of a layer's activations is NaN or infinite, so that training has diverged, its values
+    should see them. If one of a layer's activations is NaN or infinite, so that training has diverged, its values
     are NaN. The array of a spectrum is not logged, but kept in `tables`.
 
     The activations are taken from the forward pass that validation makes in any case. Where they cannot be taken from

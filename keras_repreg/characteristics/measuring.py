@@ -97,7 +97,7 @@ def accumulate(
     mask: str | None = None,
     chance: bool = False,
 ) -> dict[str, Characteristics]:
-    """Return the accumulators behind `measure`, which can be merged and hold the full covariance.
+    """Return the accumulators that `measure` uses, which can be merged and hold the full covariance.
 
     The arguments are those of `measure`.
 

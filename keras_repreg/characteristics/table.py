@@ -55,7 +55,7 @@ class Table(Mapping[Key, dict[str, Any]]):
         """Write a file with one line for each row, all digits of each value, and arrays separated by blanks.
 
         Raises:
-            FileExistsError: if the file is there already, unless `overwrite`.
+            FileExistsError: if the file exists, unless `overwrite`.
         """
         text = io.StringIO()
         writer = csv.DictWriter(text, [self.key_name, *self.columns], lineterminator="\n")

@@ -9,7 +9,7 @@ N x N distances: one matrix product and one exponential per pair, since c = 2 is
 holds its own sample's term, exp(0), which is its largest: its logarithm needs no other shift.
 
 The distances come in strips of many columns, since BLAS has threads of its own and meets at the end of each product;
-a strip is then worked off in square tiles that stay in the cache, by threads of ours.
+a strip is then processed in square tiles that stay in the cache, by threads of its own.
 """
 
 import os

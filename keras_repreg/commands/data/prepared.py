@@ -16,7 +16,7 @@ SPLITS = ("test", "validation", "train")
 
 
 class Prepared(Source):
-    """`tfds:NAME`: its test split, or else its validation or training split; `tfds:NAME@SPLIT` for another."""
+    """`tfds:NAME`: its test split, otherwise its validation or training split; `tfds:NAME@SPLIT` for another."""
 
     def __init__(self, text: str):
         self._identifier, _, self._split = text.partition("@")
