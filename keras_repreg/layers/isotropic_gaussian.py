@@ -97,9 +97,17 @@ class SIGRegularization(RepresentationRegularization):
         Balestriero and LeCun (2025), "LeJEPA: provable and scalable self-supervised learning without the heuristics".
     """
 
-    def __init__(self, weight: float = 0.01, *, slices: int = 256, seed: int | None = None, **kwargs: Any):
+    def __init__(
+        self,
+        weight: float = 0.01,
+        *,
+        slices: int = 256,
+        seed: int | None = None,
+        normalize: bool = False,
+        **kwargs: Any,
+    ):
         directions = _Directions(slices, seed)
-        super().__init__(weight, **kwargs)
+        super().__init__(weight, normalize=normalize, **kwargs)
         self.slices, self.seed = directions.slices, directions.seed
         self.seed_generator = directions.generator
         self._directions = directions
@@ -136,12 +144,8 @@ class ClasswiseSIGRegularization(ClasswiseRegularization):
         slices: The number of random directions in each step.
         seed: Of the directions, see `SIGRegularization`.
         normalize: Whether to divide by the number of samples.
-        num_classes: The width that one-hot labels must have.
-        label_key: Which entry of dict, list or tuple targets holds the labels.
-        soft_labels: Whether labels are rows of class shares, as after mixup or label smoothing; the classes are then
-            computed one after the other.
-        ignore_class: The id of samples to leave out.
-        **kwargs: As in `RepresentationRegularization`.
+        **kwargs: `num_classes`, `label_key`, `soft_labels`, `ignore_class` and all else that `ClasswiseRegularization`
+            takes. With `soft_labels=True` the classes are computed one after the other.
 
     Call arguments:
         inputs: Activations (N, M), or a list `[activations, labels]`.
@@ -167,9 +171,17 @@ class ClasswiseSIGRegularization(ClasswiseRegularization):
         The statistic is that of Balestriero and LeCun (2025); taken within classes here.
     """
 
-    def __init__(self, weight: float = 0.01, *, slices: int = 256, seed: int | None = None, **kwargs: Any):
+    def __init__(
+        self,
+        weight: float = 0.01,
+        *,
+        slices: int = 256,
+        seed: int | None = None,
+        normalize: bool = False,
+        **kwargs: Any,
+    ):
         directions = _Directions(slices, seed)
-        super().__init__(weight, **kwargs)
+        super().__init__(weight, normalize=normalize, **kwargs)
         self.slices, self.seed = directions.slices, directions.seed
         self.seed_generator = directions.generator
         self._directions = directions

@@ -56,10 +56,12 @@ class VCRegularization(RepresentationRegularization):
         Bardes, Ponce and LeCun (2022), "VICReg".
     """
 
-    def __init__(self, variance_weight: float = 0.01, covariance_weight: float = 0.01, **kwargs: Any):
+    def __init__(
+        self, variance_weight: float = 0.01, covariance_weight: float = 0.01, *, normalize: bool = False, **kwargs: Any
+    ):
         variance_weight = checked_factor(variance_weight, "variance_weight")
         covariance_weight = checked_factor(covariance_weight, "covariance_weight")
-        super().__init__(1.0, **kwargs)
+        super().__init__(1.0, normalize=normalize, **kwargs)
         self.variance_weight = variance_weight
         self.covariance_weight = covariance_weight
 
