@@ -1,7 +1,7 @@
 """Which regularizer helps over the better of dropout and batch normalization, on seven data sets, in paired runs.
 
 Run from the repository's root, on JAX: `KERAS_BACKEND=jax python -m docs.examples.which_regularizer docs/images`,
-followed by the names of data sets to run these alone. Each run is a row of the CSV file; what is there is not run again.
+followed by the names of data sets to run these alone. Each run is a row of the CSV file; rows that exist are kept.
 """
 
 import csv
