@@ -73,7 +73,7 @@ $(ALONE:%=test-installed-%): test-installed-%: dist
 # The oldest versions that setup.cfg allows, on TensorFlow.
 LOWEST := callbacks compatibility ion layers test_insertion.py test_labels.py test_models.py test_package.py test_seam.py \
 	characteristics/test_measure.py characteristics/test_calls_and_masks.py stress/test_hostile_files.py \
-	$(addprefix commands/test_,compare_and_survey.py measure.py order.py refusals.py)
+	$(addprefix commands/test_,compare_and_survey.py data.py measure.py order.py refusals.py)
 test-lowest: $(VENV)-lowest/installed
 	TF_CPP_MIN_LOG_LEVEL=3 $(VENV)-lowest/bin/python -m pytest --numprocesses auto -m "not slow" $(LOWEST:%=tests/%) $(ARGS)
 $(VENV)-lowest/installed: setup.cfg constraints-lowest.txt
