@@ -52,3 +52,27 @@ def test_weights_that_are_all_zero(name, ask, omega):
     value, gradient = value_and_gradient(lambda t: ask(t, ops.zeros_like(ops.convert_to_tensor(w))), z)
     assert value == 0
     assert not gradient.any()
+
+
+@pytest.mark.parametrize(
+    ("samples", "units", "route"), [(12, 9, "_by_covariance"), (9, 12, "_by_gram"), (3, 8, "_by_covariance")]
+)
+def test_the_smaller_matrix_is_formed(samples, units, route, monkeypatch):
+    # And for few units the covariance, whose sum of squares is direct.
+    taken = []
+    for name in ("_by_covariance", "_by_gram"):
+
+        def noted(rows, name=name, original=getattr(statistics, name)):
+            taken.append(name)
+            return original(rows)
+
+        monkeypatch.setattr(statistics, name, noted)
+    statistics.squared_off_diagonal_sum(ops.convert_to_tensor(batch(samples, units)[0]))
+    assert taken == [route]
+
+
+def test_covariances_that_are_small_beside_variances_keep_their_digits():
+    z = np.random.default_rng(0).normal(size=(4000, 12)).astype("float32")
+    c = np.cov(z.astype(np.float64).T, bias=True)
+    expected = (c**2).sum() - (np.diag(c) ** 2).sum()
+    assert float(statistics.squared_off_diagonal_sum(ops.convert_to_tensor(z))) == pytest.approx(expected, rel=2e-5)

@@ -221,7 +221,7 @@ class HardClasses(Classes):
         sums = self.sums(ops.concatenate([magnitude, squares, is_row * rows, is_row], axis=1))
         columns, energy, row, tied = sums[:, :-3], sums[:, -3:-2], sums[:, -2:-1], sums[:, -1:]
         row = safe_ratio(row, tied)
-        column = ops.max(columns, axis=1, keepdims=True)
+        column = ops.amax(columns, axis=1, keepdims=True)
         is_column = ops.cast(ops.equal(columns, column), z.dtype)
         bound = column * row
         ranks = safe_ratio(energy, bound)

@@ -104,7 +104,7 @@ class SoftClasses(Classes):
         if method == "holder":
             energy = ops.matmul(ops.transpose(ops.square(q)), ops.sum(ops.square(z), axis=1)[:, None])[:, 0]
             magnitude = statistics.absolute(z)
-            columns = ops.max(ops.matmul(ops.transpose(q), magnitude), axis=1)
+            columns = ops.amax(ops.matmul(ops.transpose(q), magnitude), axis=1)
             bound = columns * statistics.largest(q * ops.sum(magnitude, axis=1, keepdims=True), axis=0)
             return ops.sum(safe_ratio(energy, bound))
         search = _decomposed if method == "svd" else None

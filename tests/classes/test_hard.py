@@ -184,3 +184,19 @@ def test_double_precision(name, ask, omega):
     precision = 1e-6 if keras.backend.backend() == "torch" else 1e-8
     found = ask(HardClasses(ops.convert_to_tensor(ids), "float64"), ops.convert_to_tensor(z))
     assert float(found) == pytest.approx(expected, rel=precision)
+
+
+@pytest.mark.parametrize(("units", "by_covariance"), [(9, True), (300, False)])
+def test_the_cheaper_product_is_formed(units, by_covariance, monkeypatch):
+    taken = []
+    original = product._Tiles.product
+
+    def noted(tiles, by_covariance):
+        taken.append(by_covariance)
+        return original(tiles, by_covariance)
+
+    monkeypatch.setattr(product._Tiles, "product", noted)
+    monkeypatch.setattr(product, "tiling", lambda rows: product.ON_CPU)
+    z, ids, _ = batch(200, units, 3)
+    of(ids).squared_off_diagonal_sum(ops.convert_to_tensor(z))
+    assert set(taken) == {by_covariance}
