@@ -60,9 +60,10 @@ def test_weights_that_are_all_zero(name, ask, omega):
 def test_the_smaller_matrix_is_formed(samples, units, route, monkeypatch):
     # And for few units the covariance, whose sum of squares is direct.
     taken = []
-    for name in ("_by_covariance", "_by_gram"):
+    routes = {name: getattr(statistics, name) for name in ("_by_covariance", "_by_gram")}
+    for name, original in routes.items():
 
-        def noted(rows, name=name, original=getattr(statistics, name)):
+        def noted(rows, name=name, original=original):
             taken.append(name)
             return original(rows)
 
