@@ -12,7 +12,7 @@ import keras
 from keras import ops
 
 from keras_repreg.derivatives import with_gradient
-from keras_repreg.spectral import Matrices, leading_vectors
+from keras_repreg.power_iteration import Matrices, leading_vectors
 
 # Keras tensors have no common static type across backends.
 Tensor = Any
