@@ -35,6 +35,7 @@ _HOME = {
     "measure_units": "characteristics",
 }
 _MODULES = (
+    "batch_statistics",
     "callbacks",
     "characteristics",
     "classes",
@@ -45,7 +46,6 @@ _MODULES = (
     "models",
     "plots",
     "similarity",
-    "statistics",
     "tuning",
 )
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from keras import ops
 
-from keras_repreg.statistics import finite
+from keras_repreg.batch_statistics import finite
 
 Tensor = Any
 

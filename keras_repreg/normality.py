@@ -14,7 +14,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_repreg import statistics
+from keras_repreg import batch_statistics
 
 Tensor = Any
 
@@ -32,7 +32,7 @@ CONSTANT = 1e-5
 
 def varies(spread: Tensor, magnitude: Tensor) -> Tensor:
     """Whether samples differ, from the largest magnitude of their differences from the mean, and of themselves."""
-    return spread > ops.maximum(CONSTANT * magnitude, statistics.TINY)
+    return spread > ops.maximum(CONSTANT * magnitude, batch_statistics.TINY)
 
 
 def random_directions(units: int, slices: int, dtype: str, seed: keras.random.SeedGenerator | int) -> Tensor:
@@ -63,7 +63,7 @@ def distances(cosines: Tensor, sines: Tensor) -> Tensor:
 
 def epps_pulley(z: Tensor, directions: Tensor, sample_weight: Tensor | None = None) -> Tensor:
     """N D of the projections of z on the columns of `directions`, averaged over them; 0 for no samples."""
-    share = statistics.normalized_weights(z, sample_weight)
+    share = batch_statistics.normalized_weights(z, sample_weight)
     means = (ops.sum(share * wave, axis=0, keepdims=True) for wave in waves(ops.matmul(z, directions)))
     number = ops.cast(ops.shape(z)[0], z.dtype) if sample_weight is None else ops.sum(sample_weight)
     return number * distances(*means)[0]
@@ -74,12 +74,12 @@ def standardized_epps_pulley(z: Tensor, directions: Tensor, sample_weight: Tenso
 
     One factor scales all units, so that their variances have to be equal and not only their correlations zero.
     """
-    z = statistics.zero_masked_rows(z, sample_weight)
-    centered = statistics.zero_masked_rows(statistics.center(z, sample_weight), sample_weight)
+    z = batch_statistics.zero_masked_rows(z, sample_weight)
+    centered = batch_statistics.zero_masked_rows(batch_statistics.center(z, sample_weight), sample_weight)
     magnitude, spread = (ops.max(ops.abs(ops.stop_gradient(x)), initial=0) for x in (z, centered))
     differ = varies(spread, magnitude)
     rows = centered / ops.where(differ, spread, ops.ones_like(spread))
-    variance = ops.mean(statistics.mean(ops.square(rows), sample_weight))
+    variance = ops.mean(batch_statistics.mean(ops.square(rows), sample_weight))
     rows = rows / ops.sqrt(ops.where(differ, variance, ops.ones_like(variance)))
     value = epps_pulley(rows, directions, sample_weight)
     return ops.where(differ, value, ops.zeros_like(value))

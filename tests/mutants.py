@@ -29,9 +29,17 @@ EQUIVALENT = Path(__file__).with_name("equivalent_mutants.txt")
 CORE = {
     "keras_repreg/labels.py": ["test_labels.py", "layers/test_values.py"],
     "keras_repreg/label_checks.py": ["test_labels.py", "layers/test_values.py"],
-    "keras_repreg/statistics.py": ["test_statistics.py", "layers/test_values.py", "layers/test_degenerate.py"],
-    "keras_repreg/products.py": ["test_products.py", "classes"],
-    "keras_repreg/spectral.py": ["test_spectral.py", "layers/test_values.py", "layers/test_degenerate.py"],
+    "keras_repreg/batch_statistics.py": [
+        "test_batch_statistics.py",
+        "layers/test_values.py",
+        "layers/test_degenerate.py",
+    ],
+    "keras_repreg/exact_products.py": ["test_exact_products.py", "classes"],
+    "keras_repreg/power_iteration.py": [
+        "test_power_iteration.py",
+        "layers/test_values.py",
+        "layers/test_degenerate.py",
+    ],
     "keras_repreg/classes": ["classes", "layers/test_values.py", "layers/test_degenerate.py"],
     "keras_repreg/layers": ["layers/test_values.py", "layers"],
     "keras_repreg/characteristics": ["characteristics"],

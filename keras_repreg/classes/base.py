@@ -42,7 +42,10 @@ class Classes(abc.ABC):
 
     @abc.abstractmethod
     def stable_rank_sum(self, z: Tensor, method: str) -> Tensor:
-        """Sum over classes k of ||Z^(k)||_F^2 / ||Z^(k)||_2^2, or of its lower bound (see `statistics.stable_rank`)."""
+        """Sum over classes k of ||Z^(k)||_F^2 / ||Z^(k)||_2^2, or of its lower bound.
+
+        See `batch_statistics.stable_rank`.
+        """
 
     @abc.abstractmethod
     def epps_pulley_sum(self, z: Tensor, directions: Tensor) -> Tensor:

@@ -8,12 +8,12 @@ from typing import Any
 
 from keras import ops
 
-from keras_repreg import normality, statistics
+from keras_repreg import batch_statistics, normality
+from keras_repreg.batch_statistics import safe_ratio
 from keras_repreg.classes.base import Classes
-from keras_repreg.classes.product import within_class_product
+from keras_repreg.classes.within_class_products import within_class_product
 from keras_repreg.derivatives import with_gradient
-from keras_repreg.spectral import Matrices, leading_vectors
-from keras_repreg.statistics import safe_ratio
+from keras_repreg.power_iteration import Matrices, leading_vectors
 
 Tensor = Any
 
@@ -83,7 +83,7 @@ class HardClasses(Classes):
         return ops.take(per_class, self.slot, axis=0)
 
     def zero_masked_rows(self, z: Tensor) -> Tensor:
-        return z if self.sample_weight is None else statistics.zero_masked_rows(z, self.sample_weight)
+        return z if self.sample_weight is None else batch_statistics.zero_masked_rows(z, self.sample_weight)
 
     def number(self) -> Tensor:
         return ops.maximum(ops.sum(self.present), 1)
@@ -116,9 +116,9 @@ class HardClasses(Classes):
         units = z.shape[1]
         if units == 1:
             return 0 * ops.sum(z)  # no pair of units, and still a function of z
-        if units <= statistics.FEW_UNITS:
+        if units <= batch_statistics.FEW_UNITS:
             root = ops.sqrt(self.share)[:, None]
-            rows = statistics.clip_to_range(root * self.center(z))
+            rows = batch_statistics.clip_to_range(root * self.center(z))
             products = [rows * ops.roll(rows, shift, axis=1) for shift in range(1, units)]
             return ops.sum(ops.square(self.sums(ops.concatenate(products, axis=1))))
 
@@ -127,11 +127,11 @@ class HardClasses(Classes):
         def squares(z: Tensor, *constants: Tensor) -> tuple[Tensor, Tensor]:
             classes = HardClasses._of(slots, constants)
             root = ops.sqrt(classes.share)[:, None]
-            rows = statistics.clip_to_range(root * classes.center(z))
+            rows = batch_statistics.clip_to_range(root * classes.center(z))
             variances = classes.at_samples(classes.sums(ops.square(rows)))
             # Each row times the covariance of its class, without the diagonal.
             product = within_class_product(rows, classes) - variances * rows
-            return statistics.infinite_if_nan(ops.maximum(ops.sum(product * rows), 0)), 4 * root * product
+            return batch_statistics.infinite_if_nan(ops.maximum(ops.sum(product * rows), 0)), 4 * root * product
 
         return with_gradient(squares, z, self._constants())
 
@@ -164,7 +164,7 @@ class HardClasses(Classes):
             squares = ops.sum(ops.square(z), axis=1, keepdims=True)
             sums = classes.sums(ops.concatenate([u * z, squares], axis=1))
             projection, energy = sums[:, :-1], sums[:, -1:]
-            # The squared spectral norm; its gradient needs no derivative of u (see `statistics.stable_rank`).
+            # The squared spectral norm; its gradient needs no derivative of u (see `batch_statistics.stable_rank`).
             bound = ops.sum(ops.square(projection), axis=1, keepdims=True)
             ranks = safe_ratio(energy, bound)
             inverse = classes.at_samples(safe_ratio(ops.ones_like(bound), bound))
@@ -182,7 +182,7 @@ class HardClasses(Classes):
         """See `Classes`: the means of the waves of all classes at once, by segment sums."""
         centered = self.center(z)
         magnitude, spread = (
-            self._largest(statistics.largest(ops.abs(ops.stop_gradient(x)), axis=1)) for x in (z, centered)
+            self._largest(batch_statistics.largest(ops.abs(ops.stop_gradient(x)), axis=1)) for x in (z, centered)
         )
         varies = normality.varies(spread, magnitude)
         rows = centered / self.at_samples(ops.where(varies, spread, ops.ones_like(spread)))[:, None]
@@ -201,10 +201,10 @@ class HardClasses(Classes):
         return ops.maximum(ops.segment_max(value, self.slot, num_segments=self.slots), 0)
 
     def _unit_scale(self, z: Tensor) -> Tensor:
-        """z with each class divided by its largest magnitude (see `statistics.unit_scale`)."""
-        largest = self._largest(statistics.largest(ops.abs(ops.stop_gradient(z)), axis=1))
+        """z with each class divided by its largest magnitude (see `batch_statistics.unit_scale`)."""
+        largest = self._largest(batch_statistics.largest(ops.abs(ops.stop_gradient(z)), axis=1))
         largest = ops.cast(self.at_samples(largest), z.dtype)
-        return z / ops.where(largest > statistics.TINY, largest, ops.ones_like(largest))[:, None]
+        return z / ops.where(largest > batch_statistics.TINY, largest, ops.ones_like(largest))[:, None]
 
     def _holder_ranks(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """Sum over classes of ||Z^(k)||_F^2 / (||Z^(k)||_1 ||Z^(k)||_inf) (eq. 9), and its gradient.
@@ -221,7 +221,7 @@ class HardClasses(Classes):
         sums = self.sums(ops.concatenate([magnitude, squares, is_row * rows, is_row], axis=1))
         columns, energy, row, tied = sums[:, :-3], sums[:, -3:-2], sums[:, -2:-1], sums[:, -1:]
         row = safe_ratio(row, tied)
-        column = ops.max(columns, axis=1, keepdims=True)
+        column = ops.amax(columns, axis=1, keepdims=True)
         is_column = ops.cast(ops.equal(columns, column), z.dtype)
         bound = column * row
         ranks = safe_ratio(energy, bound)
@@ -234,11 +234,11 @@ class HardClasses(Classes):
     def _leading_by_decomposition(self, z: Tensor) -> Tensor:
         """By the eigenvectors of the N x N Gram matrix within classes, a block a class: for checks, not for speed."""
         same = ops.cast(ops.equal(self.slot[:, None], self.slot[None, :]), z.dtype)
-        values, vectors = ops.linalg.eigh(statistics.finite(same * ops.matmul(z, ops.transpose(z))))
+        values, vectors = ops.linalg.eigh(batch_statistics.finite(same * ops.matmul(z, ops.transpose(z))))
         # Equal eigenvalues of two classes can share an eigenvector; its part within a class is still one of
         # that class. At least one vector of a class's leading eigenvalue has 1 / N of its mass there.
         mass = ops.matmul(same, ops.square(vectors))
-        threshold = 0.5 / statistics.number_of_samples(z)
+        threshold = 0.5 / batch_statistics.number_of_samples(z)
         eligible = ops.where(mass > threshold, values[None, :], -ops.ones_like(mass))
         u = ops.take_along_axis(vectors, ops.argmax(eligible, axis=1)[:, None], axis=1)[:, 0]
         return safe_ratio(u, ops.sqrt(ops.matmul(same, ops.square(u)[:, None])[:, 0]))

@@ -4,16 +4,16 @@ from typing import Any
 
 from keras import ops
 
-from keras_repreg import normality, statistics
+from keras_repreg import batch_statistics, normality
+from keras_repreg.batch_statistics import safe_ratio
 from keras_repreg.classes.base import Classes
 from keras_repreg.derivatives import with_gradient
-from keras_repreg.products import matmul
-from keras_repreg.spectral import Matrices, leading_vectors
-from keras_repreg.statistics import safe_ratio
+from keras_repreg.exact_products import matmul
+from keras_repreg.power_iteration import Matrices, leading_vectors
 
 Tensor = Any
 
-# As `statistics.LARGEST`, for the squares of Gram matrices that differences are taken of here.
+# As `batch_statistics.LARGEST`, for the squares of Gram matrices that differences are taken of here.
 LARGEST = 1e8
 # A class whose entries are all below this part of the batch's largest counts as zero in a stable rank.
 NEGLIGIBLE = 1e-15
@@ -42,7 +42,7 @@ class SoftClasses(Classes):
         self.membership = safe_ratio(r, ops.sum(r, axis=1, keepdims=True) + ops.zeros_like(r))
 
     def zero_masked_rows(self, z: Tensor) -> Tensor:
-        return statistics.zero_masked_rows(z, ops.sum(self.responsibilities, axis=1))
+        return batch_statistics.zero_masked_rows(z, ops.sum(self.responsibilities, axis=1))
 
     def number(self) -> Tensor:
         return ops.maximum(ops.sum(self.present), 1)
@@ -60,7 +60,7 @@ class SoftClasses(Classes):
         return ops.maximum(self.means(ops.square(z)) - ops.square(self.means(z)), 0)
 
     def variance_sum(self, z: Tensor) -> Tensor:
-        return statistics.infinite_if_nan(ops.sum(self.variances(z)))
+        return batch_statistics.infinite_if_nan(ops.sum(self.variances(z)))
 
     def squared_off_diagonal_sum(self, z: Tensor) -> Tensor:
         """See `Classes`.
@@ -74,9 +74,9 @@ class SoftClasses(Classes):
         units = z.shape[1]
         if units == 1:
             return 0 * ops.sum(z)
-        z = statistics.clip_to_range(self._center(z), LARGEST)
+        z = batch_statistics.clip_to_range(self._center(z), LARGEST)
         means = self.means(z)
-        if units <= statistics.FEW_UNITS:
+        if units <= batch_statistics.FEW_UNITS:
             shifts = range(1, units)
             moments = self.means(ops.concatenate([z * ops.roll(z, shift, axis=1) for shift in shifts], axis=1))
             products = ops.concatenate([means * ops.roll(means, shift, axis=1) for shift in shifts], axis=1)
@@ -92,20 +92,20 @@ class SoftClasses(Classes):
         s = self.share
         squares = ops.sum(s * matmul(ops.square(gram), s)) - 4 * ops.sum(s * a * matmul(gram, s))
         squares = squares + 2 * ops.sum(s * ops.square(a)) + 2 * ops.sum(ops.square(ops.sum(s * a, axis=0)))
-        return statistics.infinite_if_nan(ops.maximum(squares - ops.sum(ops.square(self.variances(z))), 0))
+        return batch_statistics.infinite_if_nan(ops.maximum(squares - ops.sum(ops.square(self.variances(z))), 0))
 
     def stable_rank_sum(self, z: Tensor, method: str) -> Tensor:
-        z = statistics.unit_scale(z)
+        z = batch_statistics.unit_scale(z)
         # Z^(k) has the rows q_nk z_n: the root of the responsibility, over the largest entry that this gives.
         root = ops.sqrt(self.responsibilities)
-        rows = statistics.largest(ops.abs(ops.stop_gradient(z)), axis=1)
-        largest = statistics.largest(root * rows[:, None], axis=0)
+        rows = batch_statistics.largest(ops.abs(ops.stop_gradient(z)), axis=1)
+        largest = batch_statistics.largest(root * rows[:, None], axis=0)
         q = ops.where(largest > NEGLIGIBLE, root / ops.where(largest > NEGLIGIBLE, largest, 1), 0)
         if method == "holder":
             energy = ops.matmul(ops.transpose(ops.square(q)), ops.sum(ops.square(z), axis=1)[:, None])[:, 0]
-            magnitude = statistics.absolute(z)
-            columns = ops.max(ops.matmul(ops.transpose(q), magnitude), axis=1)
-            bound = columns * statistics.largest(q * ops.sum(magnitude, axis=1, keepdims=True), axis=0)
+            magnitude = batch_statistics.absolute(z)
+            columns = ops.amax(ops.matmul(ops.transpose(q), magnitude), axis=1)
+            bound = columns * batch_statistics.largest(q * ops.sum(magnitude, axis=1, keepdims=True), axis=0)
             return ops.sum(safe_ratio(energy, bound))
         search = _decomposed if method == "svd" else None
 
@@ -114,7 +114,7 @@ class SoftClasses(Classes):
             weights = ops.square(q)
             projection = ops.matmul(ops.transpose(vectors), z)
             energy = ops.matmul(ops.transpose(weights), ops.sum(ops.square(z), axis=1)[:, None])
-            # The squared spectral norm; its gradient needs no derivative of u (see `statistics.stable_rank`).
+            # The squared spectral norm; its gradient needs no derivative of u (see `batch_statistics.stable_rank`).
             bound = ops.sum(ops.square(projection), axis=1, keepdims=True)
             ranks = safe_ratio(energy, bound)
             inverse = safe_ratio(ops.ones_like(bound), bound)
@@ -131,7 +131,7 @@ class SoftClasses(Classes):
 
     def _center(self, z: Tensor) -> Tensor:
         """z minus its mean over the batch, which no class-wise statistic depends on: it spares them digits."""
-        return statistics.center(z, ops.sum(self.responsibilities, axis=1))
+        return batch_statistics.center(z, ops.sum(self.responsibilities, axis=1))
 
 
 def _gram_matrices(z: Tensor, q: Tensor) -> Matrices:
@@ -146,7 +146,7 @@ def _gram_matrices(z: Tensor, q: Tensor) -> Matrices:
 def _decomposed(z: Tensor, q: Tensor) -> Tensor:
     """Their leading eigenvectors, of one class after the other: for checks, not for speed."""
     rows = (q[:, k : k + 1] * z for k in range(q.shape[1]))
-    grams = (statistics.finite(ops.matmul(one, ops.transpose(one))) for one in rows)
+    grams = (batch_statistics.finite(ops.matmul(one, ops.transpose(one))) for one in rows)
     return ops.concatenate([ops.linalg.eigh(gram)[1][:, -1:] for gram in grams], axis=1)
 
 

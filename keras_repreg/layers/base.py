@@ -8,11 +8,11 @@ import keras
 from keras import ops
 
 from keras_repreg import replicas, seam
+from keras_repreg.batch_statistics import number_of_samples, upcast, zero_masked_rows
 from keras_repreg.layers.arrangement import Arrangement
 from keras_repreg.layers.penalty_mean import PenaltyMean
 from keras_repreg.layers.place import check_place
 from keras_repreg.layers.weight_factor import WeightFactor, checked_factor
-from keras_repreg.statistics import number_of_samples, upcast, zero_masked_rows
 from keras_repreg.steps import current_step
 
 Tensor = Any

@@ -4,7 +4,7 @@ from typing import Any
 
 import keras
 
-from keras_repreg import statistics
+from keras_repreg import batch_statistics
 from keras_repreg.classes import Classes
 from keras_repreg.layers.base import RepresentationRegularization, pairs_of_units
 from keras_repreg.layers.classwise import ClasswiseRegularization
@@ -46,7 +46,7 @@ class CovarianceRegularization(RepresentationRegularization):
     """
 
     def omega(self, z: Tensor, sample_weight: Tensor | None = None) -> Tensor:
-        return statistics.squared_off_diagonal_sum(z, sample_weight)
+        return batch_statistics.squared_off_diagonal_sum(z, sample_weight)
 
     def normalizer(self, z: Tensor, sample_weight: Tensor | None = None) -> float:
         return pairs_of_units(z)

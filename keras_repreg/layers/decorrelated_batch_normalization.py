@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_repreg import inverse_root, replicas, seam, statistics
+from keras_repreg import batch_statistics, inverse_root, replicas, seam
 from keras_repreg.arguments import one_of
 from keras_repreg.layers.arrangement import Arrangement
 from keras_repreg.layers.weight_factor import checked_factor
@@ -147,7 +147,7 @@ class DecorrelatedBatchNormalization(keras.layers.Layer):
         )
 
     def call(self, inputs: Tensor, *, training: bool | None = None, mask: Tensor | None = None) -> Tensor:
-        own = statistics.upcast(self._arrangement.rows(ops.convert_to_tensor(inputs, sparse=False), self._who()))
+        own = batch_statistics.upcast(self._arrangement.rows(ops.convert_to_tensor(inputs, sparse=False), self._who()))
         with seam.full_precision(own):
             if training and self.trainable:
                 own, mean, matrix = self._of_batch(own, self._arrangement.sample_weight(mask, inputs, self._who()))
@@ -165,13 +165,13 @@ class DecorrelatedBatchNormalization(keras.layers.Layer):
         """The replica's own samples, zeros for those that are masked; the mean, and the whitening matrix."""
         if sample_weight is not None:
             sample_weight = ops.cast(sample_weight, own.dtype)
-            own = statistics.zero_masked_rows(own, sample_weight)
+            own = batch_statistics.zero_masked_rows(own, sample_weight)
         z = own
         if self.synchronized:
             z = replicas.gather(own)
             sample_weight = None if sample_weight is None else replicas.gather(sample_weight)
-        mean = statistics.mean(z, sample_weight)
-        share = statistics.normalized_weights(z, sample_weight)
+        mean = batch_statistics.mean(z, sample_weight)
+        share = batch_statistics.normalized_weights(z, sample_weight)
         rows = self._grouped((z - mean) * ops.sqrt(share))
         covariance = ops.matmul(ops.swapaxes(rows, 1, 2), rows)
         covariance = covariance + self.epsilon * ops.eye(covariance.shape[-1], dtype=z.dtype)
@@ -180,7 +180,7 @@ class DecorrelatedBatchNormalization(keras.layers.Layer):
         else:
             matrix = inverse_root.by_newton_schulz(covariance, self.iterations)
         # One sample has no covariance.
-        several = statistics.number_of_samples(z, sample_weight) > 1
+        several = batch_statistics.number_of_samples(z, sample_weight) > 1
         change = (1 - self.momentum) * ops.cast(several, z.dtype)
         for moving, value in ((self.moving_mean, mean), (self.moving_matrix, matrix)):
             old = ops.cast(moving, z.dtype)

@@ -9,10 +9,10 @@ import numpy as np
 from keras import ops
 
 from keras_repreg import normality
+from keras_repreg.batch_statistics import number_of_samples
 from keras_repreg.classes import Classes
 from keras_repreg.layers.base import RepresentationRegularization
 from keras_repreg.layers.classwise import ClasswiseRegularization
-from keras_repreg.statistics import number_of_samples
 
 Tensor = Any
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import keras
 
-from keras_repreg import statistics
+from keras_repreg import batch_statistics
 from keras_repreg.layers.base import RepresentationRegularization, entries
 
 Tensor = Any
@@ -43,7 +43,7 @@ class L1Regularization(RepresentationRegularization):
     """
 
     def omega(self, z: Tensor, sample_weight: Tensor | None = None) -> Tensor:
-        return statistics.absolute_sum(z, sample_weight)
+        return batch_statistics.absolute_sum(z, sample_weight)
 
     def normalizer(self, z: Tensor, sample_weight: Tensor | None = None) -> Tensor:
         return entries(z, sample_weight)

@@ -4,7 +4,7 @@ from typing import Any
 
 import keras
 
-from keras_repreg import statistics
+from keras_repreg import batch_statistics
 from keras_repreg.arguments import one_of
 from keras_repreg.classes import Classes
 from keras_repreg.layers.base import RepresentationRegularization
@@ -22,8 +22,9 @@ class RankRegularization(RepresentationRegularization):
     Omega = ||Z||_F^2 / ||Z||_2^2 (eq. 7), a lower bound of the rank of Z that small singular values hardly move.
     With `method="holder"`, as in the paper, the spectral norm is replaced by its upper bound
     ||Z||_2^2 <= ||Z||_1 ||Z||_inf (eq. 9): cheap, but loose, and smaller than 1 for many matrices. `"power"`
-    finds the spectral norm by power iteration (see `keras_repreg.spectral`), and `"svd"`, slow, by a decomposition; the
-    gradient of both is exact. With `normalize=True` Omega is divided by M. An all-zero Z contributes zero.
+    finds the spectral norm by power iteration (see `keras_repreg.power_iteration`), and `"svd"`, slow, by a
+    decomposition; the gradient of both is exact. With `normalize=True` Omega is divided by M. An all-zero Z contributes
+    zero.
 
     Args:
         weight: Loss weight, a finite number >= 0.
@@ -58,7 +59,7 @@ class RankRegularization(RepresentationRegularization):
         self.method = method
 
     def omega(self, z: Tensor, sample_weight: Tensor | None = None) -> Tensor:
-        return statistics.stable_rank(z, self.method, sample_weight)
+        return batch_statistics.stable_rank(z, self.method, sample_weight)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "method": self.method}

@@ -4,7 +4,7 @@ from typing import Any
 
 import keras
 
-from keras_repreg import statistics
+from keras_repreg import batch_statistics
 from keras_repreg.classes import Classes
 from keras_repreg.layers.base import RepresentationRegularization
 from keras_repreg.layers.classwise import ClasswiseRegularization
@@ -45,7 +45,7 @@ class VarianceRegularization(RepresentationRegularization):
     """
 
     def omega(self, z: Tensor, sample_weight: Tensor | None = None) -> Tensor:
-        return statistics.variance_sum(z, sample_weight)
+        return batch_statistics.variance_sum(z, sample_weight)
 
 
 @keras.saving.register_keras_serializable(package="keras_repreg")

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_repreg import statistics
+from keras_repreg import batch_statistics
 from keras_repreg.layers.base import RepresentationRegularization
 from keras_repreg.layers.weight_factor import checked_factor
 
@@ -66,15 +66,15 @@ class VCRegularization(RepresentationRegularization):
         self.covariance_weight = covariance_weight
 
     def omega(self, z: Tensor, sample_weight: Tensor | None = None) -> Tensor:
-        number = statistics.number_of_samples(z, sample_weight)
+        number = batch_statistics.number_of_samples(z, sample_weight)
         unbiased = number / ops.maximum(number - 1, 1)
-        variances = unbiased * statistics.variances(z, sample_weight)
+        variances = unbiased * batch_statistics.variances(z, sample_weight)
         too_small = ops.mean(ops.maximum(1 - ops.sqrt(variances + EPSILON), 0))
         if sample_weight is not None or z.shape[0] in (None, 0):
             # Nothing varies too little where there are no samples.
             present = ops.shape(z)[0] > 0 if sample_weight is None else ops.sum(sample_weight) > 0
             too_small = too_small * ops.cast(present, z.dtype)
-        pairs = ops.square(unbiased) * statistics.squared_off_diagonal_sum(z, sample_weight) / z.shape[1]
+        pairs = ops.square(unbiased) * batch_statistics.squared_off_diagonal_sum(z, sample_weight) / z.shape[1]
         if self.normalize:
             pairs = pairs / max(z.shape[1] - 1, 1)
         return self.variance_weight * too_small + self.covariance_weight * pairs

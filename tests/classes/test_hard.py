@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras import ops
 
-from keras_repreg.classes import HardClasses, product
+from keras_repreg.classes import HardClasses, within_class_products
 from tests import reference
 from tests.classes.cases import STATISTICS, value_and_gradient
 
@@ -89,15 +89,15 @@ def covariances(z, ids):
 
 @pytest.mark.parametrize(
     ("tiling", "classes"),
-    [(product.ON_CPU, classes) for classes in (1, 2, 7, 60, 1000)]
-    + [(other, 7) for other in (product.Tiling(100, 128), product.ON_ACCELERATOR)],
+    [(within_class_products.ON_CPU, classes) for classes in (1, 2, 7, 60, 1000)]
+    + [(other, 7) for other in (within_class_products.Tiling(100, 128), within_class_products.ON_ACCELERATOR)],
     ids=str,
 )
 @pytest.mark.parametrize(("samples", "units"), [(129, 200), (192, 20), (300, 40), (321, 9)])
 def test_tiles(samples, units, classes, tiling, monkeypatch):
     # More samples than one tile holds on a CPU, on both sides of M = N, classes larger and smaller than a tile.
-    assert product.ON_CPU.one < samples <= product.ON_ACCELERATOR.one
-    monkeypatch.setattr(product, "tiling", lambda rows: tiling)
+    assert within_class_products.ON_CPU.one < samples <= within_class_products.ON_ACCELERATOR.one
+    monkeypatch.setattr(within_class_products, "tiling", lambda rows: tiling)
     z, ids, _ = batch(samples, units, classes)
     value, gradient = value_and_gradient(lambda t: of(ids).squared_off_diagonal_sum(t), z)
     expected, expected_gradient = covariances(z, ids)
@@ -106,7 +106,11 @@ def test_tiles(samples, units, classes, tiling, monkeypatch):
 
 
 def test_several_large_tiles(monkeypatch):
-    monkeypatch.setattr(product, "tiling", lambda rows: product.Tiling(product.ON_ACCELERATOR.rows, 128))
+    monkeypatch.setattr(
+        within_class_products,
+        "tiling",
+        lambda rows: within_class_products.Tiling(within_class_products.ON_ACCELERATOR.rows, 128),
+    )
     for units in (9, 2000):  # by covariances, and by inner products
         z, ids, _ = batch(1100, units, 3)
         value, gradient = value_and_gradient(lambda t, ids=ids: of(ids).squared_off_diagonal_sum(t), z)
@@ -123,9 +127,9 @@ def test_tiles_are_larger_on_an_accelerator(monkeypatch):
     else:
         here, there = rows, rows
     monkeypatch.setattr(keras.distribution, "list_devices", lambda: ["cpu:0", "cpu:1"])
-    assert product.tiling(here) == product.ON_CPU
+    assert within_class_products.tiling(here) == within_class_products.ON_CPU
     monkeypatch.setattr(keras.distribution, "list_devices", lambda: ["gpu:0"])
-    assert product.tiling(there) == product.ON_ACCELERATOR
+    assert within_class_products.tiling(there) == within_class_products.ON_ACCELERATOR
 
 
 def torch_device(name):
@@ -184,3 +188,19 @@ def test_double_precision(name, ask, omega):
     precision = 1e-6 if keras.backend.backend() == "torch" else 1e-8
     found = ask(HardClasses(ops.convert_to_tensor(ids), "float64"), ops.convert_to_tensor(z))
     assert float(found) == pytest.approx(expected, rel=precision)
+
+
+@pytest.mark.parametrize(("units", "by_covariance"), [(9, True), (300, False)])
+def test_the_cheaper_product_is_formed(units, by_covariance, monkeypatch):
+    taken = []
+    original = within_class_products._Tiles.product
+
+    def noted(tiles, by_covariance):
+        taken.append(by_covariance)
+        return original(tiles, by_covariance)
+
+    monkeypatch.setattr(within_class_products._Tiles, "product", noted)
+    monkeypatch.setattr(within_class_products, "tiling", lambda rows: within_class_products.ON_CPU)
+    z, ids, _ = batch(200, units, 3)
+    of(ids).squared_off_diagonal_sum(ops.convert_to_tensor(z))
+    assert set(taken) == {by_covariance}

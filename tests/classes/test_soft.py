@@ -105,3 +105,14 @@ def test_degenerate(name, ask, omega, r, z):
 @pytest.mark.parametrize(("name", "ask", "omega"), STATISTICS[:3], ids=NAMES[:3])
 def test_no_sample(name, ask, omega):
     assert float(ask(of(np.zeros((0, 3))), ops.zeros((0, 12)))) == 0
+
+
+@pytest.mark.parametrize("units", [5, 12])
+@pytest.mark.parametrize(("name", "ask", "omega"), STATISTICS[:2], ids=NAMES[:2])
+def test_activations_far_from_zero_keep_their_digits(name, ask, omega, units):
+    # Their mean over the batch is taken out first: of squares of a thousand, variances of one would keep no digit.
+    z, ids, rng = batch(60, units)
+    z = z + np.float32(3000)
+    r = mixup(ids, 4, rng)
+    expected = reference.soft_classwise(omega, z.astype(np.float64), r)
+    assert float(ask(of(r), ops.convert_to_tensor(z))) == pytest.approx(expected, rel=2e-3)

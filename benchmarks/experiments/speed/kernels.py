@@ -23,7 +23,7 @@ from benchmarks.experiments.speed.loops import FORMULAS, LOOPS, loop_operations
 from benchmarks.experiments.speed.text import as_table, spread
 from benchmarks.experiments.speed.timing import ratio, take_turns
 from benchmarks.training.backend import accelerators
-from keras_repreg.classes import HardClasses, product
+from keras_repreg.classes import HardClasses, within_class_products
 from keras_repreg.regularizer_set import REGULARIZERS
 
 PENALTIES = ("CR", "cw-CR", "VR", "cw-VR", "L1R", "RR", "cw-RR")
@@ -67,7 +67,7 @@ def operations(penalty: str, z: Any, ids: Any) -> float:
         return 4.0 * samples * units * min(samples, units)
     if penalty != "cw-CR":
         return 0.0
-    tile, one = product.tiling(z)
+    tile, one = within_class_products.tiling(z)
     if samples <= one:
         return 4.0 * samples**2 * units
     ordered = np.unique(np.sort(ops.convert_to_numpy(ids)), return_inverse=True)[1]

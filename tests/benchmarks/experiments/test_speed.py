@@ -17,7 +17,7 @@ from benchmarks.experiments.speed import kernels, measurements, steps
 from benchmarks.experiments.speed.loops import FORMULAS
 from benchmarks.experiments.speed.timing import ratio, take_turns
 from benchmarks.training.models import cnn
-from keras_repreg.classes import product
+from keras_repreg.classes import within_class_products
 
 
 class Clock:
@@ -71,7 +71,7 @@ def test_operations():
     assert kernels.operations("CR", *kernels.batch(10, 5, 2)) == 4 * 10 * 5 * 5
     assert kernels.operations("cw-CR", *kernels.batch(10, 20, 2)) == 4 * 10 * 10 * 20
     # One class fills all tiles: the whole Gram matrix where units are many, a covariance and its products where few.
-    n = 4 * product.ON_CPU.rows
+    n = 4 * within_class_products.ON_CPU.rows
     assert kernels.operations("cw-CR", *kernels.batch(n, 1000, 1)) == 4 * n * n * 1000
     assert kernels.operations("cw-CR", *kernels.batch(n, 50, 1)) == 4 * n * 50 * 50
 

@@ -4,17 +4,17 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_repreg import statistics
+from keras_repreg import batch_statistics
 from tests import reference
 from tests.classes.cases import value_and_gradient
 
 CASES = [
-    ("covariance", lambda z, w: statistics.squared_off_diagonal_sum(z, w), reference.weighted_cr),
-    ("variance", lambda z, w: statistics.variance_sum(z, w), reference.weighted_vr),
-    ("absolute", lambda z, w: statistics.absolute_sum(z, w), lambda z, w: float((np.abs(z) * w[:, None]).sum())),
-    ("holder", lambda z, w: statistics.stable_rank(z, "holder", w), reference.weighted_holder_rank),
-    ("power", lambda z, w: statistics.stable_rank(z, "power", w), reference.weighted_stable_rank),
-    ("svd", lambda z, w: statistics.stable_rank(z, "svd", w), reference.weighted_stable_rank),
+    ("covariance", lambda z, w: batch_statistics.squared_off_diagonal_sum(z, w), reference.weighted_cr),
+    ("variance", lambda z, w: batch_statistics.variance_sum(z, w), reference.weighted_vr),
+    ("absolute", lambda z, w: batch_statistics.absolute_sum(z, w), lambda z, w: float((np.abs(z) * w[:, None]).sum())),
+    ("holder", lambda z, w: batch_statistics.stable_rank(z, "holder", w), reference.weighted_holder_rank),
+    ("power", lambda z, w: batch_statistics.stable_rank(z, "power", w), reference.weighted_stable_rank),
+    ("svd", lambda z, w: batch_statistics.stable_rank(z, "svd", w), reference.weighted_stable_rank),
 ]
 NAMES = [name for name, _, _ in CASES]
 
@@ -52,3 +52,30 @@ def test_weights_that_are_all_zero(name, ask, omega):
     value, gradient = value_and_gradient(lambda t: ask(t, ops.zeros_like(ops.convert_to_tensor(w))), z)
     assert value == 0
     assert not gradient.any()
+
+
+@pytest.mark.parametrize(
+    ("samples", "units", "route"), [(12, 9, "_by_covariance"), (9, 12, "_by_gram"), (3, 8, "_by_covariance")]
+)
+def test_the_smaller_matrix_is_formed(samples, units, route, monkeypatch):
+    # And for few units the covariance, whose sum of squares is direct.
+    taken = []
+    routes = {name: getattr(batch_statistics, name) for name in ("_by_covariance", "_by_gram")}
+    for name, original in routes.items():
+
+        def noted(rows, name=name, original=original):
+            taken.append(name)
+            return original(rows)
+
+        monkeypatch.setattr(batch_statistics, name, noted)
+    batch_statistics.squared_off_diagonal_sum(ops.convert_to_tensor(batch(samples, units)[0]))
+    assert taken == [route]
+
+
+def test_covariances_that_are_small_beside_variances_keep_their_digits():
+    z = np.random.default_rng(0).normal(size=(4000, 12)).astype("float32")
+    c = np.cov(z.astype(np.float64).T, bias=True)
+    expected = (c**2).sum() - (np.diag(c) ** 2).sum()
+    assert float(batch_statistics.squared_off_diagonal_sum(ops.convert_to_tensor(z))) == pytest.approx(
+        expected, rel=2e-5
+    )

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_repreg import products
+from keras_repreg import exact_products
 from keras_repreg.classes import SoftClasses
 from tests.classes.cases import value_and_gradient
 
@@ -26,8 +26,8 @@ def rounded(x):
 @pytest.fixture
 def matrix_units(monkeypatch):
     matmul = ops.matmul
-    monkeypatch.setattr(products.ops, "matmul", lambda a, b: matmul(rounded(a), rounded(b)))
-    monkeypatch.setattr(products, "on_accelerator", lambda tensor: True)
+    monkeypatch.setattr(exact_products.ops, "matmul", lambda a, b: matmul(rounded(a), rounded(b)))
+    monkeypatch.setattr(exact_products, "on_accelerator", lambda tensor: True)
 
 
 @pytest.mark.parametrize("scale", [1.0, 1e-30, 1e15])
@@ -37,15 +37,15 @@ def test_all_digits(scale, matrix_units):
     b = rng.normal(size=(60, 30)).astype("float32")
     expected = a.astype("float64") @ b.astype("float64")
     a, b = ops.convert_to_tensor(a), ops.convert_to_tensor(b)
-    off = [np.abs(ops.convert_to_numpy(f(a, b)) - expected).max() / scale for f in (products.matmul, ops.matmul)]
+    off = [np.abs(ops.convert_to_numpy(f(a, b)) - expected).max() / scale for f in (exact_products.matmul, ops.matmul)]
     assert off[0] < 1e-4 < 3e-3 < off[1]
 
 
 def test_gradient(matrix_units):
     rng = np.random.default_rng(0)
     a, b, g = (rng.normal(size=shape).astype("float32") for shape in ((20, 30), (30, 10), (20, 10)))
-    _, by_a = value_and_gradient(lambda t: ops.sum(products.matmul(t, ops.convert_to_tensor(b)) * g), a)
-    _, by_b = value_and_gradient(lambda t: ops.sum(products.matmul(ops.convert_to_tensor(a), t) * g), b)
+    _, by_a = value_and_gradient(lambda t: ops.sum(exact_products.matmul(t, ops.convert_to_tensor(b)) * g), a)
+    _, by_b = value_and_gradient(lambda t: ops.sum(exact_products.matmul(ops.convert_to_tensor(a), t) * g), b)
     np.testing.assert_allclose(by_a, g.astype("float64") @ b.T, atol=3e-5)
     np.testing.assert_allclose(by_b, a.T.astype("float64") @ g, atol=3e-5)
 
@@ -57,8 +57,8 @@ def test_compiled(matrix_units):
     if keras.backend.backend() == "jax":
         import jax
 
-        found = jax.jit(jax.vmap(products.matmul))(np.stack([a, 2 * a]), np.stack([b, b]))[1] / 2
-        gradient = jax.jit(jax.grad(lambda t: products.matmul(t, b).sum()))(a)
+        found = jax.jit(jax.vmap(exact_products.matmul))(np.stack([a, 2 * a]), np.stack([b, b]))[1] / 2
+        gradient = jax.jit(jax.grad(lambda t: exact_products.matmul(t, b).sum()))(a)
     else:
         import tensorflow as tf
 
@@ -66,7 +66,7 @@ def test_compiled(matrix_units):
         def compiled(a, b):
             with tf.GradientTape() as tape:
                 tape.watch(a)
-                product = products.matmul(a, b)
+                product = exact_products.matmul(a, b)
             return product, tape.gradient(product, a)
 
         found, gradient = compiled(a, b)
@@ -79,7 +79,7 @@ def test_rows_and_columns_of_any_magnitude(matrix_units):
     a, b = (3 + rng.normal(size=shape).astype("float32") for shape in ((20, 30), (30, 10)))
     a *= 10.0 ** np.linspace(-12, 6, 20, dtype="float32")[:, None]
     b *= 10.0 ** np.linspace(5, -9, 10, dtype="float32")
-    found = products.matmul(ops.convert_to_tensor(a), ops.convert_to_tensor(b))
+    found = exact_products.matmul(ops.convert_to_tensor(a), ops.convert_to_tensor(b))
     np.testing.assert_allclose(found, a.astype("float64") @ b.astype("float64"), rtol=1e-5)
 
 
@@ -88,15 +88,15 @@ def test_what_is_not_finite_stays_in_its_row(entry, matrix_units):
     a = np.full((3, 4), 1 / 3, "float32")
     expected = a @ np.ones((4, 2), "float32")
     a[1, 2] = entry
-    found = ops.convert_to_numpy(products.matmul(ops.convert_to_tensor(a), ops.ones((4, 2))))
+    found = ops.convert_to_numpy(exact_products.matmul(ops.convert_to_tensor(a), ops.ones((4, 2))))
     assert not np.isfinite(found[1]).any()
     np.testing.assert_allclose(found[::2], expected[::2], rtol=1e-6)
 
 
 def test_of_no_rows(matrix_units):
-    assert products.matmul(ops.ones((0, 4)), ops.ones((4, 2))).shape == (0, 2)
-    assert not ops.convert_to_numpy(products.matmul(ops.ones((3, 0)), ops.ones((0, 2)))).any()
-    assert not ops.convert_to_numpy(products.matmul(ops.zeros((3, 5)), ops.ones((5, 2)))).any()
+    assert exact_products.matmul(ops.ones((0, 4)), ops.ones((4, 2))).shape == (0, 2)
+    assert not ops.convert_to_numpy(exact_products.matmul(ops.ones((3, 0)), ops.ones((0, 2)))).any()
+    assert not ops.convert_to_numpy(exact_products.matmul(ops.zeros((3, 5)), ops.ones((5, 2)))).any()
 
 
 def variances(z, ids):

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_repreg import statistics
+from keras_repreg import batch_statistics
 from keras_repreg.classes import HardClasses
-from keras_repreg.spectral import Matrices, leading_vectors
+from keras_repreg.power_iteration import Matrices, leading_vectors
 from tests.classes.cases import value_and_gradient
 
 
@@ -36,7 +36,7 @@ def test_stable_rank(spectrum, seed):
     s = SPECTRA[spectrum]
     z = with_singular_values(s, 90, seed)
     expected = float((s**2).sum() / s.max() ** 2)
-    value, gradient = value_and_gradient(lambda t: statistics.stable_rank(t, "power"), z)
+    value, gradient = value_and_gradient(lambda t: batch_statistics.stable_rank(t, "power"), z)
     assert value == pytest.approx(expected, rel=1e-3)
     assert np.isfinite(gradient).all()
 
@@ -55,9 +55,9 @@ def test_all_classes_at_once(seed):
 
 def test_the_gram_matrix_and_passes_over_z_agree(monkeypatch):
     z = with_singular_values(SPECTRA["random"], 90, 0)
-    by_gram = value_and_gradient(lambda t: statistics.stable_rank(t, "power"), z)
-    monkeypatch.setattr(statistics, "SMALL_GRAM", 1)
-    by_passes = value_and_gradient(lambda t: statistics.stable_rank(t, "power"), z)
+    by_gram = value_and_gradient(lambda t: batch_statistics.stable_rank(t, "power"), z)
+    monkeypatch.setattr(batch_statistics, "SMALL_GRAM", 1)
+    by_passes = value_and_gradient(lambda t: batch_statistics.stable_rank(t, "power"), z)
     assert by_passes[0] == pytest.approx(by_gram[0], rel=1e-5)
     np.testing.assert_allclose(by_passes[1], by_gram[1], rtol=1e-2, atol=1e-4)
 
@@ -67,7 +67,7 @@ def test_rows_and_their_opposites():
     half = np.random.default_rng(0).normal(size=(20, 30)).astype("float32")
     z = np.concatenate([half, -half])
     s = np.linalg.svd(z.astype(np.float64), compute_uv=False)
-    value, _ = value_and_gradient(lambda t: statistics.stable_rank(t, "power"), z)
+    value, _ = value_and_gradient(lambda t: batch_statistics.stable_rank(t, "power"), z)
     assert value == pytest.approx(float((s**2).sum() / s[0] ** 2), rel=1e-3)
 
 

@@ -12,7 +12,7 @@ import keras
 from keras import ops
 
 from keras_repreg.derivatives import with_gradient
-from keras_repreg.spectral import Matrices, leading_vectors
+from keras_repreg.power_iteration import Matrices, leading_vectors
 
 # Keras tensors have no common static type across backends.
 Tensor = Any
@@ -74,9 +74,14 @@ def finite(x: Tensor) -> Tensor:
 def largest(x: Tensor, axis: int) -> Tensor:
     """The maximum of each row or column of a matrix of non-negative values; 0 where there are none."""
     if x.shape[0]:
-        return ops.max(x, axis=axis)
+        return ops.amax(x, axis=axis)
     # Keras has no maximum of an empty tensor, which the batch of a replica can be: a row of zeros is lent to it.
-    return ops.max(ops.pad(x, [[0, 1], [0, 1]]), axis=axis)[:-1]
+    return ops.amax(ops.pad(x, [[0, 1], [0, 1]]), axis=axis)[:-1]
+
+
+def largest_of_all(x: Tensor) -> Tensor:
+    """The maximum of non-negative values; 0 where there are none."""
+    return ops.zeros((), dtype=x.dtype) if 0 in x.shape else ops.maximum(ops.amax(x), 0)
 
 
 def zero_masked_rows(z: Tensor, sample_weight: Tensor) -> Tensor:
@@ -200,14 +205,14 @@ def stable_rank(z: Tensor, method: str, sample_weight: Tensor | None = None) -> 
 
 def unit_scale(z: Tensor) -> Tensor:
     """z divided by its largest magnitude, for what does not depend on scale: no square can over- or underflow."""
-    largest = ops.stop_gradient(ops.max(ops.abs(z), initial=0))
+    largest = largest_of_all(ops.abs(ops.stop_gradient(z)))
     return z / ops.where(largest > TINY, largest, ops.ones_like(largest))
 
 
 def holder_bound(z: Tensor) -> Tensor:
     """||Z||_1 ||Z||_inf >= ||Z||_2^2: the largest absolute column sum times the largest row sum (eq. 9)."""
     magnitude = absolute(z)
-    return ops.max(ops.sum(magnitude, axis=0)) * ops.max(ops.sum(magnitude, axis=1), initial=0)
+    return ops.amax(ops.sum(magnitude, axis=0)) * largest_of_all(ops.sum(magnitude, axis=1))
 
 
 def _gram_matrix(rows: Tensor) -> Matrices:
