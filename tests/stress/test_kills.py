@@ -21,7 +21,6 @@ from benchmarks.sweeps import records
 from benchmarks.sweeps.locks import claimed
 from tests.stress.tiny import runs
 
-pytestmark = pytest.mark.slow
 KILLS = int(os.environ.get("REPREG_KILLS", "4"))
 SEED = int(os.environ.get("REPREG_SEED", "0"))
 WORKERS = 2
@@ -29,7 +28,10 @@ ROOT = Path(__file__).parents[2]
 # Whom a signal is sent to: a worker at work, the sweep's own process, or all of them.
 WAYS = (("main", signal.SIGTERM), ("main", signal.SIGKILL), ("worker", signal.SIGKILL), ("all", signal.SIGKILL))
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "killpg"), reason="processes are counted by their group")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not hasattr(os, "killpg"), reason="processes are counted by their group"),
+]
 
 
 @pytest.fixture(autouse=True)
