@@ -66,4 +66,4 @@ def width_of(figure: Any) -> float:
 
 def root_of(figure: Any) -> Any:
     """Return the figure that a subfigure is part of; a figure is its own root."""
-    return figure.get_figure(root=True) if hasattr(figure, "get_figure") else figure
+    return getattr(figure, "figure", figure)

@@ -64,7 +64,7 @@ def _make_room(figure: Any, height: float) -> None:
 
 def legend_beside(ax: Any, handles: Sequence[Any], names: Sequence[object]) -> Any:
     """Draw a legend to the right of the axes, or within them where no layout engine would make room beside them."""
-    figure = ax.get_figure(root=True)
+    figure = ax.figure.figure
     outside = figure.get_layout_engine() is not None
     place = {"loc": "upper left", "bbox_to_anchor": (1, 1)} if outside else {"loc": "best"}
     widest = BESIDE * ax.get_figure().bbox.width

@@ -128,7 +128,7 @@ def _name(ax: Any, named: Mapping[str, list[float]]) -> None:
 
 def _boxes(ax: Any, named: Mapping[str, list[float]]) -> Iterator[Any]:
     """Where the points are, in pixels."""
-    figure = ax.get_figure(root=True)
+    figure = ax.figure.figure
     if figure.get_layout_engine() is not None:
         figure.get_layout_engine().execute(figure)
     for x, y, *_ in named.values():
