@@ -51,7 +51,7 @@ def test_gradient(matrix_units):
 
 
 def test_compiled(matrix_units):
-    """As training has it: inside a compiled function, with a number of rows that is not known there."""
+    """As in training: inside a compiled function, with a number of rows that is not known there."""
     rng = np.random.default_rng(0)
     a, b = (3 + rng.normal(size=shape).astype("float32") for shape in ((20, 30), (30, 10)))
     if keras.backend.backend() == "jax":

@@ -1,4 +1,4 @@
-"""Claims of the paper: checks judge chosen numbers as stated, nulls find them calibrated, and pages say the same."""
+"""Claims of the paper: checks judge chosen numbers as stated, nulls find them calibrated, and pages agree."""
 
 import importlib
 import math

@@ -1,4 +1,4 @@
-"""Loss weights that change in a compiled training step, and nothing compiled anew for it."""
+"""Loss weights that change in a compiled training step, without compiling it again."""
 
 import pickle
 
@@ -66,7 +66,7 @@ def test_each_batch_has_its_factor():
     # Two batches an epoch; the mean of their factors.
     found = fit(model, keras_repreg.WeightSchedule(float, per="batch"), epochs=3, samples=40)
     assert found == pytest.approx([0.5 * (0 + 1) / 2, 0.5 * (2 + 3) / 2, 0.5 * (4 + 5) / 2], abs=1e-6)
-    # Each `fit` begins anew.
+    # Each `fit` begins again.
     found = fit(model, keras_repreg.WeightSchedule(float, per="batch"), epochs=1, samples=40)
     assert found == pytest.approx([0.25], abs=1e-6)
 

@@ -1,4 +1,4 @@
-"""The ready-made transformations, behind linear layers and ReLU, in dense and convolutional networks."""
+"""The ready-made transformations, after linear layers and ReLU, in dense and convolutional networks."""
 
 import keras
 import numpy as np

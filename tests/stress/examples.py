@@ -5,7 +5,7 @@ import numpy as np
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-# JAX compiles every operation anew for each shape.
+# JAX compiles every operation again for each shape.
 SLOWER = 4 if keras.backend.backend() == "jax" else 1
 
 

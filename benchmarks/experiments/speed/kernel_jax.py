@@ -35,7 +35,7 @@ def loop(
 
 
 def extra_megabytes(run: Any, z: Any, ids: Any) -> float:
-    """What XLA has planned for a call beyond its arguments: room for intermediates, the gradient included."""
+    """What XLA has planned for a call beyond its arguments: intermediates and the gradient."""
     plan = run.lower(z, ids).compile().memory_analysis()
     return float(plan.temp_size_in_bytes + plan.output_size_in_bytes) / 1e6
 

@@ -15,7 +15,7 @@ from keras_repreg.commands.data.source import Header
 from keras_repreg.commands.idx import read_idx
 from keras_repreg.commands.refusal import Refusal
 
-# As `keras.datasets.mnist` has it, which would unpickle what the file held.
+# The file of `keras.datasets.mnist`, whose loader would unpickle what the file held.
 ORIGIN = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz"
 SHA256 = "731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1"
 SAMPLES = 10_000

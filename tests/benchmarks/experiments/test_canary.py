@@ -29,7 +29,7 @@ def test_a_row_for_each_regularizer():
 
 @pytest.mark.parametrize("name", REGULARIZERS)
 def test_training_gives_the_numbers_that_are_kept(name):
-    """If not, and if that is meant: `python -m benchmarks canary --out benchmarks/results`, and results anew."""
+    """If not, and if that is meant: `python -m benchmarks canary --out benchmarks/results`, and repeat the results."""
     found = differences(canary.numbers(name, canary.WEIGHTS[name]))
     assert max(found.values()) <= canary.TOLERANCE, found
 

@@ -1,4 +1,4 @@
-"""Table 6 from the command line, small; the models and the training behind it."""
+"""Table 6 from the command line, small; the models and the training of its networks."""
 
 import re
 from dataclasses import replace

@@ -78,7 +78,7 @@ def test_a_backend_that_is_not_installed(tmp_path, monkeypatch):
 
 
 class RayError(Exception):
-    """As Ray has it."""
+    """Ray's interface."""
 
 
 @pytest.mark.parametrize(("error", "expected"), [(RayError("an actor died"), BrokenExecutor), (OSError("x"), OSError)])

@@ -1,0 +1,57 @@
+"""Phrases that a native speaker would not write do not come back, in pages, docstrings, comments and messages."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+THINGS = "layer|core|unit|class|characteristic|network|epoch|model|seed|regularizer"
+# The phrase, and what to write.
+PHRASES = {
+    r"\bshall\b": "must, should, will",
+    r"\banew\b": "again",
+    r"\bsenseless\b": "invalid",
+    r"\bmend(s|ed|ing)?\b": "fix",
+    r"\berrs\b": "has an error of",
+    r"\b(is|are|was|were) worked off\b": "is processed",
+    r"\bhangs? on\b": "depends on",
+    r"\b(is|are) told by\b": "follows from",
+    r"\b(is|are|was|were|been) had by\b": "has, was computed by",
+    r"\bthree[ _]doors\b": "three ways",
+    r"\bso-many-th\b": "every n",
+    r"\bmeans harm\b": "is malicious",
+    rf"\b(line|row|panel|process|curve|picture|file|test) an? (\w+ )?({THINGS})\b": "one line per layer",
+    r"\bbehind (a|an|each|every|its|the) (\w+ )?(layer|activation|ReLU)\b": "after",
+    r"\bNot as in the paper:": "Differences from the paper:",
+    r"\bas \S+ has it\b": "as in",
+    r"\btake it rather\b": "choose it instead",
+    r"\bcorrelates? with \w+( \w+)? by\b": "has a correlation of",
+    r"\bor else its\b": "otherwise its",
+    r"\bis there already\b": "exists",
+    r"\bat most so many\b": "the largest number",
+    r"\ball else is there\b": "the base class provides",
+}
+# Quotations, and this list.
+EXCEPT = {"tests/test_prose.py"}
+FILES = [
+    *(
+        ROOT / name
+        for name in ("README.md", "CHANGELOG.md", "DESCRIPTION.md", "Makefile", "setup.cfg", "pyproject.toml")
+    ),
+    *(path for folder in ("docs", "keras_repreg", "benchmarks", "tests") for path in (ROOT / folder).rglob("*.py")),
+    *(ROOT / "docs").rglob("*.md"),
+]
+
+
+@pytest.mark.parametrize("phrase", PHRASES)
+def test_phrase_is_not_used(phrase):
+    pattern = re.compile(phrase, re.IGNORECASE)
+    found = [
+        f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
+        for path in FILES
+        if str(path.relative_to(ROOT)) not in EXCEPT
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if pattern.search(line)
+    ]
+    assert not found, "\n".join([f"write {PHRASES[phrase]!r}:", *found])
