@@ -4,6 +4,9 @@ import keras
 import pytest
 from hypothesis import settings
 
+# Importing it keeps the process from starting a backend, so no doctests are looked for in it.
+collect_ignore = ["stress/sweeping.py"]
+
 # `pytest --hypothesis-profile=thorough tests/stress` tries fifty times as many examples.
 settings.register_profile("thorough", max_examples=5000, deadline=None)
 

@@ -28,7 +28,7 @@ def suitable_batch_size(model: keras.Model) -> int:
         >>> suitable_batch_size(keras.Sequential([keras.Input((4,)), keras.layers.Dense(8)]))
         1024
         >>> suitable_batch_size(keras.Sequential([keras.Input((256, 256, 3)), keras.layers.Conv2D(64, 3)]))
-        15
+        16
     """
     layers = all_layers(model)
     shapes = [_shape(layer) for layer in layers]

@@ -15,7 +15,7 @@ from benchmarks.sweeps import records
 from benchmarks.tables.files import write_keeping_old
 from keras_repreg import files
 from keras_repreg.characteristics import CharacteristicsTable
-from tests.stress.sweeping import runs
+from tests.stress.tiny import runs
 from tests.stress.test_kills import ROOT
 
 CALLS = ("fsync", "chmod", "replace", "link")
