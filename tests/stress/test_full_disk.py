@@ -15,8 +15,8 @@ from benchmarks.sweeps import records
 from benchmarks.tables.files import write_keeping_old
 from keras_repreg import files
 from keras_repreg.characteristics import CharacteristicsTable
-from tests.stress.tiny import runs
 from tests.stress.test_kills import ROOT
+from tests.stress.tiny import runs
 
 CALLS = ("fsync", "chmod", "replace", "link")
 WAYS = ("atomic", "new", "keeping", "csv", "record")
