@@ -1,48 +1,16 @@
 """The report in headless Chromium, where Playwright and a browser are installed: nothing is cut off or fetched."""
 
 import re
-import shutil
-from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 from keras import layers
 
+from tests.browser import CUT_OFF, browser, opening  # noqa: F401 (a fixture)
 from tests.commands.cases import run
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 DEPTH = 13
-# Text that lies outside of the page, and cannot be scrolled to within a frame of its own.
-CUT_OFF = """() => {
-  const cut = [], texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-  while (texts.nextNode()) {
-    const text = texts.currentNode, range = document.createRange();
-    range.selectNodeContents(text);
-    for (const box of range.getClientRects())
-      if (box.width && (box.left < -1 || box.right > innerWidth + 1) && !text.parentElement.closest('.scroll'))
-        cut.push(text.data);
-  }
-  for (const element of document.querySelectorAll('body *')) {
-    const style = getComputedStyle(element);
-    if (['hidden', 'clip'].includes(style.overflowX) && element.scrollWidth > element.clientWidth + 1)
-      cut.push(element.outerHTML.slice(0, 80));
-  }
-  return cut;
-}"""
-
-
-@pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api")
-    installed = next(filter(None, map(shutil.which, BROWSERS)), None)
-    with playwright.sync_playwright() as started:
-        if installed is None and not Path(started.chromium.executable_path).exists():
-            pytest.skip("no Chromium is installed")
-        # Chromium has no sandbox for root, which continuous integration often is.
-        opened = started.chromium.launch(executable_path=installed, args=["--no-sandbox"])
-        yield opened
-        opened.close()
 
 
 @pytest.fixture(scope="module")
@@ -63,26 +31,9 @@ def report(tmp_path_factory):
 
 
 @pytest.fixture
-def opened(browser, report):
-    """The function that opens the report in a window, and what the page said and fetched."""
-    pages, said = [], []
-
-    def open_page(width, **options):
-        page = browser.new_page(viewport={"width": width, "height": 800}, **options)
-        pages.append(page)
-        page.on("console", lambda message: said.append(message.text))
-        page.on("pageerror", lambda error: said.append(str(error)))
-        page.on("requestfailed", lambda request: said.append(request.url[:100]))
-        page.on(
-            "request", lambda request: request.url.startswith(("data:", report.as_uri())) or said.append(request.url)
-        )
-        page.goto(report.as_uri())
-        return page
-
-    yield open_page
-    for page in pages:
-        page.close()
-    assert said == []
+def opened(browser, report):  # noqa: F811
+    with opening(browser, report) as open_page:
+        yield open_page
 
 
 def test_without_a_browser(report):
