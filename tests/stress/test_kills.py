@@ -41,7 +41,9 @@ def no_backend(monkeypatch):
 
 
 def start(folder, number, seconds, workers=WORKERS):
-    code = f"from tests.stress.sweeping import main; main({str(folder)!r}, {number}, {seconds}, {workers})"
+    # A shell's background job, which the tests can be, ignores SIGINT, and what it starts inherits that.
+    code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    code += f"from tests.stress.sweeping import main; main({str(folder)!r}, {number}, {seconds}, {workers})"
     return subprocess.Popen(
         [sys.executable, "-c", code], cwd=ROOT, start_new_session=True, stderr=subprocess.PIPE, text=True
     )
