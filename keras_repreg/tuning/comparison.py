@@ -78,7 +78,7 @@ def compare(
     if not rows or any(row.ndim != 1 or row.shape != rows[0].shape or not row.size for row in rows):
         raise ValueError(
             "Expected as many scores of each contender, one per seed. "
-            f"Received: {[list(row.shape) for row in rows]} scores"
+            f"Received: shapes {[row.shape for row in rows]}"
         )
     if not all(np.isfinite(row).all() for row in rows):
         raise ValueError("Expected finite scores; leave out contenders that failed. Received: NaN or infinity")
