@@ -74,6 +74,8 @@ def match(model: keras.Model, layer: Any, other: keras.Model, other_layer: Any =
         raise ImportError(
             "Expected SciPy for `ion.match`: install it with `pip install 'keras-repreg[ion]'`. Received: no SciPy"
         ) from error
+    if not isinstance(other, keras.Model):
+        raise TypeError(f"Expected `other` to be a `keras.Model`. Received: {other!r}")
     first = find_site(model, layer)
     name = first.layer.name if other_layer is None else other_layer
     second = find_site(other, name)

@@ -77,8 +77,7 @@ def compare(
     rows = [np.asarray(row, dtype="float64") for row in scores]
     if not rows or any(row.ndim != 1 or row.shape != rows[0].shape or not row.size for row in rows):
         raise ValueError(
-            "Expected as many scores of each contender, one per seed. "
-            f"Received: shapes {[row.shape for row in rows]}"
+            f"Expected as many scores of each contender, one per seed. Received: shapes {[row.shape for row in rows]}"
         )
     if not all(np.isfinite(row).all() for row in rows):
         raise ValueError("Expected finite scores; leave out contenders that failed. Received: NaN or infinity")

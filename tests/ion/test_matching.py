@@ -96,7 +96,7 @@ def test_layers_that_cannot_be_matched():
         ion.match(wide, "z", narrow, data=data)
     with pytest.raises(ValueError, match="'elsewhere'"):
         ion.match(mlp(), "z", mlp(), "elsewhere")
-    with pytest.raises(TypeError, match="Received: 'model'"):
+    with pytest.raises(TypeError, match="Expected `other` .* Received: 'model'"):
         ion.match(mlp(), "z", "model")
 
 
