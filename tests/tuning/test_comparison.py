@@ -93,9 +93,9 @@ def test_the_best_is_seldom_left_out_and_a_clear_one_is_found():
 @pytest.mark.parametrize(
     ("scores", "arguments", "message"),
     [
-        ([], {}, r"one per seed. Received: \[\] scores"),
+        ([], {}, r"one per seed. Received: shapes \[\]"),
         ([[]], {}, "one per seed"),
-        ([[1.0, 2.0], [1.0]], {}, r"Received: \[\[2\], \[1\]\] scores"),
+        ([[1.0, 2.0], [1.0]], {}, r"Received: shapes \[\(2,\), \(1,\)\]"),
         ([[1.0, np.nan], [1.0, 2.0]], {}, "finite scores"),
         ([[1.0]], {"direction": "up"}, "Received: direction='up'"),
         ([[1.0]], {"confidence": 1.0}, "Received: confidence=1.0"),
