@@ -14,7 +14,7 @@ $(EXPERIMENTS): $(VENV)/benchmarks.installed ## a table or figure of the paper
 	$(BIN)/python -m benchmarks $@ $(ARGS)
 
 PYTEST = TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m pytest --numprocesses auto
-test: $(VENV)/test.installed ## the tests and doctests but the slow ones: five minutes on two cores
+test: $(VENV)/test.installed ## the tests and doctests but the slow ones: seven minutes on two busy cores
 	$(PYTEST) -m "not slow" $(ARGS)
 test-slow: $(VENV)/test.installed ## whole experiments and examples, kills, exhaustive combinations
 	$(PYTEST) -m slow $(ARGS)
@@ -36,7 +36,7 @@ test-torch: export KERAS_BACKEND := torch
 test-torch: $(VENV)/test.installed $(VENV)/torch.installed
 	$(PYTEST) $(BACKEND_TESTS) $(ARGS)
 
-# Random changes of the core, each of which a test should notice; under an hour: make mutants ARGS='50 --seed 1'.
+# Random changes of the core, each of which a test should notice: make mutants ARGS='50 --seed 1'.
 mutants: $(VENV)/test.installed
 	TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m tests.mutants $(ARGS)
 

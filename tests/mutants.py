@@ -1,6 +1,6 @@
 """Random mutants of the core: does a test notice each change of behaviour?
 
-    python -m tests.mutants            # 200 mutants with the fixed seed, on all cores; under an hour on two
+    python -m tests.mutants            # 200 mutants with the fixed seed, on all cores
     python -m tests.mutants 20 --seed 1 --only keras_repreg/ion
 
 Each mutant changes one node of one module (a comparison, an operator, a constant, a condition, a statement) in a copy
