@@ -43,15 +43,22 @@ def runs_of(arguments: argparse.Namespace) -> list[MnistRun]:
     # A data set that is not there is one error here, not one in every run.
     load(arguments.data)
     base = replace(DEFAULT_RUN, dataset=arguments.data, **command.epochs_and_samples(arguments))
-    chosen = searched(arguments, base) if arguments.weights == "search" else search.kept_weights()
+    if arguments.weights == "search":
+        best, chosen = searched(arguments, base)
+    else:
+        best, chosen = search.validated_weights(), search.kept_weights()
+    heading = "Table 6: characteristics with the loss weights of least validation error"
+    found = command.trained(arguments, runs_with(base, best, seeds(arguments)), train, heading)
+    command.add(arguments, "table6_by_validation", found, table_of(rows_of(found)), heading)
     return runs_with(base, chosen, seeds(arguments))
 
 
-def searched(arguments: argparse.Namespace, base: MnistRun) -> dict[str, float]:
-    """Search the loss weights; write the search, and the table with the weights of least validation error.
+def searched(arguments: argparse.Namespace, base: MnistRun) -> tuple[dict[str, float], dict[str, float]]:
+    """Search the loss weights and write the search.
 
     Returns:
-        The weights that are nearest to the paper's among those tied with the best, or on other data the best.
+        The weights of least validation error, and of those tied with them the nearest to the paper; on other data than
+        the paper's the first once more.
     """
     out, trials = command.folder(arguments), arguments.search_trials
     found = command.trained(arguments, search.grid_runs(base, trials), train, "search for loss weights")
@@ -59,11 +66,7 @@ def searched(arguments: argparse.Namespace, base: MnistRun) -> dict[str, float]:
     rows = search.search_rows(found, base, trials, choose="nearest" if printed else "validation", paper=printed)
     command.write(out / "table6_weights.csv", as_csv(rows, records.provenance(found)))
     command.write(out / "table6_weights.md", search.as_markdown(rows))
-    best = runs_with(base, search.picked(rows, "best"), seeds(arguments))
-    heading = "Table 6: characteristics with the loss weights of least validation error"
-    of_best = command.trained(arguments, best, train, heading)
-    command.add(arguments, "table6_by_validation", of_best, table_of(rows_of(of_best)), heading)
-    return search.picked(rows, "chosen")
+    return search.picked(rows, "best"), search.picked(rows, "chosen")
 
 
 def runs_with(base: MnistRun, weights: Mapping[str, float], seeds: range) -> list[MnistRun]:
