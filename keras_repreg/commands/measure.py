@@ -149,7 +149,7 @@ def _measure(
     if arguments.report is not None:
         from keras_repreg.commands.report import Report
 
-        report = Report(arguments, data, names, shown)
+        report = Report(arguments, data, names, shown, len(layers))
     columns = with_chance(shown) if arguments.chance else shown
     values, samples = {}, {}
     for layer in stream(model, data, layers, plan, progress):

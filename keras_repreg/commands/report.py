@@ -21,12 +21,15 @@ from keras_repreg.commands.refusal import Refusal
 from keras_repreg.commands.report_page import escaped
 from keras_repreg.information import MutualInformation, mutual_information, relative_noise_variance
 
+MAJOR = LEVELS.index("major")
 # Numbers of activations that are multiplied at once.
 BLOCK = 2**24
 # Characteristics with a panel of their own against depth, besides those of mutual information.
 PANELS = 7
 # This many layers are unfolded: those with the most severe findings.
 OPENED = 3
+# In a model of more layers, only those with a major finding have pictures: each layer's take half a second and 400 kB.
+PICTURED = 40
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,14 +57,21 @@ class Report:
         data: What is measured on.
         class_names: The names of classes 0, 1 ..., or None.
         names: The characteristics of the table.
+        layers: The number of layers to come.
     """
 
     def __init__(
-        self, arguments: argparse.Namespace, data: Data, class_names: Sequence[str] | None, names: Sequence[str]
+        self,
+        arguments: argparse.Namespace,
+        data: Data,
+        class_names: Sequence[str] | None,
+        names: Sequence[str],
+        layers: int,
     ):
         self._arguments, self._data, self._class_names = arguments, data, class_names
         self._names = [name for name in names if not name.endswith(AT_CHANCE)]
         self._labelled = data.classes is not None
+        self._pictures_all = layers <= PICTURED
         self._sections: list[Section] = []
 
     def add(self, layer: LayerMeasurement, values: dict[str, Any]) -> None:
@@ -80,10 +90,12 @@ class Report:
         assert held is not None
         information = self._information(held.z, held.classes)
         found = findings(values, accumulator, information)
-        pictures = report_pictures.of_layer(
-            held, named(held.classes, self._class_names), self._arguments.units, values["spectrum"],
-            correlation_of(accumulator),
-        )  # fmt: skip
+        pictures = ""
+        if self._pictures_all or any(finding.severity >= MAJOR for finding in found):
+            pictures = report_pictures.of_layer(
+                held, named(held.classes, self._class_names), self._arguments.units, values["spectrum"],
+                correlation_of(accumulator),
+            )  # fmt: skip
         size = f"{accumulator.width:,} {'unit' if accumulator.width == 1 else 'units'}"
         if accumulator.samples != self._data.samples:
             size += f", {accumulator.samples:,} positions of {self._data.samples:,} samples"
@@ -154,8 +166,7 @@ class Report:
         )
 
     def _layers(self) -> str:
-        major = LEVELS.index("major")
-        severe = [k for k, section in enumerate(self._sections) if section.severity >= major]
+        severe = [k for k, section in enumerate(self._sections) if section.severity >= MAJOR]
         opened = sorted(severe, key=lambda k: -self._sections[k].severity)[:OPENED]
         if len(self._sections) == 1:
             opened = [0]
@@ -173,11 +184,15 @@ class Report:
         arguments, samples = self._arguments, min(self._arguments.samples, self._data.samples)
         given = arguments.noise_variance
         noise = "the layer's own mean variance" if given is None else f"variance {given:g}"
+        some = "" if self._pictures_all else (
+            f" The model has more than {PICTURED} layers, so pictures are drawn only where a major finding stands out; "
+            "choose layers with --layers to see theirs."
+        )  # fmt: skip
         return (
             f"Measured on {self._data.samples:,} samples of {self._data.name}. Pictures and mutual information use "
             f"{samples:,} of them, chosen at random; layers too large for memory use fewer, and N says how many. "
             f"Mutual information is that of the layer's output with Gaussian noise of {noise} added, ± one standard "
-            "error."
+            f"error.{some}"
         )
 
 

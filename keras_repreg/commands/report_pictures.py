@@ -13,7 +13,7 @@ from keras_repreg import plots
 from keras_repreg.commands import report_page
 from keras_repreg.commands.measurement import Held
 from keras_repreg.commands.text import printable
-from keras_repreg.plots.canvas import axes_of
+from keras_repreg.plots.canvas import axes_of, pixels_of
 
 # A picture has fewer pixels than this along a side.
 LARGEST_MATRIX = 1000
@@ -84,18 +84,20 @@ def _axes() -> Any:
 def _image(figure: Any, kind: str, *, palette: bool = False) -> tuple[str, int, int]:
     """The picture as a data URI, in 256 colours with a palette, and its width and height in CSS pixels."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format=kind, dpi=DPI)
-    if palette:
-        buffer = _with_palette(buffer)
+    if kind == "svg":
+        figure.savefig(buffer, format=kind)
+    else:
+        _write_png(figure, buffer, palette)
     media = "image/svg+xml" if kind == "svg" else f"image/{kind}"
     width, height = (round(PIXELS * inches) for inches in figure.get_size_inches())
     return f"data:{media};base64,{base64.b64encode(buffer.getvalue()).decode()}", width, height
 
 
-def _with_palette(png: io.BytesIO) -> io.BytesIO:
-    """The same picture in 256 colours, at about a third of the size."""
+def _write_png(figure: Any, buffer: io.BytesIO, palette: bool) -> None:
+    """Write a picture; with 256 colours it has about a third of the size."""
     from PIL import Image  # matplotlib requires it
 
-    smaller = io.BytesIO()
-    Image.open(png).convert("RGB").quantize(256).save(smaller, format="png", optimize=True)
-    return smaller
+    image = Image.fromarray(pixels_of(figure, DPI))
+    if palette:
+        image = image.quantize(256)
+    image.save(buffer, format="png")

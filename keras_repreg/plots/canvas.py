@@ -2,6 +2,9 @@
 
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 
 def matplotlib() -> Any:
     """Return the module `matplotlib`, with the submodules that the pictures need.
@@ -11,6 +14,7 @@ def matplotlib() -> Any:
     """
     try:
         import matplotlib.axes
+        import matplotlib.backends.backend_agg
         import matplotlib.cm
         import matplotlib.colors
         import matplotlib.figure
@@ -67,3 +71,11 @@ def width_of(figure: Any) -> float:
 def root_of(figure: Any) -> Any:
     """Return the figure that a subfigure is part of; a figure is its own root."""
     return getattr(figure, "figure", figure)
+
+
+def pixels_of(figure: Any, dpi: int) -> NDArray[np.uint8]:
+    """Return a figure as red, green and blue, shape (height, width, 3)."""
+    figure.set_dpi(dpi)
+    drawn = matplotlib().backends.backend_agg.FigureCanvasAgg(figure)
+    drawn.draw()
+    return np.asarray(drawn.buffer_rgba())[:, :, :3]

@@ -1,5 +1,6 @@
 """Figure 1 of the paper: the activations of one unit, and of two units against each other, by class."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,7 +13,8 @@ from keras_repreg.information.samples import as_classes
 from keras_repreg.plots import canvas, colours, legends
 from keras_repreg.rows import as_matrix
 
-BINS = 50
+# The default number of bins follows Rice's rule up to here.
+MOST_BINS = 50
 UNITS_SHOWN = 6
 # Why units were chosen.
 SEPARATE = "separate the classes best (largest share of variance between classes)"
@@ -20,7 +22,9 @@ ACTIVE = "separate the classes best (largest share of variance between classes),
 VARY = "vary most"
 
 
-def unit_histograms(z: Any, labels: Any = None, units: Any = None, *, bins: int = BINS, figure: Any = None) -> Any:
+def unit_histograms(
+    z: Any, labels: Any = None, units: Any = None, *, bins: int | None = None, figure: Any = None
+) -> Any:
     """Draw histograms of the activations of single units, by class: the upper row of the paper's Figure 1.
 
     Where no activation of a unit is negative, as after ReLU, its exact zeros are left out of the histogram, which they
@@ -32,7 +36,7 @@ def unit_histograms(z: Any, labels: Any = None, units: Any = None, *, bins: int 
         labels: Class of each sample, shape (N,), (N, 1) or one-hot (N, K).
         units: Index of a unit or a list of these. By default up to six units that separate the classes best, each
             weakly correlated with those before it; without labels, units of large variance. The figure says so.
-        bins: Number of bins.
+        bins: Number of bins. By default twice the cube root of the number of samples, at most 50.
         figure: Draw into this empty Figure or SubFigure.
 
     Returns:
@@ -58,6 +62,8 @@ def unit_histograms(z: Any, labels: Any = None, units: Any = None, *, bins: int 
     chosen = _chosen(units, matrix, classes, min(UNITS_SHOWN, matrix.shape[1]))
     why = _why(chosen, matrix, names) if units is None else ""
     classes, names, shades = colours.most_frequent(classes, names)
+    if bins is None:
+        bins = min(math.ceil(2 * len(matrix) ** (1 / 3)), MOST_BINS)
     bins = positive_integer(bins, "bins")
     rows = -(-len(chosen) // 3)
     figure = canvas.figure_of(figure, 3.2 * min(len(chosen), 3) + 0.3, 2.2 * rows + 0.8)

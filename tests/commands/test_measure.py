@@ -12,7 +12,7 @@ import pytest
 from keras import layers
 
 import keras_repreg
-from keras_repreg.commands import measurement, planning
+from keras_repreg.commands import measurement, planning, report
 from keras_repreg.commands.data import mnist
 from tests.commands.cases import arrays, images, run, write_idx
 
@@ -129,6 +129,24 @@ def test_the_report_holds_everything_in_one_page(folder, tmp_path, labelled):
     assert "<second>" in text
     assert "bits, s^2 = 0.5, N = 50" in text
     assert ("nc1" in text) == labelled
+
+
+def test_of_many_layers_only_those_with_a_major_finding_have_pictures(tmp_path, monkeypatch):
+    monkeypatch.setattr(report, "PICTURED", 2)
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((5,)), *(layers.Dense(8, "relu", name=name) for name in "abc"),
+                              layers.Dense(2)])  # fmt: skip
+    kernel, bias = model.layers[2].get_weights()
+    model.layers[2].set_weights([kernel, bias - 100 * (np.arange(8) < 7)])  # seven of eight units are dead
+    model.save(tmp_path / "model.keras")
+    np.savez(tmp_path / "data.npz", x=arrays()[0])
+    for chosen, number in (("a,b,c", 4), ("a,b", 8)):
+        path = tmp_path / f"{chosen}.html"
+        arguments = ("--data", tmp_path / "data.npz", "--report", path, "--layers", chosen)
+        assert run(tmp_path / "model.keras", *arguments) == 0
+        page = Page(path.read_text(encoding="utf-8"))
+        assert len(page.images) - 1 == number  # and that against depth
+        assert ("only where a major finding stands out" in " ".join(page.text)) == (number == 4)
 
 
 def test_the_report_of_a_convolution(tmp_path):
