@@ -107,7 +107,7 @@ def _draw(plt: Any, found: Records) -> Any:
     from keras_repreg import plots
 
     y = load("mnist").test.y
-    figure = plt.figure(figsize=(4 * len(REGULARIZERS), 8), layout="constrained")
+    figure = plt.figure(figsize=(2.6 * len(REGULARIZERS), 5.2), layout="constrained")
     columns = figure.subfigures(1, len(REGULARIZERS))
     for column, name in zip(columns, REGULARIZERS, strict=True):
         column.suptitle(name, fontweight="bold")

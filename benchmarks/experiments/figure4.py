@@ -212,9 +212,12 @@ def _draw(plt: Any, table: Table) -> Any:
             deviations = [row[f"{information}_{side[:5]}_std"] for row in table.rows]
             axis.errorbar(places, values, yerr=deviations, fmt=marker, capsize=2, label=side)
         if information == "zy":
-            for side in ("lower", "upper"):
+            for side, marker in (("upper", 7), ("lower", 6)):  # caret down, caret up
                 conventional = [row[f"zy_{side}_conventional_mean"] for row in table.rows]
-                axis.plot(places, conventional, "_k", markersize=14, label=f"{side}, conventional")
+                axis.plot(
+                    places, conventional, color="tab:red", marker=marker, markersize=8, markerfacecolor="none",
+                    linestyle="none", label=f"{side}, conventional",
+                )  # fmt: skip
         axis.set_ylabel(f"I(z;{information[1]}) (nats)")
         axis.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
     axes[2].errorbar(

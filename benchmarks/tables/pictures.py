@@ -7,10 +7,11 @@ from collections.abc import Callable
 from typing import Any
 
 from benchmarks.tables.table import Table, title
+from keras_repreg.plots.colours import CATEGORIES
 
 # Twelve of each, for the twelve regularizers.
 MARKERS = "osD^v<>PX*hp"
-COLORS = (*(f"C{i}" for i in range(10)), "black", "darkgoldenrod")
+COLORS = (*CATEGORIES, "#7f7f7f", "#8c6d1f")
 LOGARITHMIC = ("amplitude", "covariance")
 
 
@@ -21,7 +22,7 @@ def drawn(draw: Callable[[Any], Any]) -> bytes:
 
     figure = draw(plt)
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110)
+    figure.savefig(buffer, format="png", dpi=180)
     plt.close(figure)
     return buffer.getvalue()
 
@@ -32,9 +33,10 @@ def against_paper(table: Table) -> bytes:
 
 
 def _against_paper(plt: Any, table: Table) -> Any:
-    across = min(4, len(table.columns) + 1)
+    # As wide as a page, on which the text then has its own size.
+    across = min(3, len(table.columns) + 1)
     down = math.ceil((len(table.columns) + 1) / across)
-    figure, grid = plt.subplots(down, across, figsize=(4 * across, 3.8 * down), layout="constrained", squeeze=False)
+    figure, grid = plt.subplots(down, across, figsize=(3.2 * across, 2.9 * down), layout="constrained", squeeze=False)
     for axis in grid.flat[len(table.columns) :]:
         axis.set_axis_off()
     for axis, column in zip(grid.flat, table.columns, strict=False):
@@ -56,5 +58,5 @@ def _against_paper(plt: Any, table: Table) -> Any:
         axis.set_ylabel("measured")
     handles, labels = grid.flat[0].get_legend_handles_labels()
     last = grid.flat[-1] if len(table.columns) < grid.size else figure
-    last.legend(handles, labels, loc="center", ncols=2 if len(labels) > 6 else 1, frameon=False)
+    last.legend(handles, labels, loc="center", ncols=2 if len(labels) > 6 else 1, frameon=False, columnspacing=1)
     return figure
