@@ -46,11 +46,38 @@ def test_smoke_from_the_command_line(tmp_path, capsys):
     assert re.fullmatch(r"# commit \S+; configuration [0-9a-f]{16}; 12 records", first)
     # A second time nothing is trained, and the table is the same.
     records = {path: path.stat().st_mtime_ns for path in (tmp_path / "smoke" / "records").glob("*.json")}
-    assert len(records) == 12
+    different = sum(search.kept_weights()[name] != weight for name, weight in search.validated_weights().items())
+    assert len(records) == 12 + different
     assert main(["table6", "--smoke", "--quiet", "--out", str(tmp_path)]) == 0
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "smoke" / "records").glob("*.json")} == records
     assert rows(tmp_path / "smoke" / "table6.csv") == table
     assert not (tmp_path / "smoke" / "table6.1.csv").exists()
+
+
+def test_paired_seeds_show_what_the_choice_of_weights_rests_on():
+    errors = {
+        ("CR", 1.0): [2.0, 2.5, 2.2, 2.3],
+        ("CR", 10.0): [2.3, 2.7, 2.7, 2.5],
+        ("VR", 1.0): [2.0],
+        ("VR", 0.1): [3.0],
+    }
+    found = [
+        {"status": "finished", "config": {"regularizer": name, "weight": weight, "seed": seed},
+         "result": {"validation_error": error}}
+        for (name, weight), listed in errors.items() for seed, error in enumerate(listed)
+    ]  # fmt: skip
+    best, chosen = {"CR": 1.0, "VR": 1.0, "RR": 1.0}, {"CR": 10.0, "VR": 0.1, "RR": 1.0}
+    (row,) = table6.paired(found, best, chosen).rows  # one seed says nothing, and RR has one weight
+    differences = [0.3, 0.2, 0.5, 0.2]
+    deviation = np.std(differences, ddof=1)
+    assert (row["regularizer"], row["best"], row["nearest"], row["trials"]) == ("CR", 1.0, 10.0, 4)
+    np.testing.assert_allclose([row["difference_mean"], row["difference_std"]], [0.3, deviation])
+    half = 3.1824463 * deviation / 2  # Student's t with three degrees of freedom
+    np.testing.assert_allclose([row["low_mean"], row["high_mean"]], [0.3 - half, 0.3 + half])
+    assert row["seeds_needed_mean"] == np.ceil((1.96 * deviation / 0.3) ** 2)
+    (reversed_row,) = table6.paired(found, chosen, best).rows
+    np.testing.assert_allclose([reversed_row["low_mean"], reversed_row["high_mean"]], [-0.3 - half, -0.3 + half])
+    assert np.isnan(reversed_row["seeds_needed_mean"])
 
 
 def result(regularizer, weight):
