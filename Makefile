@@ -19,11 +19,14 @@ test: $(VENV)/test.installed ## the tests and doctests but the slow ones: seven 
 test-slow: $(VENV)/test.installed ## whole experiments and examples, kills, exhaustive combinations
 	$(PYTEST) -m slow $(ARGS)
 
-# The package's own tests once more on Keras's other backends. What is left out uses only NumPy, only files and processes, or
-# trains whole experiments. Programs are compiled without optimization, which takes a quarter less time.
+# The package's own tests once more on Keras's other backends. What is left out uses only NumPy, only files and processes,
+# refuses before anything is computed, or trains whole experiments. Programs are compiled without optimization, which takes a
+# quarter less time.
 ELSEWHERE := benchmarks commands information plots test_examples.py test_docs.py test_docs_tables.py test_files.py \
+	test_prose.py layers/test_arguments.py ion/test_refusals.py similarity/test_measures.py \
 	$(addprefix characteristics/test_,chance.py characterize.py definitions.py lanczos.py table.py units.py) \
-	$(addprefix stress/test_,attacks.py command_line.py damaged_records.py full_disk.py hostile_files.py kills.py)
+	$(addprefix stress/test_,attacks.py command_line.py damaged_records.py full_disk.py hostile_files.py kills.py) \
+	$(addprefix tuning/test_,cocktail.py comparison.py search.py)
 BACKEND_TESTS := tests -m "not slow" $(ELSEWHERE:%=--ignore tests/%)
 # Their folder is left out above, and pytest takes no file of it besides.
 COMPILED := tests/benchmarks/training/test_epochs.py tests/benchmarks/experiments/test_speed.py
