@@ -212,10 +212,10 @@ def _draw(plt: Any, table: Table) -> Any:
             deviations = [row[f"{information}_{side[:5]}_std"] for row in table.rows]
             axis.errorbar(places, values, yerr=deviations, fmt=marker, capsize=2, label=side)
         if information == "zy":
-            for side, marker in (("upper", 7), ("lower", 6)):  # caret down, caret up
+            for side, caret in (("upper", 7), ("lower", 6)):  # down, up
                 conventional = [row[f"zy_{side}_conventional_mean"] for row in table.rows]
                 axis.plot(
-                    places, conventional, color="tab:red", marker=marker, markersize=8, markerfacecolor="none",
+                    places, conventional, color="tab:red", marker=caret, markersize=8, markerfacecolor="none",
                     linestyle="none", label=f"{side}, conventional",
                 )  # fmt: skip
         axis.set_ylabel(f"I(z;{information[1]}) (nats)")

@@ -40,7 +40,7 @@ class PositiveMoments:
         # A unit that was never positive has no sums yet, and its shift is still to choose.
         silent = np.diag(self._count) == 0
         if silent.any():
-            self.shift[silent] = positive_mean(z[:, silent])
+            self.shift[silent] = positive_mean(z[:, silent], double)
         self.samples += len(z)
         active, values, squares, scale = terms(z, self.shift, double or quick(*z.shape))
         rows = scale[:, None]
@@ -119,8 +119,8 @@ class PositiveRows:
     tile = 1 << 18
 
     def __init__(self, z: NDArray[Any], double: bool):
-        shift = positive_mean(z)
         double = double or quick(*z.shape)
+        shift = positive_mean(z, double)
         self._active, self._values, self._squares, self.scale = terms(z, shift, double)
         self.shift = shift / self.scale
 
@@ -143,31 +143,33 @@ class PositiveRows:
         )
 
 
-def positive_mean(z: NDArray[Any]) -> Array:
-    """Return the mean of each unit's positive values, 0 where there are none."""
+def positive_mean(z: NDArray[Any], double: bool) -> Array:
+    """Return the mean of each unit's positive values, 0 where there are none; without `double` rounded to float32."""
     total, number = np.zeros((2, z.shape[1]))
     for rows in pieces(*z.shape):
         total += np.maximum(z[rows], 0).sum(axis=0, dtype=np.float64)
         number += np.count_nonzero(z[rows] > 0, axis=0)
-    return total / np.maximum(number, 1)
+    mean = total / np.maximum(number, 1)
+    return mean if double else mean.astype(np.float32).astype(np.float64)
 
 
-def terms(z: NDArray[Any], shift: Array, double: bool) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], Array]:
+def terms(z: NDArray[Any], shift: NDArray[Any], double: bool) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], Array]:
     """[z > 0], (z - shift) / scale and its square where z > 0, and the scale of each unit, a power of two.
 
-    They are in float32 unless `double`, whose range the scale keeps them in.
+    They are in float32 unless `double`, whose range the scale keeps them in; the shift must then be in float32 too, so
+    that the differences are exact up to their own rounding.
     """
     scale = np.ones(z.shape[1]) if double else powers_of_two(np.maximum(z.max(axis=0, initial=0), shift))
-    active, values, squares = (np.empty(z.shape, np.float64 if double else np.float32) for _ in range(3))
-    inverse = 1 / scale
+    dtype = np.float64 if double else np.float32
+    active, values, squares = (np.empty(z.shape, dtype) for _ in range(3))
+    shift, inverse = shift.astype(dtype), (1 / scale).astype(dtype)
     for rows in pieces(*z.shape):
-        positive = z[rows] > 0
-        active[rows] = positive
-        shifted = z[rows] - shift
+        positive, shifted = active[rows], values[rows]
+        np.greater(z[rows], 0, out=positive)
+        np.subtract(z[rows], shift, out=shifted, casting="same_kind")
         shifted *= inverse
         shifted *= positive
-        values[rows] = shifted
-        np.square(shifted, out=squares[rows], casting="same_kind")
+        np.square(shifted, out=squares[rows])
     return active, values, squares, scale
 
 
