@@ -213,7 +213,7 @@ def table(runs):
             if name in found:
                 difference, low, high = found[name]
                 told = "**helps** " if high < 0 else "*hurts* " if low > 0 else ""
-                error = f"{told}{difference:+.2f} ({low:+.2f} to {high:+.2f})"
+                error = f"{told}{difference:+.2f} ({low:+.2f}&nbsp;to&nbsp;{high:+.2f})"
             cells[name, data] = error + (", reference" if name == usual else "")
     lines = ["| | " + " | ".join(columns) + " |", "| --- |" + " ---: |" * len(columns)]
     lines += [f"| {name} | " + " | ".join(cells[name, data] for data in columns) + " |" for name in NAMES]
