@@ -1,4 +1,4 @@
-"""Write the short Table 6 of the README, `benchmarks/results/table6_brief.md`: seven rows, the targeted cells bold.
+"""Write the short Table 6 of the README, `benchmarks/results/table6_brief.md`: seven rows, targeted cells in bold.
 
 `python docs/front_page.py`, then `python docs/tables.py`.
 """
@@ -6,7 +6,7 @@
 from pathlib import Path
 
 RESULTS = Path(__file__).resolve().parents[1] / "benchmarks" / "results"
-# The rows shown, each with the column that the regularizer targets.
+# The rows to show, each with the column that its regularizer targets.
 TARGETS = {
     "Baseline": "",
     "Dropout": "",

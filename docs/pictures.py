@@ -1,6 +1,6 @@
-"""Makes the pictures of docs/gallery.md and the README: the paper's MLP on MNIST with and without penalties.
+"""Make the pictures of docs/gallery.md and the README: the paper's MLP on MNIST with and without penalties.
 
-From the repository's root, in some four minutes on one core: `python docs/pictures.py docs/images`
+From the repository's root, in about four minutes on one core: `python docs/pictures.py docs/images`
 """
 
 import json
@@ -27,7 +27,7 @@ RESULTS = Path(__file__).parents[1] / "benchmarks" / "results"
 
 # [start:train]
 def mlp(penalty):
-    """Five ReLU layers of 100, the fifth penalized, and a linear output."""
+    """Build five ReLU layers of 100 units, the fifth penalized, and a linear output."""
     initial = keras.initializers.TruncatedNormal(stddev=0.1)
     hidden = [keras.layers.Dense(100, "relu", kernel_initializer=initial, name=name) for name in NAMES]
     penalties = [] if penalty is None else [penalty]
@@ -38,7 +38,7 @@ def mlp(penalty):
 
 
 def train(title, data, callbacks=(), epochs=20):
-    """The network after training on the first 50,000 images, and its history."""
+    """Train the network on the first 50,000 images; return it with its history."""
     keras.utils.set_random_seed(0)
     model = mlp(PENALTIES[title])
     history = model.fit(
@@ -54,7 +54,7 @@ def train(title, data, callbacks=(), epochs=20):
 
 
 def fifth_layer(model, data):
-    """Activations of the fifth layer on the test images."""
+    """Return the activations of the fifth layer on the test images."""
     fifth = keras.Model(model.inputs, model.get_layer("fifth").output)
     return fifth.predict(data.test.x, batch_size=1000, verbose=0)
 
@@ -64,7 +64,7 @@ def fifth_layer(model, data):
 
 # [start:by_layer]
 def by_layer(models, data):
-    """Characteristics of all layers on the test images, before and after."""
+    """Draw the characteristics of all layers on the test images, without and with the penalty."""
     tables = {
         title: keras_repreg.measure(model, data.test.x, list(NAMES), batch_size=1000) for title, model in models.items()
     }
@@ -76,7 +76,7 @@ def by_layer(models, data):
 
 # [start:histograms]
 def histograms(z, labels):
-    """The paper's Figure 1, upper row: single units, by class."""
+    """Draw single units by class, as in the upper row of the paper's Figure 1."""
     return plots.unit_histograms(z, labels)
 
 
@@ -85,7 +85,7 @@ def histograms(z, labels):
 
 # [start:scatter]
 def scatter(z, labels):
-    """The paper's Figure 1, lower row: two units against each other."""
+    """Draw two units against each other, as in the lower row of the paper's Figure 1."""
     return plots.unit_scatter(z[:2000], labels[:2000], units=None)
 
 
@@ -94,7 +94,7 @@ def scatter(z, labels):
 
 # [start:spectrum]
 def spectrum(activations):
-    """Eigenvalues of the covariance, of several networks by name."""
+    """Draw the eigenvalues of the covariance for several networks."""
     return plots.spectrum({title: np.linalg.eigvalsh(np.cov(z.T)) for title, z in activations.items()})
 
 
@@ -103,7 +103,7 @@ def spectrum(activations):
 
 # [start:correlation]
 def correlation(z):
-    """Correlations between all units; dead units have none, and are grey."""
+    """Draw the correlations between all units; dead units have none and are grey."""
     with np.errstate(invalid="ignore", divide="ignore"):
         return plots.correlation_matrix(np.corrcoef(z.T))
 
@@ -113,7 +113,7 @@ def correlation(z):
 
 # [start:epochs]
 def epochs(history):
-    """What `CharacteristicsLogger` and `InformationPlaneLogger` logged for all layers."""
+    """Draw what `CharacteristicsLogger` and `InformationPlaneLogger` logged for all layers."""
     return plots.characteristics_over_epochs(history)
 
 
@@ -122,7 +122,7 @@ def epochs(history):
 
 # [start:plane]
 def plane(trajectory):
-    """What `InformationPlaneLogger` logged for all layers."""
+    """Draw what `InformationPlaneLogger` logged for all layers."""
     return plots.information_plane(trajectory)
 
 
@@ -131,7 +131,7 @@ def plane(trajectory):
 
 # [start:figure4]
 def figure4():
-    """I(z; x) of the twelve regularizers against their test error, from the committed results of Figure 4."""
+    """Draw I(z; x) of the twelve regularizers against their test error, from the committed results of Figure 4."""
     rows = json.loads((RESULTS / "figure4.json").read_text())["table"]["rows"]
     points = {
         row["regularizer"]: (row["zx_mean"], row["error_mean"], row["zx_std"], row["error_std"])
@@ -145,13 +145,13 @@ def figure4():
 
 
 def save(figure, path):
-    """Save a picture: an SVG, the same one each time, or a PNG of 180 dpi."""
+    """Save a figure as a reproducible SVG, or as a PNG of 180 dpi."""
     with matplotlib.rc_context({"svg.hashsalt": "keras-repreg"}):
         figure.savefig(path, dpi=180, metadata={"Date": None} if path.suffix == ".svg" else None)
 
 
 def draw(models, logged, data, folder):
-    """Save the pictures, and print the tables that the first shows."""
+    """Draw and save all pictures."""
     history, trajectory = logged
     activations = {title: fifth_layer(model, data) for title, model in models.items()}
     z, labels = activations["baseline"], data.test.y
@@ -179,7 +179,7 @@ def sweep(activations, labels):
 
 
 def main(folder):
-    """Train, draw and print."""
+    """Train the networks, draw the pictures and print the tables."""
     data = load_mnist()
     plane_logger = keras_repreg.InformationPlaneLogger(noise_variance=10.0)
     loggers = {"baseline": [keras_repreg.CharacteristicsLogger(NAMES), plane_logger]}

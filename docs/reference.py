@@ -1,4 +1,4 @@
-"""Write the pages of the reference: for each a table of names with what they do, then their full documentation.
+"""Write the reference pages: a table of names and summaries, then the full documentation of each name.
 
 `python docs/reference.py` writes `docs/reference-*.md`; `--check` changes nothing and fails if one is stale. On a code
 host the table is what a reader sees; the site puts the docstrings below it.
@@ -14,7 +14,7 @@ from pathlib import Path
 import keras_repreg
 
 DOCS = Path(__file__).resolve().parent
-# Page: title, and its sections with the names in them, those that most users need first.
+# Page: title, and its sections with their names, the most used first.
 PAGES: dict[str, tuple[str, dict[str, str]]] = {
     "layers": (
         "Reference: layers",
@@ -98,7 +98,7 @@ PAGES: dict[str, tuple[str, dict[str, str]]] = {
         },
     ),
 }
-# What has no docstring of its own.
+# Descriptions of names that have no docstring.
 CONSTANTS = {
     "characteristics.NAMES": "The names of all characteristics.",
     "characteristics.CHARACTERISTICS": "The definition of each characteristic, by name.",

@@ -1,11 +1,11 @@
-"""Put generated tables and whole files into the Markdown pages, between two marks.
+"""Insert generated tables and whole files into the Markdown pages, between two marks.
 
 A page that should show a file names it in a mark of its own line:
 
     <!-- begin: benchmarks/results/table6.md -->
     <!-- end: benchmarks/results/table6.md -->
 
-`python docs/tables.py` writes the file's present content between the two lines, on every page, so that a page is whole
+On every page, `python docs/tables.py` writes the file's current content between the two lines, so a page is complete
 wherever its Markdown is shown. `python docs/tables.py --check` changes nothing and fails if a page is stale.
 
 Markdown is included as it is, any other file as a block of code. `path:name` includes the part of a file between a line
@@ -31,12 +31,12 @@ def pages(root: Path = ROOT) -> list[Path]:
 
 
 def rewrite(text: str, root: Path = ROOT) -> str:
-    """Return a page's text with the present content of every named file between its marks.
+    """Return a page's text with the current content of every named file between its marks.
 
     Marks inside a block of code are text and stay as they are.
 
     Raises:
-        ValueError: if a mark has no end, an end no mark, or a named file or part does not exist.
+        ValueError: if a mark has no end, an end has no mark, or a named file or part does not exist.
     """
     lines: list[str] = []
     fence, begun = "", ""
@@ -61,7 +61,7 @@ def rewrite(text: str, root: Path = ROOT) -> str:
 
 
 def content(root: Path, name: str, part: str | None = None) -> list[str]:
-    """Return the lines that stand for a file, or for a part of it, on a page."""
+    """Return the lines that a page shows for a file or a part of it."""
     path = root / name
     if not path.is_file():
         raise ValueError(f"Expected a file of the repository. Received: {name}")
@@ -77,7 +77,7 @@ def content(root: Path, name: str, part: str | None = None) -> list[str]:
 
 
 def stale(paths: Iterable[Path], root: Path = ROOT) -> dict[Path, str]:
-    """Return the pages that do not show the present content, each with the text that does."""
+    """Return the stale pages, each with its current text."""
     found = {}
     for path in paths:
         before = path.read_text(encoding="utf-8")

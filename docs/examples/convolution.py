@@ -1,4 +1,4 @@
-"""A convolutional network: the channels are the units, and every position of every image is a sample.
+"""Penalize the channels of a convolutional network: channels are the units, every position of every image is a sample.
 
 From the repository's root: `python -m docs.examples.convolution docs/images`
 """
@@ -18,7 +18,7 @@ from keras_repreg.characteristics import accumulate
 
 
 def network(penalized):
-    """Two convolutions, the second perhaps with a penalty on the covariance of its channels."""
+    """Build two convolutions, with a penalty on the covariance of the second's channels if `penalized`."""
     model = keras.Sequential([keras.Input((28, 28, 1))])
     model.add(layers.Conv2D(16, 3, strides=2, activation="relu", name="first"))
     model.add(layers.Conv2D(32, 3, strides=2, activation="relu", name="second"))
@@ -32,7 +32,7 @@ def network(penalized):
 
 
 def main(folder, samples=10_000, epochs=5, seeds=(1, 2, 3)):
-    """Train without and with the penalty, measure, and draw the correlations of the first network's channels."""
+    """Train with and without the penalty, measure, and draw the channel correlations for the first seed."""
     mnist = load_mnist(flatten=False)
     train, test = mnist.train.first(samples), mnist.test
     lines = ["| penalty | test error | correlation | dead units | stable rank |", "| --- |" + " ---: |" * 4]
@@ -46,7 +46,7 @@ def main(folder, samples=10_000, epochs=5, seeds=(1, 2, 3)):
             model.fit(train.x[..., None], train.y, epochs=epochs, batch_size=100, verbose=0)
             images = test.x[..., None]
             accuracy = model.evaluate(images, test.y, batch_size=1000, verbose=0, return_dict=True)["accuracy"]
-            # What `measure` computes its numbers from; including zeros, as in the picture.
+            # `measure` computes its values from these sums. Zeros are included, as in the picture.
             channels = accumulate(model, images, "second", positive_only=False)["second"]
             values = channels.result()
             rows.append(
@@ -64,7 +64,7 @@ def main(folder, samples=10_000, epochs=5, seeds=(1, 2, 3)):
 
 
 def correlation(covariance):
-    """The correlation matrix, NaN for channels that do not vary."""
+    """Return the correlation matrix, with NaN for constant channels."""
     deviation = np.sqrt(np.where(np.diag(covariance) > 0, np.diag(covariance), np.nan))
     return covariance / np.outer(deviation, deviation)
 

@@ -1,4 +1,4 @@
-"""A penalty of your own: it keeps every unit's standard deviation above a floor, as VICReg does.
+"""Define a custom penalty that keeps every unit's standard deviation above a floor, as VICReg does.
 
 From the repository's root: `python -m docs.examples.custom_penalty docs/images`
 """
@@ -16,7 +16,7 @@ from benchmarks.data import load_mnist
 # [start:layer]
 @keras.saving.register_keras_serializable(package="my_project")
 class DeviationFloor(keras_repreg.layers.RepresentationRegularization):
-    """Penalizes by how much each unit's standard deviation over the batch is below a floor."""
+    """Penalize units whose standard deviation over the batch is below a floor, by the difference."""
 
     def __init__(self, weight=0.01, floor=1.0, **kwargs):
         super().__init__(weight, **kwargs)
@@ -34,7 +34,7 @@ class DeviationFloor(keras_repreg.layers.RepresentationRegularization):
 
 
 def network(*penalties):
-    """An MLP with penalties after its hidden layer."""
+    """Build an MLP with penalties after its hidden layer."""
     hidden = keras.layers.Dense(64, name="hidden")
     model = keras.Sequential([keras.Input((784,)), hidden, *penalties, keras.layers.ReLU(), keras.layers.Dense(10)])
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
@@ -43,7 +43,7 @@ def network(*penalties):
 
 
 def main(folder, epochs=5, samples=10_000, seeds=(1, 2, 3)):
-    """Train with CR alone and with the floor as well, save, load, measure."""
+    """Train without a penalty, with CR, and with CR and the floor; save, load and measure each network."""
     mnist = load_mnist()
     train, test = mnist.train.first(samples), mnist.test
     path = Path(folder) / "custom_penalty.keras"
@@ -61,7 +61,7 @@ def main(folder, epochs=5, samples=10_000, seeds=(1, 2, 3)):
             model = network(*penalties())
             model.fit(train.x, train.y, epochs=epochs, batch_size=100, verbose=0)
             model.save(path)
-            loaded = keras.saving.load_model(path)  # the floor is in it
+            loaded = keras.saving.load_model(path)  # includes the custom layer
             accuracy = loaded.evaluate(test.x, test.y, batch_size=1000, verbose=0, return_dict=True)["accuracy"]
             hidden = keras.Model(loaded.inputs, loaded.get_layer("hidden").output)
             z = hidden.predict(test.x, batch_size=1000, verbose=0)

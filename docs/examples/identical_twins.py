@@ -45,7 +45,7 @@ def twins(model: keras.Model, x: np.ndarray) -> dict[str, keras.Model]:
 
 
 def main(folder: Path, epochs: int = 5) -> None:
-    """Train, rewrite, compare, draw."""
+    """Train the network, rewrite it, compare and draw."""
     keras.utils.set_random_seed(1)
     data = load("mnist")
     model = network()

@@ -1,4 +1,4 @@
-"""Look inside a saved model, from Python and from the command line.
+"""Measure a saved model, from Python and from the command line.
 
 From the repository's root: `python -m docs.examples.inspect_saved_model build/inspect`
 """
@@ -15,7 +15,7 @@ from benchmarks.data import load_mnist
 
 
 def save(folder, epochs):
-    """A trained model and its test data, as files."""
+    """Train a model, and save it and its test data."""
     mnist = load_mnist()
     keras.utils.set_random_seed(1)
     hidden = [keras.layers.Dense(100, activation="relu", name=name) for name in ("first", "second", "third")]
@@ -28,7 +28,7 @@ def save(folder, epochs):
 
 
 def main(folder, epochs=5):
-    """Save, then measure the files in both ways."""
+    """Save the model, then measure the files from Python and from the command line."""
     folder = Path(folder)
     save(folder, epochs)
 

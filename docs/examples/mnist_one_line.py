@@ -1,4 +1,4 @@
-"""One line more: a network on 1,000 MNIST images, without a penalty and with one.
+"""Add a penalty to a network with one line, and compare: 1,000 MNIST images.
 
 From the repository's root: `python -m docs.examples.mnist_one_line docs/images`
 """
@@ -20,13 +20,13 @@ PENALTIES = {
 
 
 def network(penalty=None):
-    """Two hidden layers, of which the second is penalized and measured."""
-    model = keras_repreg.Sequential()  # as keras.Sequential; class-wise layers see the labels in it
+    """Build a network with two hidden layers; the second is penalized and measured."""
+    model = keras_repreg.Sequential()  # a keras.Sequential that passes the labels to class-wise layers
     model.add(keras.Input((784,)))
     model.add(keras.layers.Dense(100, activation="relu"))
     model.add(keras.layers.Dense(100, activation="relu", name="hidden"))
     if penalty is not None:
-        model.add(penalty())  # the line
+        model.add(penalty())  # the one line
     model.add(keras.layers.Dense(10))
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile("adam", loss, metrics=["accuracy"])
@@ -34,7 +34,7 @@ def network(penalty=None):
 
 
 def main(folder, epochs=40, seeds=(1, 2, 3)):
-    """Train each network with each seed, and write the means."""
+    """Train each network with each seed, and write a table of means."""
     mnist = load_mnist()
     train, test = mnist.train.first(1000), mnist.test
     columns = ("correlation", "sparsity", "dead_units", "stable_rank")

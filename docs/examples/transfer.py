@@ -1,4 +1,4 @@
-"""Transfer learning: a frozen base that knows the digits 0 to 4, and a new head for 5 to 9 from few images.
+"""Train a new head for the digits 5 to 9 from few images, on a frozen base that was trained on 0 to 4.
 
 From the repository's root: `python -m docs.examples.transfer docs/images`
 """
@@ -29,7 +29,7 @@ def compiled(model):
 
 
 def pretrained(split, epochs):
-    """The base: two hidden layers, trained to tell 0 to 4 apart, then frozen."""
+    """Return two hidden layers, trained to classify the digits 0 to 4 and then frozen."""
     known = split.y < 5
     inputs = keras.Input((784,))
     features = layers.Dense(128, activation="relu")(layers.Dense(256, activation="relu")(inputs))
@@ -41,23 +41,23 @@ def pretrained(split, epochs):
 
 
 def with_head(base, make):
-    """The frozen base, a hidden layer, perhaps a penalty, and five new classes."""
+    """Build a model from the frozen base, a hidden layer, a penalty if given, and an output of five classes."""
     inputs = keras.Input((784,))
     z = layers.Dense(64, activation="relu", name="head")(base(inputs, training=False))
     penalty = make()
     z = z if penalty is None else penalty(z)
-    return compiled(keras_repreg.Model(inputs, layers.Dense(5)(z)))  # a keras.Model whose layers can see the labels
+    return compiled(keras_repreg.Model(inputs, layers.Dense(5)(z)))  # a keras.Model that passes labels on
 
 
 def few(split, number, seed):
-    """So many images of each of the digits 5 to 9."""
+    """Return `number` images of each of the digits 5 to 9."""
     rng = np.random.default_rng(seed)
     chosen = np.concatenate([rng.choice(np.flatnonzero(split.y == k), number, replace=False) for k in range(5, 10)])
     return split.x[chosen], split.y[chosen] - 5
 
 
 def main(folder, epochs=60, seeds=(1, 2, 3, 4, 5), number=50, base_epochs=3):
-    """Train each head on the same few images, and write test errors and what the new layer is like."""
+    """Train each head on the same images, and write its test error and the characteristics of the new layer."""
     mnist = load_mnist()
     new = mnist.test.y >= 5
     x, y = mnist.test.x[new], mnist.test.y[new] - 5

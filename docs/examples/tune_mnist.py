@@ -1,7 +1,7 @@
-"""The twelve regularizers as a set, against the best of dropout and batch normalization: MNIST, 5,000 training images.
+"""Compare a search over the twelve regularizers with tuned dropout and batch normalization: 5,000 MNIST images.
 
-Run from the repository's root: `python -m docs.examples.tune_mnist docs/images 1 2 3`, the numbers being seeds. A
-search that was interrupted goes on, and seeds can be run in processes of their own, at the same time.
+Run from the repository's root: `python -m docs.examples.tune_mnist docs/images 1 2 3`, where the numbers are seeds.
+An interrupted search continues where it stopped. Seeds can be run in separate processes at the same time.
 """
 
 import json
@@ -19,7 +19,7 @@ TRIALS = 36
 
 
 def network(hp, **choice):
-    """The MLP of Table 6, the fifth of its layers regularized as the hyperparameters choose."""
+    """Build the MLP of Table 6, with its fifth layer regularized as the hyperparameters say."""
     initial = keras.initializers.TruncatedNormal(stddev=0.1)
     inputs = keras.Input((784,))
     x = inputs
@@ -39,12 +39,12 @@ def network(hp, **choice):
 
 
 def usual(hp):
-    """The same with the choice between dropout of four rates and batch normalization."""
+    """Build the same MLP, with a choice between dropout at four rates and batch normalization."""
     return network(hp, names=["Dropout", "BN"], grid=True)
 
 
 def error(search, trial, test):
-    """Test error of a trial's network, in percent."""
+    """Return the test error of a trial's network, in percent."""
     model = search.tuner.load_model(search.tuner.oracle.get_trial(trial))
     return round(
         100 * (1 - model.evaluate(test.x, test.y, batch_size=1000, verbose=0, return_dict=True)["accuracy"]), 2
@@ -52,7 +52,7 @@ def error(search, trial, test):
 
 
 def run(folder, seed, data, epochs, trials):
-    """Both searches with one seed; the best of each, and the baseline: name, strength, validation and test error."""
+    """Run both searches with one seed; return name, strength and errors of each winner and of the baseline."""
     arguments = {"directory": folder, "seed": seed}
     searches = {
         "set": tuning.RegularizerSearch(network, max_trials=trials, project_name=f"set-{seed}", **arguments),
@@ -86,7 +86,7 @@ def run(folder, seed, data, epochs, trials):
 
 
 def table(results):
-    """Markdown, a row for each seed."""
+    """Return a Markdown table with one row per seed."""
 
     def cell(row):
         strength = "" if row["strength"] is None else f" {row['strength']:.2g}"
@@ -105,7 +105,7 @@ def table(results):
 
 
 def main(folder, seeds, searches=Path("build/tune_mnist"), epochs=EPOCHS, trials=TRIALS):
-    """Search with each seed and write the table of all seeds that there are, and the first one's leaderboard."""
+    """Search with each seed; write the table of all seeds run so far and the leaderboard of the first."""
     data = load_mnist()
     searches.mkdir(parents=True, exist_ok=True)
     for seed in seeds:

@@ -1,7 +1,7 @@
-"""Which regularizer helps over the better of dropout and batch normalization, on seven data sets, in paired runs.
+"""Compare every regularizer with the better of dropout and batch normalization in paired runs on seven data sets.
 
 Run from the repository's root, on JAX: `KERAS_BACKEND=jax python -m docs.examples.which_regularizer docs/images`,
-followed by the names of data sets to run these alone. Each run is a row of the CSV file; rows that exist are kept.
+followed by the names of data sets to run only these. Each run is a row of the CSV file; existing rows are kept.
 """
 
 import csv
@@ -19,12 +19,12 @@ from keras_repreg.regularizer_set import ALL_REGULARIZERS
 WIDTH = 100
 WEIGHTS = (0.01, 0.1, 1.0, 10.0)
 RATES = (0.1, 0.3, 0.5, 0.7)
-# Random directions in each step of SIG and cw-SIG: an eighth of the layers' default, in a fraction of the time.
+# Random directions per step of SIG and cw-SIG: an eighth of the default, to save time.
 SLICES = 32
 USUAL = ("Dropout", "BN")
 NAMES = (*tuning.NAMES, *tuning.LATER_NAMES)
 COLUMNS = ("data", "regularizer", "strength", "seed", "validation_error", "test_error")
-# Seeds, samples per batch, and steps.
+# Number of seeds, batch size, and number of steps.
 DATA = {
     "iris": (10, 25, 300),
     "wine": (10, 25, 300),
@@ -37,12 +37,12 @@ DATA = {
 
 
 def strengths(name):
-    """The weights or rates that a regularizer is tried with; None where it has none."""
+    """Return the weights or rates to try for a regularizer; (None,) if it has neither."""
     return {"Baseline": (None,), "BN": (None,), "DBN": (None,), "Dropout": RATES}.get(name, WEIGHTS)
 
 
 def load(name, seed):
-    """Training, validation and test data; which samples they hold depends on the seed."""
+    """Return training, validation and test data, split according to the seed."""
     rng = np.random.default_rng(seed)
     if name.startswith("MNIST"):
         from benchmarks.data import load_mnist
@@ -65,7 +65,7 @@ def load(name, seed):
 
 
 def network(name, strength, units, classes, seed):
-    """Two hidden layers, the second one regularized; the loss weight is a variable, 1 of the layer's own."""
+    """Build two hidden layers, the second regularized; the layer's weight is 1 and a variable holds the loss weight."""
     keras.utils.set_random_seed(seed)
     x = keras.Input((units,))
     z = keras.layers.Dense(WIDTH, activation="relu")(x)
@@ -86,7 +86,7 @@ def network(name, strength, units, classes, seed):
 
 
 def train(name, sizes, data, classes, batch_size, steps):
-    """Train a network for each strength and seed, one after the other in one compiled function.
+    """Train one network per strength and seed, one after the other in one compiled function.
 
     Returns:
         Validation and test errors in percent, two arrays of shape (strengths, seeds).
@@ -131,7 +131,7 @@ def train(name, sizes, data, classes, batch_size, steps):
 
         return jnp.stack([error(*part) for part in rest])
 
-    # All strengths begin with the same weights; the loss weight is a variable among those that are not trained.
+    # All strengths start from the same weights; the loss weight is a non-trainable variable.
     models = [network(name, sizes[0], units, classes, seed) for seed in range(seeds)]
     kinds = (lambda m: m.trainable_variables, lambda m: m.non_trainable_variables)
     begun = [zip(*([np.asarray(v.value) for v in kind(m)] for m in models), strict=True) for kind in kinds]
@@ -147,7 +147,7 @@ def train(name, sizes, data, classes, batch_size, steps):
 
 
 def read(path):
-    """The runs of a CSV file: (data, regularizer, strength) to {seed: (validation error, test error)}."""
+    """Return the runs of a CSV file: (data, regularizer, strength) to {seed: (validation error, test error)}."""
     found = {}
     if path.exists():
         with path.open(newline="") as file:
@@ -159,7 +159,7 @@ def read(path):
 
 
 def write(path, data, name, sizes, errors):
-    """Add runs to the file."""
+    """Append runs to the file."""
     new = not path.exists()
     with path.open("a", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
@@ -171,7 +171,7 @@ def write(path, data, name, sizes, errors):
 
 
 def chosen(runs, data):
-    """Each regularizer with the strength of the least mean validation error: name to (strength, validation, tests)."""
+    """Choose the strength with the lowest mean validation error: name to (strength, validation error, test errors)."""
     best = {}
     for (of, name, strength), errors in runs.items():
         validation, test = np.array([errors[seed] for seed in sorted(errors)]).T
@@ -181,10 +181,10 @@ def chosen(runs, data):
 
 
 def effects(best, data):
-    """What is usual, and the paired differences of test errors from it: name to (difference, low, high).
+    """Return the reference, and the paired differences of test errors from it: name to (difference, low, high).
 
-    The small data sets are divided again for each seed, into parts that overlap with those of other seeds: the variance
-    of the mean is then (1 / seeds + test samples / training samples) that of a difference (Nadeau and Bengio 2003).
+    The small data sets are split again for each seed, so the parts of different seeds overlap. The variance of the mean
+    is then (1 / seeds + test samples / training samples) times that of a difference (Nadeau and Bengio, 2003).
     """
     from scipy.stats import t
 
@@ -202,7 +202,7 @@ def effects(best, data):
 
 
 def table(runs):
-    """Markdown: a row for each regularizer, a column for each data set."""
+    """Return a Markdown table with one row per regularizer and one column per data set."""
     columns = [data for data in DATA if {"Baseline", *USUAL} <= {name for of, name, _ in runs if of == data}]
     cells = {}
     for data in columns:
@@ -213,22 +213,22 @@ def table(runs):
             if name in found:
                 difference, low, high = found[name]
                 told = "**helps** " if high < 0 else "*hurts* " if low > 0 else ""
-                error = f"{told}{difference:+.2f} ({low:+.2f} to {high:+.2f})"
-            cells[name, data] = error + (", the usual" if name == usual else "")
+                error = f"{told}{difference:+.2f} ({low:+.2f}&nbsp;to&nbsp;{high:+.2f})"
+            cells[name, data] = error + (", reference" if name == usual else "")
     lines = ["| | " + " | ".join(columns) + " |", "| --- |" + " ---: |" * len(columns)]
     lines += [f"| {name} | " + " | ".join(cells[name, data] for data in columns) + " |" for name in NAMES]
     return "\n".join(lines) + "\n"
 
 
 def main(folder, names=tuple(DATA), protocol=None, regularizers=NAMES):
-    """Run what is missing of these data sets, and write the table of all that are complete."""
+    """Execute the missing runs of these data sets, and write the table of all complete ones."""
     path = Path(folder) / "which_regularizer.csv"
     for data in names:
         seeds, batch_size, steps = {**DATA, **(protocol or {})}[data]
         splits = None
         for name in regularizers:
             done = read(path)
-            # One rate of dropout is one compiled function.
+            # Each rate of dropout is compiled separately.
             groups = [(size,) for size in strengths(name)] if name == "Dropout" else [strengths(name)]
             for sizes in groups:
                 if all(len(done.get((data, name, size), ())) == seeds for size in sizes):
