@@ -1,4 +1,4 @@
-"""All experiments of the paper, in its order, and the other commands."""
+"""All experiments in the order of the paper, and the other commands."""
 
 from types import ModuleType
 

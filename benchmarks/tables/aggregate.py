@@ -1,4 +1,4 @@
-"""From records of runs to rows of a table, and from rows to CSV and back."""
+"""Aggregate records of runs into rows of a table, and convert rows to and from CSV."""
 
 import csv
 import io
@@ -12,7 +12,7 @@ from benchmarks.sweeps import records
 
 
 def finished_of(found: Iterable[dict[str, Any]], **config: Any) -> list[dict[str, Any]]:
-    """Return the results of the finished runs with these fields in their configuration, in the order of the records."""
+    """Return the results of the finished runs whose configuration has these values, in the order of the records."""
     return [
         record["result"]
         for record in found
@@ -22,7 +22,7 @@ def finished_of(found: Iterable[dict[str, Any]], **config: Any) -> list[dict[str
 
 
 def summary(results: Sequence[Mapping[str, Any]], columns: Iterable[str]) -> dict[str, Any]:
-    """Return the number of trials, and mean and deviation of each column; NaN where there are none."""
+    """Return the number of trials and each column's mean and standard deviation; NaN without trials."""
     row: dict[str, Any] = {"trials": len(results)}
     for column in columns:
         row[f"{column}_mean"], row[f"{column}_std"] = mean_and_std([float(result[column]) for result in results])
@@ -30,14 +30,14 @@ def summary(results: Sequence[Mapping[str, Any]], columns: Iterable[str]) -> dic
 
 
 def mean_and_std(values: Sequence[float]) -> tuple[float, float]:
-    """Return mean and sample standard deviation; (NaN, NaN) without values, a deviation of 0 for a single one."""
+    """Return mean and sample standard deviation: (NaN, NaN) without values, a deviation of 0 for a single one."""
     if not values:
         return math.nan, math.nan
     return statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else 0.0
 
 
 def rank_correlation(a: Sequence[float], b: Sequence[float]) -> float:
-    """Return Spearman's correlation over the finite pairs; NaN for fewer than five, or where one side is constant."""
+    """Return Spearman's correlation over the finite pairs; NaN for fewer than five, or if one side is constant."""
     from scipy.stats import spearmanr
 
     pairs = [pair for pair in zip(a, b, strict=True) if all(map(math.isfinite, pair))]
@@ -47,7 +47,7 @@ def rank_correlation(a: Sequence[float], b: Sequence[float]) -> float:
 
 
 def as_csv(rows: Sequence[Mapping[str, Any]], comment: str = "") -> str:
-    """Return rows as CSV, floats with six significant digits, below a line with a comment if there is one."""
+    """Return rows as CSV, floats with six significant digits, after a comment line if `comment` is given."""
     file = io.StringIO()
     if comment:
         file.write(f"# {comment}\n")
@@ -59,6 +59,6 @@ def as_csv(rows: Sequence[Mapping[str, Any]], comment: str = "") -> str:
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:
-    """Return the rows of a file that `as_csv` has made, with or without a comment."""
+    """Return the rows of a file written by `as_csv`, with or without a comment."""
     with path.open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(line for line in file if not line.startswith("#")))

@@ -316,7 +316,7 @@ def test_what_is_published_is_read_again(result, tmp_path):
 def test_other_files_are_no_published_tables(content, tmp_path, capsys):
     (tmp_path / "table8.json").write_text(content)
     assert main(["report", "--out", str(tmp_path), "--draws", "1"]) == 2
-    assert "Expected a table that was published here. Received: " in capsys.readouterr().err
+    assert "Expected a table written by `python -m benchmarks`. Received: " in capsys.readouterr().err
     assert sorted(path.name for path in tmp_path.iterdir()) == ["table8.json"]
 
 

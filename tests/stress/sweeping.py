@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from benchmarks.__main__ import run_to_the_end
+from benchmarks.__main__ import run_reporting_errors
 from benchmarks.sweeps.sweep import sweep
 from benchmarks.sweeps.workers import Workers
 from benchmarks.training import backend
@@ -36,4 +36,4 @@ def main(folder, number, seconds, workers):
         sweep(runs(place, number, seconds), train, place / "records", workers=Workers(workers, quiet=True))
         return 0
 
-    sys.exit(run_to_the_end(sweep_all))
+    sys.exit(run_reporting_errors(sweep_all))

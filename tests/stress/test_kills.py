@@ -162,7 +162,7 @@ def test_sigterm_ends_a_sweep_as_ctrl_c_does(tmp_path):
         process.send_signal(number_of_signal)
         _, err = process.communicate(timeout=10)
         assert (process.returncode, err) == (
-            status, "Interrupted. What has finished is recorded; the same command continues.\n",
+            status, "Interrupted. Finished runs are recorded; run the same command to continue.\n",
         )  # fmt: skip
         assert not left_after(process.pid, 10)
 

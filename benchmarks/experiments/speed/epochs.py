@@ -1,4 +1,4 @@
-"""One epoch inside a compiled function, as in these experiments, against one of plain `model.fit`, on MNIST."""
+"""Compare an epoch in one compiled function, as in these experiments, with an epoch of `model.fit` on MNIST."""
 
 import functools
 import statistics
@@ -20,7 +20,7 @@ REGULARIZERS = (("Baseline", 0.0), ("CR", 10.0), ("cw-CR", 100.0), ("cw-VR", 1.0
 def compare(
     repeats: int = 5, samples: int | None = None, clock: Callable[[], float] = time.perf_counter
 ) -> list[dict[str, Any]]:
-    """Return a row per regularizer: seconds per epoch of both (medians), and the range and median of their ratio."""
+    """Return a row per regularizer: median seconds per epoch of both, and the range and median of their ratio."""
     training = load("mnist").train
     if samples is not None:
         training = training.first(samples)

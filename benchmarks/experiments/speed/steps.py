@@ -1,7 +1,7 @@
-"""What a penalty adds to a training step: the paper's two networks with each regularizer, relative to the plain one.
+"""The cost of a regularizer per training step, relative to the unregularized network, for the paper's two networks.
 
-Whole epochs on random data run inside one compiled function (see `benchmarks.training.epochs`), so that Python adds
-nothing. On a CPU with TensorFlow, XLA compiles the MLPs except the one with dropout, and TensorFlow alone the CNNs.
+Each epoch on random data runs in one compiled function (see `benchmarks.training.epochs`), so that Python adds nothing.
+On a CPU with TensorFlow, XLA compiles the MLPs except the one with dropout; the CNNs run without XLA.
 """
 
 import statistics
@@ -19,7 +19,7 @@ from benchmarks.training.epochs import BATCH, EpochTrainer
 from benchmarks.training.models import cnn, mlp
 
 REGULARIZERS = ("Dropout", "BN", "CR", "cw-CR", "VR", "cw-VR", "L1R", "RR", "cw-RR")
-# Builder, shape of an input, steps an epoch.
+# Builder, input shape, steps per epoch.
 NETWORKS: dict[str, tuple[Callable[..., keras.Model], tuple[int, ...], int]] = {
     "MNIST MLP": (mlp, (784,), 500),
     "CIFAR CNN": (cnn, (32, 32, 3), 8),
@@ -30,7 +30,7 @@ SMOKE_NETWORKS = ("MNIST MLP",)
 def compare(
     networks: Sequence[str] = tuple(NETWORKS), turns: int = 5, clock: Callable[[], float] = time.perf_counter
 ) -> list[dict[str, Any]]:
-    """Return a row per network and regularizer: milliseconds of a step, and its ratio to the plain step."""
+    """Return a row per network and regularizer: milliseconds per step, and the ratio to the unregularized step."""
     rows = []
     for network in networks:
         build, shape, steps = NETWORKS[network]
@@ -58,7 +58,7 @@ def compare(
 
 
 def as_markdown(rows: list[dict[str, Any]]) -> str:
-    """Return the rows for a page: a line per regularizer, a column per network."""
+    """Return the rows as Markdown: a line per regularizer, a column per network."""
     networks = list(dict.fromkeys(row["network"] for row in rows))
     return as_table(
         ("", *networks),

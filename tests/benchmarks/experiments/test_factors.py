@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from benchmarks import controlled
+from benchmarks.experiments.factors import SOURCES
 from benchmarks.__main__ import main
 from benchmarks.data import digest, load, load_mnist, load_pca_mnist, load_synthetic
 from benchmarks.tables.aggregate import read_csv
@@ -58,9 +58,9 @@ def test_smoke(name, characteristic, tmp_path):
     assert main([name, "--smoke", "--quiet", "--out", str(tmp_path)]) == 0
     rows = read_csv(tmp_path / "smoke" / f"{name}.csv")
     assert [(row["data"], float(row["weight"])) for row in rows] == [
-        (source, weight) for source in controlled.SOURCES for weight in (0.0, GRID[-1])
+        (source, weight) for source in SOURCES for weight in (0.0, GRID[-1])
     ]
-    for source in controlled.SOURCES:
+    for source in SOURCES:
         values = [float(row[f"{characteristic}_mean"]) for row in rows if row["data"] == source]
         # The penalty does what it is for, even within an epoch.
         assert values[-1] > values[0] if name == "figure2" else values[-1] < values[0]

@@ -35,7 +35,7 @@ def test_what_is_said_of_figure1_is_counted():
     z[:500, 0] = rng.uniform(1, 2, 500)  # active for one class
     z[:, 1] = 5 + y  # active for both, without variance within a class
     z[500:, 2] = z[500:, 3] = rng.uniform(1, 2, 500)  # two that are the same
-    found = figure1.counted(np.concatenate([z, np.zeros((1000, 1))], axis=1), y)  # a dead unit does not count
+    found = figure1.class_statistics(np.concatenate([z, np.zeros((1000, 1))], axis=1), y)  # a dead unit does not count
     assert found["classes_of_a_unit"] == pytest.approx((1 + 2 + 1 + 1) / 4)
     within = sum(z[y == k].var(axis=0).sum() for k in (0, 1)) / 2
     assert found["within_class_variance"] == pytest.approx(within / z.var(axis=0).sum())

@@ -33,7 +33,7 @@ def test_what_is_stored_is_read_again(arrays, tmp_path, capsys):
     np.testing.assert_array_equal(data.test.y, arrays["y_test"][:, 0])
     # A name that is taken is not overwritten.
     assert prepare(tmp_path, arrays) == 2
-    assert "Expected a name that is not taken. Received: 'some_images'" in capsys.readouterr().err
+    assert "Expected an unused name. Received: 'some_images'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

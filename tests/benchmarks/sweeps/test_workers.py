@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from benchmarks.__main__ import main, run_to_the_end
+from benchmarks.__main__ import main, run_reporting_errors
 from benchmarks.sweeps import records, workers
 from benchmarks.sweeps.sweep import sweep
 from benchmarks.sweeps.workers import Workers
@@ -101,7 +101,7 @@ def test_a_pool_that_breaks_is_one_line(capsys):
     def break_down():
         raise BrokenExecutor("actor 1 died")
 
-    assert run_to_the_end(break_down) == 1
+    assert run_reporting_errors(break_down) == 1
     err = capsys.readouterr().err
     assert err.count("\n") == 1
     assert "a worker process was killed" in err
@@ -116,6 +116,6 @@ def test_a_pool_that_breaks_as_sigterm_ends_it_is_an_interruption(capsys):
             raise BrokenExecutor("its workers were ended") from None
 
     before = signal.getsignal(signal.SIGTERM)
-    assert run_to_the_end(break_down) == 143
-    assert capsys.readouterr().err == "Interrupted. What has finished is recorded; the same command continues.\n"
+    assert run_reporting_errors(break_down) == 143
+    assert capsys.readouterr().err == "Interrupted. Finished runs are recorded; run the same command to continue.\n"
     assert signal.getsignal(signal.SIGTERM) is before
