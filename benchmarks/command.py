@@ -52,7 +52,7 @@ def add_machine_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments for where networks are trained and where results are written."""
     parser.add_argument("--jobs", type=positive, default=None, help="processes (default: one per core)")
     parser.add_argument(
-        "--backend", choices=BACKENDS, default="loky", help="joblib backend: local processes, or a cluster"
+        "--backend", choices=BACKENDS, default="loky", help="joblib backend: local processes or a cluster"
     )
     parser.add_argument("--address", "--scheduler", help="address of the cluster (default: start one on this machine)")
     parser.add_argument("--quiet", action="store_true", help="no progress bars")

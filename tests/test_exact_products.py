@@ -31,7 +31,7 @@ def matrix_units(monkeypatch):
 
 
 @pytest.mark.parametrize("scale", [1.0, 1e-30, 1e15])
-def test_all_digits(scale, matrix_units):
+def test_products_have_full_precision(scale, matrix_units):
     rng = np.random.default_rng(0)
     a = (scale * (3 + rng.normal(size=(40, 60)))).astype("float32")
     b = rng.normal(size=(60, 30)).astype("float32")
@@ -84,7 +84,7 @@ def test_rows_and_columns_of_any_magnitude(matrix_units):
 
 
 @pytest.mark.parametrize("entry", [np.inf, np.nan])
-def test_what_is_not_finite_stays_in_its_row(entry, matrix_units):
+def test_nonfinite_values_stay_in_their_row(entry, matrix_units):
     a = np.full((3, 4), 1 / 3, "float32")
     expected = a @ np.ones((4, 2), "float32")
     a[1, 2] = entry
@@ -93,7 +93,7 @@ def test_what_is_not_finite_stays_in_its_row(entry, matrix_units):
     np.testing.assert_allclose(found[::2], expected[::2], rtol=1e-6)
 
 
-def test_of_no_rows(matrix_units):
+def test_product_without_rows(matrix_units):
     assert exact_products.matmul(ops.ones((0, 4)), ops.ones((4, 2))).shape == (0, 2)
     assert not ops.convert_to_numpy(exact_products.matmul(ops.ones((3, 0)), ops.ones((0, 2)))).any()
     assert not ops.convert_to_numpy(exact_products.matmul(ops.zeros((3, 5)), ops.ones((5, 2)))).any()
@@ -115,7 +115,7 @@ def one_hot(ids):
     return SoftClasses(ops.convert_to_tensor(np.eye(ids.max() + 1, dtype="float32")[ids]))
 
 
-def test_soft_classes_keep_their_digits(matrix_units):
+def test_soft_classes_keep_precision(matrix_units):
     """Deviations of one around class means of thousands: of ten bits nothing would be left."""
     rng = np.random.default_rng(0)
     ids = rng.integers(0, 3, 120)
@@ -126,7 +126,7 @@ def test_soft_classes_keep_their_digits(matrix_units):
     np.testing.assert_allclose(found, gradient, atol=0.05 * np.abs(gradient).max())
 
 
-def test_a_class_of_one_beside_a_large_one(matrix_units):
+def test_single_sample_class_beside_a_large_class(matrix_units):
     rng = np.random.default_rng(0)
     ids = (np.arange(1500) > 0).astype(int)
     z = (10.0 * ids[:, None] + rng.normal(size=(1500, 12))).astype("float32")
@@ -137,7 +137,7 @@ def test_a_class_of_one_beside_a_large_one(matrix_units):
 
 
 @pytest.mark.parametrize("method", ["holder", "power"])
-def test_classes_of_any_magnitude_have_their_rank(method, matrix_units):
+def test_rank_of_classes_of_any_magnitude(method, matrix_units):
     rng = np.random.default_rng(0)
     ids = rng.integers(0, 3, 60)
     z = (np.array([1, 0.02, 0.0005])[ids][:, None] * rng.normal(size=(60, 12))).astype("float32")

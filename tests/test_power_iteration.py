@@ -42,7 +42,7 @@ def test_stable_rank(spectrum, seed):
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_all_classes_at_once(seed):
+def test_all_classes_are_computed_together(seed):
     spectra = list(SPECTRA.values())
     z = np.concatenate([with_singular_values(s, 70, seed) for s in spectra])
     ids = np.repeat(np.arange(len(spectra)), [len(s) for s in spectra])
@@ -53,7 +53,7 @@ def test_all_classes_at_once(seed):
     assert np.isfinite(gradient).all()
 
 
-def test_the_gram_matrix_and_passes_over_z_agree(monkeypatch):
+def test_gram_matrix_and_passes_over_z_agree(monkeypatch):
     z = with_singular_values(SPECTRA["random"], 90, 0)
     by_gram = value_and_gradient(lambda t: batch_statistics.stable_rank(t, "power"), z)
     monkeypatch.setattr(batch_statistics, "SMALL_GRAM", 1)
@@ -62,7 +62,7 @@ def test_the_gram_matrix_and_passes_over_z_agree(monkeypatch):
     np.testing.assert_allclose(by_passes[1], by_gram[1], rtol=1e-2, atol=1e-4)
 
 
-def test_rows_and_their_opposites():
+def test_rows_with_their_negatives():
     # Orthogonal to every start vector that is the same for a row and its opposite.
     half = np.random.default_rng(0).normal(size=(20, 30)).astype("float32")
     z = np.concatenate([half, -half])
@@ -92,7 +92,7 @@ def relative_errors(z):
 
 
 @pytest.mark.parametrize(("samples", "units"), [(2, 4), (5, 3), (12, 40)])
-def test_each_of_thousands_of_matrices_has_its_vector(samples, units):
+def test_thousands_of_matrices_converge_to_their_own_vectors(samples, units):
     # Those that converge early have to wait for the others unharmed.
     errors, ratios = relative_errors(np.random.default_rng(0).normal(size=(5000, samples, units)))
     assert errors[ratios > 1.05].max() < 1e-6
@@ -100,7 +100,7 @@ def test_each_of_thousands_of_matrices_has_its_vector(samples, units):
 
 
 @pytest.mark.parametrize("t", [0.995, 0.9925, 0.99])
-def test_a_start_that_is_the_second_eigenvector(t):
+def test_start_at_the_second_eigenvector_converges(t):
     # The matrix [[1, -c], [-c, t^2]] whose smaller eigenvalue belongs to the first start, for this c.
     ratio = t * (1.5 + np.sin(2)) / (1.5 + np.sin(1))
     c = (1 - t**2) / (ratio - 1 / ratio)

@@ -45,7 +45,7 @@ FILES = [
 
 
 @pytest.mark.parametrize("phrase", PHRASES)
-def test_phrase_is_not_used(phrase):
+def test_discouraged_phrases_are_not_used(phrase):
     pattern = re.compile(phrase, re.IGNORECASE)
     found = [
         f"{path.relative_to(ROOT)}:{number}: {line.strip()}"

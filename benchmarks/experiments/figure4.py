@@ -60,7 +60,7 @@ def train(run: InformationRun) -> dict[str, Any]:
 
 
 def information(run: InformationRun, z: Any, y: Any) -> dict[str, Any]:
-    """Return the mutual information for noise of the same variance in all units, and for noise relative to each unit."""
+    """Return the mutual information for noise of equal variance in all units, and for noise relative to each unit."""
     from keras_repreg.information import noise_sweep
 
     # Dividing a unit and its noise by the same number does not change the information. Dead units carry none.

@@ -88,7 +88,7 @@ def read(folder: Path, run: Any) -> dict[str, Any] | None:
         problem = str(error)
     aside = _set_aside(place)
     print(
-        f"The record {place} is damaged ({problem}); renamed to {aside.name}, and the run is repeated.", file=sys.stderr
+        f"The record {place} is damaged ({problem}); it is now {aside.name}, and the run is repeated.", file=sys.stderr
     )
     return None
 

@@ -14,7 +14,7 @@ def forever(x, y):
         yield x[20:], y[20:]
 
 
-def test_a_generator_is_read_once_and_refused_where_it_had_to_be_read_twice():
+def test_generator_is_read_once_or_rejected():
     model, (x, y) = build(), data()
     arguments = {"validation_steps": 2, "verbose": 0}
     logger = keras_repreg.CharacteristicsLogger()
@@ -56,7 +56,7 @@ def test_validation_is_the_only_forward_pass(eager):
 
 
 @pytest.mark.parametrize("kind", ["subclassed", "second logger", "several steps", "labels in an array"])
-def test_where_it_cannot_be_taken_along_the_data_is_passed_once_more(kind):
+def test_data_are_read_again_if_validation_cannot_be_tapped(kind):
     model, (x, y) = subclassed() if kind == "subclassed" else build(), data()
     model(x)
     loggers = [keras_repreg.CharacteristicsLogger("second")]
@@ -76,7 +76,7 @@ def test_where_it_cannot_be_taken_along_the_data_is_passed_once_more(kind):
     assert isinstance(model.evaluate(x, y, verbose=0), float)
 
 
-def test_a_test_step_of_ones_own_is_left_alone():
+def test_custom_test_steps_are_left_alone():
     """It may call the layers more than once, or for something else."""
 
     class Twice(keras.Model):

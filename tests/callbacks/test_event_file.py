@@ -30,7 +30,7 @@ def test_histogram_counts_every_finite_value_batch_by_batch():
     assert (middle[1:] / middle[:-1]).max() < 1.2001
 
 
-def test_histogram_of_nothing():
+def test_histogram_without_values_is_empty():
     histogram = Histogram()
     histogram.update(np.array([np.nan]))
     assert histogram.rows().shape == (0, 3)
@@ -77,7 +77,7 @@ def test_an_event_file_holds_values_histograms_and_spectra(tmp_path):
     assert rows[-1, 1] == pytest.approx(np.log10(spectrum[0]))
 
 
-def test_without_tensorflow_it_says_what_to_install(tmp_path, monkeypatch):
+def test_missing_tensorflow_error_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorflow", None)
     with pytest.raises(ImportError, match=r"keras-repreg\[tensorflow\]"):
         EventFile(tmp_path)

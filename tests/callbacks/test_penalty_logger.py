@@ -43,7 +43,7 @@ def expected_penalty(model, case, x, y, batch_size=20):
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_the_logged_value_is_the_penalty(case):
+def test_logged_value_is_the_penalty(case):
     x, y = data()
     model = compiled(network(case))
     history = model.fit(
@@ -69,7 +69,7 @@ OPTIONS = [
 
 
 @pytest.mark.parametrize("arguments", OPTIONS, ids=str)
-def test_compile_options_do_not_matter(arguments):
+def test_compile_options_give_the_same_result(arguments):
     if BACKEND == "torch" and not {"run_eagerly", "metrics"} & set(arguments):
         pytest.skip("not on the torch backend")
     case, (x, y) = CASES[0], data()
@@ -100,7 +100,7 @@ def test_mixed_precision(policy):
     assert history["regularizer_penalty"][0] > 65504
 
 
-def test_every_callback_sees_it(tmp_path):
+def test_every_callback_sees_the_penalty(tmp_path):
     x, y = data()
 
     class Seen(keras.callbacks.Callback):
@@ -124,7 +124,7 @@ def test_every_callback_sees_it(tmp_path):
         assert "val_regularizer_penalty" in next(csv.reader(file))
 
 
-def test_a_model_without_the_callback_logs_and_saves_as_before(tmp_path):
+def test_model_without_the_callback_logs_and_saves_as_before(tmp_path):
     x, y = data()
     model = compiled(network(CASES[0]))
     expected = model.evaluate(x, y, verbose=0)
@@ -138,7 +138,7 @@ def test_a_model_without_the_callback_logs_and_saves_as_before(tmp_path):
     assert loaded.evaluate(x, y, verbose=0) == pytest.approx(expected)
 
 
-def test_label_aware_models_stay_so():
+def test_label_aware_models_stay_label_aware():
     x, y = data()
     case = CASES[1]
     model = compiled(keras_repreg.label_aware(network(case, kind=keras.Sequential)))
@@ -149,7 +149,7 @@ def test_label_aware_models_stay_so():
     model.fit(x, y, verbose=0)
 
 
-def test_after_an_exception_the_next_fit_is_right():
+def test_next_fit_is_correct_after_an_exception():
     x, y = data()
 
     class Interrupt(keras.callbacks.Callback):
@@ -195,7 +195,7 @@ def test_models_within_models_shared_layers_and_several_penalties():
     assert sums == pytest.approx([once, once, 2 * once], rel=1e-5)
 
 
-def test_chosen_layers():
+def test_selected_layers_only():
     x, y = data()
     model = compiled(
         keras.Sequential(
@@ -220,7 +220,7 @@ def test_chosen_layers():
 
 
 @pytest.mark.parametrize("arguments", [{}, {"run_eagerly": True}], ids=str)
-def test_a_model_that_its_first_step_builds(arguments):
+def test_model_built_by_its_first_step(arguments):
     """Keras calls it once more for that, on what is not data."""
 
     class Own(keras_repreg.Model):
@@ -243,7 +243,7 @@ def test_a_model_that_its_first_step_builds(arguments):
     assert history["val_regularizer_penalty"] == pytest.approx([expected] * 2, rel=1e-4)
 
 
-def test_own_steps_and_losses_are_kept():
+def test_custom_steps_and_losses_are_kept():
     x, y = data()
 
     class Own(keras_repreg.Sequential):
@@ -287,7 +287,7 @@ def test_two_loggers_in_one_fit_log_what_each_asks_for():
     assert set(again) == {"loss", "two_penalty"}
 
 
-def test_after_an_interruption_only_the_next_loggers_layers_are_logged():
+def test_only_the_new_loggers_layers_are_logged_after_an_interruption():
     class Interrupt(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):
             raise KeyboardInterrupt
@@ -300,14 +300,14 @@ def test_after_an_interruption_only_the_next_loggers_layers_are_logged():
     assert set(history) == {"loss", "two_penalty"}
 
 
-def test_prediction_leaves_nothing_behind():
+def test_prediction_leaves_no_state():
     x, y = data()
     model = two_penalties()
     model.predict(x, verbose=0, callbacks=[keras_repreg.PenaltyLogger()])
     assert set(model.evaluate(x, y, verbose=0, return_dict=True)) == {"loss"}
 
 
-def test_metrics_of_the_model_are_its_own():
+def test_model_metrics_contain_no_penalties():
     """A `train_step` that loops over them, as Keras's guide does, finds no metric of penalties to feed with targets."""
 
     class Own(keras_repreg.Sequential):
@@ -323,7 +323,7 @@ def test_metrics_of_the_model_are_its_own():
 
 
 @pytest.mark.parametrize("kind", ["compute_loss", "distiller"])
-def test_a_penalty_that_the_loss_leaves_out_is_named_once_and_not_logged(kind):
+def test_penalty_excluded_from_the_loss_warns_once_and_is_not_logged(kind):
     class Own(keras.Sequential):
         def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
             return LOSS(y, y_pred)
@@ -388,7 +388,7 @@ def siamese():
 
 
 @pytest.mark.parametrize("build", [shared_twice, siamese])
-def test_all_calls_of_a_shared_layer_are_in_the_loss_and_in_the_log(build):
+def test_all_calls_of_a_shared_layer_are_in_the_loss_and_the_logs(build):
     x, y = data()
     model = compiled(build())
     expected = 3 * np.abs(x).sum()
@@ -398,7 +398,7 @@ def test_all_calls_of_a_shared_layer_are_in_the_loss_and_in_the_log(build):
     assert logs["loss"] == pytest.approx([expected + np.log(3)], rel=1e-5)
 
 
-def test_further_fits_compile_nothing_and_leave_nothing():
+def test_repeated_fits_do_not_recompile_or_leave_state():
     x, y = data()
     traced = 0
 
@@ -437,7 +437,7 @@ def test_no_tracer_outlives_a_step():
             model.evaluate(x, y, batch_size=48, verbose=0)
 
 
-def test_runs_that_callbacks_begin_leave_the_logs_as_they_were():
+def test_steps_run_by_callbacks_do_not_change_the_logs():
     x, y = data()
 
     class Others(keras.callbacks.Callback):
@@ -457,7 +457,7 @@ def test_runs_that_callbacks_begin_leave_the_logs_as_they_were():
 
 
 @pytest.mark.skipif(BACKEND == "jax", reason="a second pass needs a scope of its own there")
-def test_two_forward_passes_in_one_step_count_as_they_do_in_the_loss():
+def test_two_forward_passes_in_a_step_are_logged_as_in_the_loss():
     class Twice(keras.Sequential):
         def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
             first = sum(self.losses) + sum(self.losses) * 0
@@ -473,7 +473,7 @@ def test_two_forward_passes_in_one_step_count_as_they_do_in_the_loss():
     assert logs["loss"] == pytest.approx(logs["p_penalty"], rel=1e-5)
 
 
-def test_what_has_an_effect_in_one_model_may_have_none_in_another():
+def test_penalty_can_be_effective_in_one_model_and_not_in_another():
     class Own(keras.Model):
         def __init__(self, inner):
             super().__init__()
@@ -496,7 +496,7 @@ def test_what_has_an_effect_in_one_model_may_have_none_in_another():
 
 
 @pytest.mark.skipif(BACKEND == "jax", reason="there only a gradient tells")
-def test_an_evaluation_that_leaves_the_penalty_out_says_so():
+def test_evaluation_without_the_penalty_warns():
     class Own(keras_repreg.Sequential):
         def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
             return LOSS(y, y_pred)
@@ -507,7 +507,7 @@ def test_an_evaluation_that_leaves_the_penalty_out_says_so():
         model.evaluate(x, y, verbose=0)
 
 
-def test_variables_have_paths_of_their_own():
+def test_variables_have_unique_paths():
     x, y = data()
     model = two_penalties()
     schedule = keras_repreg.WeightSchedule(lambda epoch: 0.5)
@@ -517,7 +517,7 @@ def test_variables_have_paths_of_their_own():
     model.get_state_tree()
 
 
-def test_a_penalty_in_a_loop_that_is_compiled_is_refused_in_words():
+def test_penalty_in_a_compiled_loop_raises():
     class Loop(keras.layers.Layer):
         def __init__(self):
             super().__init__()

@@ -43,7 +43,7 @@ def test_weighted_value_and_gradient(name, ask, omega, units):
 
 
 @pytest.mark.parametrize(("name", "ask", "omega"), STATISTICS, ids=NAMES)
-def test_a_sample_of_weight_zero_does_not_exist(name, ask, omega):
+def test_samples_of_weight_zero_have_no_effect(name, ask, omega):
     z, ids, rng = batch(20, 10, 3)
     w = (rng.uniform(size=20) > 0.4).astype("float32")
     w[ids == 1] = 0  # nor does a class of such samples
@@ -57,7 +57,7 @@ def test_a_sample_of_weight_zero_does_not_exist(name, ask, omega):
 
 
 @pytest.mark.parametrize(("name", "ask", "omega"), STATISTICS, ids=NAMES)
-def test_weights_that_are_all_zero(name, ask, omega):
+def test_zero_weights_give_zero(name, ask, omega):
     z, ids, _ = batch(6, 10, 3)
     value, gradient = value_and_gradient(lambda t: ask(of(ids, np.zeros(6, "float32")), t), z)
     assert value == 0
@@ -65,7 +65,7 @@ def test_weights_that_are_all_zero(name, ask, omega):
 
 
 @pytest.mark.parametrize(("name", "ask", "omega"), STATISTICS, ids=NAMES)
-def test_neither_order_nor_names_of_classes_matter(name, ask, omega):
+def test_order_and_ids_of_classes_do_not_matter(name, ask, omega):
     z, ids, rng = batch(30, 9, 4)
     order = rng.permutation(30)
     names = np.array([7, -100, 2**31 - 1, 0], "int32")
@@ -94,7 +94,7 @@ def covariances(z, ids):
     ids=str,
 )
 @pytest.mark.parametrize(("samples", "units"), [(129, 200), (192, 20), (300, 40), (321, 9)])
-def test_tiles(samples, units, classes, tiling, monkeypatch):
+def test_tiles_match_the_whole(samples, units, classes, tiling, monkeypatch):
     # More samples than one tile holds on a CPU, on both sides of M = N, classes larger and smaller than a tile.
     assert within_class_products.ON_CPU.one < samples <= within_class_products.ON_ACCELERATOR.one
     monkeypatch.setattr(within_class_products, "tiling", lambda rows: tiling)
@@ -158,7 +158,7 @@ def test_tiles_of_unbalanced_classes(sizes, units, seed):
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="shapes are known elsewhere")
 @pytest.mark.parametrize("jit_compile", [False, True])
 @pytest.mark.parametrize(("name", "ask", "omega"), STATISTICS[:4], ids=NAMES[:4])
-def test_a_number_of_samples_that_is_not_known(name, ask, omega, jit_compile):
+def test_unknown_number_of_samples(name, ask, omega, jit_compile):
     import tensorflow as tf
 
     z, ids, _ = batch(150, 20, 4)
@@ -191,7 +191,7 @@ def test_double_precision(name, ask, omega):
 
 
 @pytest.mark.parametrize(("units", "by_covariance"), [(9, True), (300, False)])
-def test_the_cheaper_product_is_formed(units, by_covariance, monkeypatch):
+def test_cheaper_product_is_used(units, by_covariance, monkeypatch):
     taken = []
     original = within_class_products._Tiles.product
 

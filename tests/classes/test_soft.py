@@ -52,7 +52,7 @@ def test_value_and_gradient(name, ask, omega, units, soften):
 
 @pytest.mark.parametrize("units", [1, 6, 20])
 @pytest.mark.parametrize(("name", "ask", "omega"), STATISTICS, ids=NAMES)
-def test_hard_labels_are_a_special_case(name, ask, omega, units):
+def test_hard_labels_match_one_hot_responsibilities(name, ask, omega, units):
     z, ids, _ = batch(30, units, 5)
     one_hot = np.eye(7)[ids]  # two classes are absent
     hard = HardClasses(ops.convert_to_tensor(ids), "float32")
@@ -66,7 +66,7 @@ def test_hard_labels_are_a_special_case(name, ask, omega, units):
 
 
 @pytest.mark.parametrize("distance", [10.0, 100.0])
-def test_class_means_far_apart_cost_few_digits(distance):
+def test_distant_class_means_lose_few_digits(distance):
     # Within-class variance 1, between classes distance^2: a plain expansion of squares would have an error of
     # 1e-7 distance^4, which is all digits at 100.
     rng = np.random.default_rng(0)
@@ -103,13 +103,13 @@ def test_degenerate(name, ask, omega, r, z):
 
 
 @pytest.mark.parametrize(("name", "ask", "omega"), STATISTICS[:3], ids=NAMES[:3])
-def test_no_sample(name, ask, omega):
+def test_empty_batch(name, ask, omega):
     assert float(ask(of(np.zeros((0, 3))), ops.zeros((0, 12)))) == 0
 
 
 @pytest.mark.parametrize("units", [5, 12])
 @pytest.mark.parametrize(("name", "ask", "omega"), STATISTICS[:2], ids=NAMES[:2])
-def test_activations_far_from_zero_keep_their_digits(name, ask, omega, units):
+def test_activations_with_large_mean_keep_precision(name, ask, omega, units):
     # Their mean over the batch is taken out first: of squares of a thousand, variances of one would keep no digit.
     z, ids, rng = batch(60, units)
     z = z + np.float32(3000)

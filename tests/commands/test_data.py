@@ -38,7 +38,7 @@ def equal(found, wanted):
 
 
 @pytest.mark.parametrize("name", ["data.npz", "first.npz", "named.npz", "array.npy", "table.csv", "bare.csv", "x.csv"])
-def test_files_of_one_input(name, folder, tmp_path, capsys):
+def test_single_input_files_of_every_format(name, folder, tmp_path, capsys):
     x, y = arrays()
     path = tmp_path / name
     labelled = name not in ("array.npy", "x.csv")
@@ -68,7 +68,7 @@ def test_files_of_one_input(name, folder, tmp_path, capsys):
 
 
 @pytest.mark.parametrize("kind", ["regression", "several labels", "one number each", "unlabelled", "asked not to"])
-def test_targets_that_are_no_classes(kind, folder, tmp_path, capsys):
+def test_targets_that_are_not_classes_are_ignored(kind, folder, tmp_path, capsys):
     x, y = arrays()
     targets = {
         "regression": y + 0.25,
@@ -162,7 +162,7 @@ def test_inputs_in_a_dict(tmp_path, capsys):
         (["left"], "holds left; the model takes 2 inputs: left"),
     ],
 )
-def test_inputs_that_are_missing(names, words, two, tmp_path, capsys):
+def test_missing_inputs_are_rejected(names, words, two, tmp_path, capsys):
     x, _ = arrays()
     content = dict.fromkeys(names, x)
     if len(names) == 2:
@@ -173,7 +173,7 @@ def test_inputs_that_are_missing(names, words, two, tmp_path, capsys):
     assert words in capsys.readouterr().err
 
 
-def test_a_file_of_one_input_does_not_do_for_two(two, tmp_path, capsys):
+def test_one_array_for_two_inputs_is_rejected(two, tmp_path, capsys):
     np.savetxt(tmp_path / "x.csv", arrays()[0], delimiter=",")
     assert run(two, "--data", tmp_path / "x.csv") == 2
     assert "has one input, and the model takes 2: left (N, 5), right (N, 2)" in capsys.readouterr().err
@@ -192,7 +192,7 @@ def test_a_file_of_one_input_does_not_do_for_two(two, tmp_path, capsys):
         ("1,2,3,4,\x00\n", "cannot be read as a table"),
     ],
 )
-def test_tables_that_are_none(text, words, folder, tmp_path, capsys):
+def test_invalid_tables_are_rejected(text, words, folder, tmp_path, capsys):
     (tmp_path / "table.csv").write_text(text)
     assert run(folder / "model.keras", "--data", tmp_path / "table.csv") == 2
     err = capsys.readouterr().err
@@ -247,7 +247,7 @@ def test_a_folder_of_images(images, capsys):
 
 
 @pytest.mark.parametrize("kind", ["huge", "no image", "damaged", "other shape"])
-def test_images_that_are_refused(kind, images, capsys):
+def test_invalid_images_are_rejected(kind, images, capsys):
     pytest.importorskip("tensorflow")
     folder, *_ = images
     path = folder / "images" / "cats" / "0.png"
@@ -339,7 +339,7 @@ def test_a_prepared_data_set_of_numbers(folder, tmp_path, monkeypatch, capsys):
         ("mnist", "not prepared"),
     ],
 )
-def test_data_sets_that_are_not_there(name, words, folder, tmp_path, monkeypatch, capsys):
+def test_missing_data_sets_are_rejected(name, words, folder, tmp_path, monkeypatch, capsys):
     prepared(tmp_path, monkeypatch)
     capsys.readouterr()
     assert run(folder / "model.keras", "--data", f"tfds:{name}") == 2

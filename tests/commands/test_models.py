@@ -75,7 +75,7 @@ REAL = {
 
 
 @pytest.mark.parametrize("kind", REAL)
-def test_a_real_model_is_loaded(kind, tmp_path):
+def test_real_models_are_loaded(kind, tmp_path):
     model = REAL[kind]()
     model.save(tmp_path / "model.keras")
     file = ModelFile(tmp_path / "model.keras")

@@ -64,7 +64,7 @@ def test_nothing_is_cut_off(opened, width, unfolded):
         assert page.evaluate("document.documentElement.scrollHeight") < (8000 if width > 1000 else 12_000)
 
 
-def test_all_columns_of_the_table_can_be_reached(opened):
+def test_all_table_columns_can_be_reached(opened):
     page = opened(390)
     last = page.locator(".layers thead th").last
     assert last.bounding_box()["x"] > 390
@@ -74,7 +74,7 @@ def test_all_columns_of_the_table_can_be_reached(opened):
     assert 0 <= first.bounding_box()["x"] < 40  # the name stays
 
 
-def test_what_stands_out_comes_first_and_leads_to_its_layer(opened):
+def test_findings_come_first_and_link_to_their_layer(opened):
     page = opened(1280)
     items = page.locator("ul.findings").first.locator("li")
     assert items.first.get_attribute("class") == "broken"
@@ -89,7 +89,7 @@ def test_what_stands_out_comes_first_and_leads_to_its_layer(opened):
     page.wait_for_function("scrollY > 500")
 
 
-def test_quiet_layers_are_folded(opened):
+def test_layers_without_findings_are_folded(opened):
     page = opened(1280)
     assert page.locator("details.layer").count() == DEPTH
     assert 1 <= page.locator("details[open].layer").count() <= 3

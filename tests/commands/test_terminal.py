@@ -58,14 +58,14 @@ def test_tables_fit(width, longest):
     assert table[-1].count("0.1234") >= 1
 
 
-def test_a_wide_table_is_on_one_line_each():
+def test_wide_table_rows_are_on_one_line():
     header, rows = ["layer", "stable_rank"], [["x" * 100, "1"], ["y", "22"]]
     assert table_lines(header, rows, None) == [
         "layer" + " " * 97 + "stable_rank", "x" * 100 + " " * 12 + "1", "y" + " " * 110 + "22",
     ]  # fmt: skip
 
 
-def test_the_terminal_decides_the_layout(folder, capsys, monkeypatch):
+def test_layout_follows_the_terminal(folder, capsys, monkeypatch):
     arguments = (folder / "model.keras", "--data", folder / "data.npz")
     monkeypatch.setenv("COLUMNS", "60")
     assert run(*arguments) == 0
@@ -133,7 +133,7 @@ class Strict(html.parser.HTMLParser):
         assert self.open.pop() == tag
 
 
-def test_names_do_nothing(hostile, tmp_path, capsys):
+def test_hostile_names_have_no_effect(hostile, tmp_path, capsys):
     path, table = tmp_path / "report.html", tmp_path / "table.csv"
     data = hostile.parent / "data.npz"
     assert run(hostile, "--data", data, "--report", path, "--csv", table) == 0
@@ -155,7 +155,7 @@ def test_names_do_nothing(hostile, tmp_path, capsys):
     assert list(json.loads(capsys.readouterr().out)["layers"]) == HOSTILE
 
 
-def test_the_page_allows_nothing_from_elsewhere(folder, tmp_path):
+def test_page_allows_no_external_content(folder, tmp_path):
     """And its style is the one that its policy names."""
     import base64
     import hashlib
@@ -172,7 +172,7 @@ def test_the_page_allows_nothing_from_elsewhere(folder, tmp_path):
     assert "<title>Inside model.keras</title>" in text
 
 
-def test_a_reader_that_leaves(folder, tmp_path):
+def test_broken_pipe_ends_silently(folder, tmp_path):
     """The command ends without a word, and what it was to write is written."""
     command = [sys.executable, "-m", "keras_repreg", "measure", folder / "model.keras", "--data", folder / "data.npz"]
     reading, writing = os.pipe()
@@ -193,7 +193,7 @@ class Screen(io.StringIO):
         return True
 
 
-def test_progress_says_how_long(monkeypatch):
+def test_progress_estimates_the_remaining_time(monkeypatch):
     now = [0.0]
     monkeypatch.setattr("time.monotonic", lambda: now[0])
     screen = Screen()
@@ -215,7 +215,7 @@ def test_progress_says_how_long(monkeypatch):
 
 
 @pytest.mark.parametrize("stream", [Screen, io.StringIO])
-def test_no_progress_where_none_is_wanted(stream, monkeypatch):
+def test_progress_can_be_disabled(stream, monkeypatch):
     monkeypatch.setattr(sys, "stderr", stream())
     progress = Progress(quiet=stream is Screen)
     progress.say("loading")

@@ -17,7 +17,7 @@ EXAMPLES = int(os.environ.get("ION_CHAINS", "4"))
 @pytest.mark.parametrize("kind", chains.NETWORKS)
 @settings(max_examples=EXAMPLES, deadline=None)
 @given(seed=st.integers(0, 10**9), dtype=st.sampled_from(chains.dtypes()))
-def test_chains_of_rewrites(kind, seed, dtype):
+def test_chains_of_rewrites_keep_outputs_or_raise(kind, seed, dtype):
     counts, worst = chains.run(kind, dtype, seed, length=3)
     assert sum(counts.values()) == 3
     assert worst <= 3

@@ -52,7 +52,7 @@ def test_state_beyond_weights_survives(make, with_data, copy):
     np.testing.assert_array_equal(output(model, x), y)
 
 
-def test_a_copy_whose_state_is_lost_is_refused():
+def test_copy_that_loses_state_raises():
     class Forgetful(layers.Layer):
         """Its state is neither a weight nor in its configuration."""
 
@@ -74,7 +74,7 @@ def test_a_copy_whose_state_is_lost_is_refused():
 
 
 @pytest.mark.parametrize("copy", COPIES)
-def test_a_copy_is_compiled_and_label_aware_as_the_model_is(copy):
+def test_copy_keeps_compilation_and_label_awareness(copy):
     model = keras.Sequential(
         [
             keras.Input((5,)),
@@ -99,7 +99,7 @@ def test_a_copy_is_compiled_and_label_aware_as_the_model_is(copy):
     assert not is_label_aware(plain)
 
 
-def test_what_cannot_be_compiled_again_is_said():
+def test_copy_that_cannot_be_compiled_warns():
     def odd_loss(y_true, y_pred):
         return keras.ops.mean(y_pred)
 
@@ -119,7 +119,7 @@ def test_what_cannot_be_compiled_again_is_said():
                 assert COPIES[copy](model, None).compiled
 
 
-def test_the_optimizer_goes_on_where_it_was():
+def test_copy_keeps_the_optimizer_state():
     model = build()
     model.compile("adam", "sparse_categorical_crossentropy")
     model.fit(X, np.arange(50) % 3, verbose=0)
@@ -135,7 +135,7 @@ class OwnStep(keras.Model):
 
 
 @pytest.mark.parametrize("copy", COPIES)
-def test_loss_weights_and_a_method_of_ones_own(copy):
+def test_copy_keeps_loss_weights_and_custom_methods(copy):
     start = keras.Input((5,))
     z = layers.Dense(6, name="z")(start)
     model = OwnStep(start, {"a": layers.Dense(3, name="a")(z), "b": layers.Dense(2, name="b")(z)})
@@ -147,7 +147,7 @@ def test_loss_weights_and_a_method_of_ones_own(copy):
     assert twin.evaluate(X, targets, verbose=0, return_dict=True)["loss"] == pytest.approx(expected, rel=1e-4)
 
 
-def test_custom_classes_need_not_be_registered():
+def test_custom_classes_do_not_need_to_be_registered():
     class Unregistered(layers.Layer):
         def call(self, x):
             return 2 * x
@@ -190,7 +190,7 @@ def test_layers_without_a_name_in_their_configuration():
             ion.fold_batch_norm(model, parts[0], copy=True)
 
 
-def test_what_cannot_be_made_from_its_configuration():
+def test_models_without_a_usable_configuration_raise():
     model = keras.Sequential(
         [keras.Input((5,)), layers.Dense(6, name="z"), layers.Dense(3, activation=lambda x: keras.ops.tanh(x))]
     )
@@ -199,7 +199,7 @@ def test_what_cannot_be_made_from_its_configuration():
             rebuild()
 
 
-def test_a_model_that_cannot_be_saved():
+def test_unsaveable_model_raises():
     class Holding(layers.Layer):
         def __init__(self, function):
             super().__init__()

@@ -49,7 +49,7 @@ def by_hand(model, gone, constants):
 
 
 @pytest.mark.parametrize("use_bias", [True, False])
-def test_dead_and_constant_units_as_by_hand(use_bias):
+def test_dead_and_constant_units_are_removed_as_by_hand(use_bias):
     model = with_dead_units(use_bias=use_bias)
     before = model.get_weights()
     removal = ion.remove_units(model, "z", data=X)
@@ -67,7 +67,7 @@ def test_dead_and_constant_units_as_by_hand(use_bias):
         np.testing.assert_array_equal(a, b)
 
 
-def test_without_data_what_is_exact_for_every_input():
+def test_only_exactly_removable_units_are_removed_without_data():
     model = with_dead_units()
     removal = ion.remove_units(model, "z")
     assert [unit.unit for unit in removal.removed] == [2, 5]
@@ -75,7 +75,7 @@ def test_without_data_what_is_exact_for_every_input():
     assert ion.remove_units(mlp(), "z").removed == ()
 
 
-def test_chosen_units_are_measured():
+def test_selected_units_are_measured_on_data():
     model = with_dead_units()
     removal = ion.remove_units(model, "z", [1, 0, 3], X)
     z = output(keras.Model(model.inputs[0], model.get_layer("z").output), X)
@@ -95,7 +95,7 @@ def test_chosen_units_are_measured():
 
 
 @pytest.mark.parametrize("with_data", [False, True])
-def test_a_linear_layer_loses_its_null_space(with_data):
+def test_null_space_of_a_linear_layer_is_removed(with_data):
     """Five inputs: at most five directions of twelve vary; on data of rank three, three."""
     keras.utils.set_random_seed(0)
     model = keras.Sequential(
@@ -114,7 +114,7 @@ def test_a_linear_layer_loses_its_null_space(with_data):
         assert ion.verify(model, removal.model, 10 * X) < 1e-4
 
 
-def test_a_linear_layer_without_room_for_a_shift():
+def test_linear_layer_that_cannot_absorb_a_shift():
     keras.utils.set_random_seed(0)
     model = keras.Sequential(
         [
@@ -139,7 +139,7 @@ WHOLE = {
 
 
 @pytest.mark.parametrize("case", WHOLE)
-def test_units_within_whole_networks(case):
+def test_units_are_removed_within_whole_networks(case):
     """A unit whose weights are zero everywhere is removed from all that computes, passes on or takes it."""
     name, units = WHOLE[case]
     model = getattr(architectures, case.split(",")[0])()
@@ -172,7 +172,7 @@ def gated():
     return randomized(keras.Model(start, layers.Dense(4)(layers.Flatten()(x))))
 
 
-def test_the_smaller_model_is_ready_to_save_and_to_train(tmp_path):
+def test_smaller_model_saves_and_trains(tmp_path):
     model = with_dead_units()
     model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     smaller = ion.remove_units(model, "z", data=X).model
@@ -182,13 +182,13 @@ def test_the_smaller_model_is_ready_to_save_and_to_train(tmp_path):
     np.testing.assert_allclose(output(loaded, X), output(smaller, X), atol=1e-6)
 
 
-def test_data_in_batches_that_can_be_read_once():
+def test_single_pass_batches_are_accepted():
     model = with_dead_units()
     removal = ion.remove_units(model, "z", data=iter([X[:100], X[100:]]))
     assert [unit.unit for unit in removal.removed] == [1, 2, 4, 5]
 
 
-def test_wrong_units():
+def test_invalid_units_raise():
     model = mlp()
     for units in ([6], [-1], [0, 0], [], [0.5], "z"):
         with pytest.raises(ValueError, match="Received: units="):
@@ -199,13 +199,13 @@ def test_wrong_units():
         ion.remove_units(build(), "next")
 
 
-def test_what_depends_on_all_units():
+def test_layers_that_depend_on_all_units_raise():
     for between in (layers.LayerNormalization(name="norm"), layers.Softmax(name="norm")):
         with pytest.raises(ValueError, match=r"\['norm'\], where each depends on all"):
             ion.remove_units(build(between=[between]), "z", [0])
 
 
-def test_a_constant_before_zero_padding_stays():
+def test_constant_before_zero_padding_is_kept():
     keras.utils.set_random_seed(0)
     model = keras.Sequential(
         [keras.Input((6, 6, 2)), layers.Conv2D(4, 1, activation="relu", name="z"), layers.Conv2D(3, 3, padding="same")]
@@ -219,7 +219,7 @@ def test_a_constant_before_zero_padding_stays():
         ion.remove_units(model, "z", [0])
 
 
-def test_an_embedding_loses_its_null_space():
+def test_null_space_of_an_embedding_is_removed():
     keras.utils.set_random_seed(0)
     model = keras.Sequential([keras.Input((4,)), layers.Embedding(3, 6, name="z"), layers.Dense(2)])
     removal = ion.remove_units(model, "z")
@@ -228,21 +228,21 @@ def test_an_embedding_loses_its_null_space():
     np.testing.assert_allclose(output(removal.model, x), output(model, x), atol=1e-5)
 
 
-def test_an_exact_removal_is_checked():
+def test_exact_removal_is_verified():
     keras.utils.set_random_seed(0)
     model = keras.Sequential([keras.Input((5,)), layers.Dense(12, name="z"), layers.Dense(3)])
     with pytest.raises(RuntimeError, match="the model is as it was"):
         ion.remove_units(model, "z", tolerance=0.0)
 
 
-def test_layers_without_a_number_of_units():
+def test_layers_without_units_raise():
     start = keras.Input((4, 5))
     z = layers.MultiHeadAttention(2, 3, output_shape=6, name="z")(start, start)
     with pytest.raises(ValueError, match="number of units to lower. Received: 'z'"):
         ion.remove_units(keras.Model(start, layers.Dense(3)(z)), "z", [0])
 
 
-def test_all_dead_leaves_one():
+def test_one_unit_remains_if_all_are_dead():
     model = mlp()
     kernel, bias = model.get_layer("z").get_weights()
     model.get_layer("z").set_weights([kernel, bias - 100])

@@ -201,7 +201,7 @@ def maps(rng):
 
 
 @pytest.mark.parametrize("case", [*CASES, *GRAPHS])
-def test_each_row(case):
+def test_each_row_keeps_outputs_or_raises(case):
     model, allowed = model_of(case)
     assert ion.find_site(model, "z").allows == allowed
     x = ion.probing.random_inputs(model)[:8]
@@ -240,7 +240,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_layers_that_a_row_does_not_describe(case):
+def test_unsupported_layer_configurations_raise(case):
     model = keras.Sequential([keras.Input(VECTOR), *REFUSED[case]()])
     before = model.get_weights()
     with pytest.raises(ValueError, match="Received: '"):
@@ -249,7 +249,7 @@ def test_layers_that_a_row_does_not_describe(case):
         np.testing.assert_array_equal(a, b)
 
 
-def test_several_sums_of_one_stream_move_together():
+def test_sums_of_one_stream_are_rewritten_together():
     from tests.ion.architectures import residual, transformer
 
     for model, name, factors in ((residual(), "stem", True), (transformer(), "embedding", False)):

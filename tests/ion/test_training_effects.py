@@ -35,7 +35,7 @@ def test_penalties(what):
     ion.permute(model, name, [1, 0, 3, 2])  # no penalty depends on the order: a warning would be an error
 
 
-def test_what_no_longer_counts_is_not_named():
+def test_ineffective_penalties_do_not_warn():
     """A frozen layer's weights are not penalized, nor is what a later layer puts out changed."""
     model = first(
         [layers.Dense(4, name="z", kernel_regularizer="l2"), layers.Dense(3, activity_regularizer="l1", name="next")]
@@ -77,7 +77,7 @@ def test_removal():
         ion.remove_units(model, "z", [0])
 
 
-def test_the_warning_points_at_the_caller():
+def test_warning_points_at_the_caller():
     for rewrite in (
         lambda model: ion.rescale(model, "z", 2.0),
         lambda model: ion.whiten(model, "z", X),

@@ -50,7 +50,7 @@ def test_transforms_compose():
     assert 0 <= first.output_difference < 1e-5
 
 
-def test_what_does_nothing_at_inference_is_looked_through():
+def test_layers_without_effect_at_inference_are_looked_through():
     between = [
         layers.Dropout(0.5),
         layers.GaussianNoise(0.5),
@@ -76,7 +76,7 @@ def test_functional_model():
     np.testing.assert_allclose(output(model, x), y, atol=1e-5)
 
 
-def test_without_bias_a_matrix_alone_is_fine():
+def test_matrix_without_shift_needs_no_bias():
     model = build(use_bias=False)
     x = np.random.default_rng(0).normal(size=(20, 5)).astype("float32")
     y = output(model, x)

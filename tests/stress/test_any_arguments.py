@@ -169,7 +169,7 @@ NAMES = [
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:No data for layer")
 @pytest.mark.parametrize("name", NAMES)
-def test_one_argument_is_wrong(name):
+def test_one_invalid_argument_works_or_raises(name):
     assert set(targets()) == set(NAMES)
     function, arguments = targets()[name]
     function(**arguments)

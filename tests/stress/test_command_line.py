@@ -60,7 +60,7 @@ def files(path):
 @pytest.mark.slow
 @examples(80)
 @given(data=st.data())
-def test_measure_with_an_argument_that_makes_no_sense(data, folder, tmp_path, monkeypatch, capsys):  # noqa: F811
+def test_measure_rejects_senseless_arguments(data, folder, tmp_path, monkeypatch, capsys):  # noqa: F811
     monkeypatch.chdir(tmp_path)
     before = files(folder)
     arguments = ["measure", str(folder / "model.keras"), "--data", str(folder / "data.npz")]
@@ -77,7 +77,7 @@ def test_measure_with_an_argument_that_makes_no_sense(data, folder, tmp_path, mo
 
 @examples(120)
 @given(words=st.lists(st.one_of(TEXT, st.sampled_from([*MEASURE, "measure", "--overwrite"])), max_size=6))
-def test_any_words(words, tmp_path, monkeypatch, capsys):
+def test_random_words_are_rejected_or_run(words, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     before = files(tmp_path)
     code = ended(main, words, capsys, "keras-repreg")
@@ -118,7 +118,7 @@ OPTIONS = [
     name=st.sampled_from([*EXPERIMENTS, "all", "tables", ""]),
     words=st.lists(st.one_of(TEXT, st.sampled_from([*OPTIONS, "3", "loky", "slurm", "tcp://127.0.0.1:1"])), max_size=5),
 )
-def test_benchmarks_with_any_words(name, words, tmp_path, monkeypatch, capsys, untrained):
+def test_benchmarks_reject_or_run_random_words(name, words, tmp_path, monkeypatch, capsys, untrained):
     monkeypatch.chdir(tmp_path)
     # Nobody's cluster is asked for; that is another test's.
     words = [word for word in words if word not in ("dask", "ray")]
@@ -135,7 +135,7 @@ def test_benchmarks_with_any_words(name, words, tmp_path, monkeypatch, capsys, u
 
 @pytest.mark.parametrize("value", NUMBERS)
 @pytest.mark.parametrize("option", ["--trials", "--epochs", "--jobs"])
-def test_benchmarks_with_numbers_that_are_none(option, value, tmp_path, monkeypatch, capsys, untrained):
+def test_benchmarks_reject_invalid_numbers(option, value, tmp_path, monkeypatch, capsys, untrained):
     monkeypatch.chdir(tmp_path)
     if value == "٣":
         pytest.skip("a three")
@@ -143,7 +143,7 @@ def test_benchmarks_with_numbers_that_are_none(option, value, tmp_path, monkeypa
     assert not os.listdir(tmp_path)
 
 
-def test_a_place_that_cannot_be_written_to_costs_no_training(tmp_path, monkeypatch, capsys, untrained):
+def test_unwritable_folder_fails_before_training(tmp_path, monkeypatch, capsys, untrained):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "file").write_text("mine")
     for out in ("file", "file/below", "", "\0"):

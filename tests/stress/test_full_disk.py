@@ -25,7 +25,7 @@ FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("call", CALLS)
-def test_a_disk_that_is_full(call, way, tmp_path):
+def test_full_disk_keeps_old_files_and_raises(call, way, tmp_path):
     if (call == "link" and way not in ("new", "keeping")) or (call, way) == ("replace", "new"):
         pytest.skip("is not called")
     folder = tmp_path
@@ -56,7 +56,7 @@ def test_a_disk_that_is_full(call, way, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="no such limit")
-def test_files_that_may_not_grow(tmp_path):
+def test_file_size_limit_keeps_old_files_and_raises(tmp_path):
     """For real: the system refuses to write beyond some kilobytes."""
     limit = "import resource, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
     limit += "resource.setrlimit(resource.RLIMIT_FSIZE, (8192, 8192)); "

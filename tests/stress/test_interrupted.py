@@ -29,7 +29,7 @@ def interrupted(model, event, together):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("event", EVENTS)
-def test_evaluation_is_as_before(event):
+def test_evaluation_is_restored(event):
     model, (x, y) = network(), data()
     interrupted(model, event, callbacks())
     assert isinstance(model.evaluate(x, y, verbose=0), float)
@@ -37,7 +37,7 @@ def test_evaluation_is_as_before(event):
     assert set(model.evaluate(x, y, verbose=0, return_dict=True)) == {"loss"}
 
 
-def test_training_without_the_loggers_logs_nothing_of_them():
+def test_training_without_the_loggers_logs_no_measurements():
     model, (x, y) = network(), data()
     interrupted(model, "on_epoch_end", callbacks())
     assert set(model.fit(x, y, verbose=0).history) == {"loss"}
@@ -60,7 +60,7 @@ def test_hooks_do_not_accumulate():
     assert not hooks(model)
 
 
-def test_an_evaluation_within_a_fit_ends_nothing():
+def test_evaluation_within_fit_does_not_stop_logging():
     class Evaluates(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):
             x, y = data()
@@ -80,7 +80,7 @@ def test_an_evaluation_within_a_fit_ends_nothing():
     assert len(history["l1_penalty"]) == len(history["val_l1_penalty"]) == 2
 
 
-def test_an_evaluation_that_is_interrupted():
+def test_interrupted_evaluation_leaves_no_trace():
     if keras.backend.backend() == "jax":
         pytest.skip("Keras takes the weights out of the model while it evaluates")
     model, (x, y) = network(), data()
@@ -89,7 +89,7 @@ def test_an_evaluation_that_is_interrupted():
     assert isinstance(model.evaluate(x, y, verbose=0), float)
 
 
-def test_the_same_logger_serves_again():
+def test_logger_can_be_reused():
     model, (x, y) = network(), data()
     logger = keras_repreg.PenaltyLogger()
     interrupted(model, "on_epoch_end", [logger])

@@ -85,7 +85,7 @@ def kill_a_worker(folder, planned, process, number_of_signal):
                     return
 
 
-def test_nothing_is_lost_or_repeated_or_left_behind(tmp_path, capsys):
+def test_killed_sweeps_lose_and_repeat_nothing_and_leave_no_process(tmp_path, capsys):
     number, seconds = 10 * max(KILLS, 4), 0.05
     planned = runs(tmp_path, number, seconds)
     draw = random.Random(SEED)
@@ -151,7 +151,7 @@ def left_after_wait(process):
     return left
 
 
-def test_sigterm_ends_a_sweep_as_ctrl_c_does(tmp_path):
+def test_sigterm_stops_a_sweep_like_ctrl_c(tmp_path):
     for number_of_signal, status in ((signal.SIGTERM, 143), (signal.SIGINT, 130)):
         folder = tmp_path / number_of_signal.name
         folder.mkdir()
@@ -167,7 +167,7 @@ def test_sigterm_ends_a_sweep_as_ctrl_c_does(tmp_path):
         assert not left_after(process.pid, 10)
 
 
-def test_two_sweeps_on_the_same_records_divide_the_runs(tmp_path, capsys):
+def test_two_sweeps_share_the_runs(tmp_path, capsys):
     number, seconds = (60, 0.2) if "REPREG_KILLS" in os.environ else (10, 0.1)
     planned = runs(tmp_path, number, seconds)
     pair = [start(tmp_path, number, seconds, 1) for _ in range(2)]
@@ -182,7 +182,7 @@ def test_two_sweeps_on_the_same_records_divide_the_runs(tmp_path, capsys):
             print(f"\ntwo sweeps, runs by process: {sorted(shares.values())}")
 
 
-def test_a_claim_ends_with_its_process(tmp_path):
+def test_lock_is_released_with_its_process(tmp_path):
     planned = runs(tmp_path, 1, 60.0)
     process = start(tmp_path, 1, 60.0, 1)
     while not lines(tmp_path, planned[0], "begun"):

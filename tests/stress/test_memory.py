@@ -37,7 +37,7 @@ class Census(keras.callbacks.Callback):
 
 
 @pytest.mark.slow
-def test_a_long_fit_keeps_nothing_but_what_it_logs():
+def test_long_fit_keeps_only_its_logs():
     model, (x, y) = network(), data()
     census = Census(5, 25)
     arguments = {"epochs": 26, "batch_size": 16, "validation_data": (x, y), "verbose": 0}
@@ -50,7 +50,7 @@ def test_a_long_fit_keeps_nothing_but_what_it_logs():
 
 
 @pytest.mark.slow
-def test_a_model_that_is_discarded_is_gone():
+def test_discarded_models_are_freed():
     dead = []
     for _ in range(2):
         model = network()

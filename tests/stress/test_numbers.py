@@ -60,7 +60,7 @@ def test_order_of_samples_and_of_units_does_not_matter(z, seed):
 
 @examples(20)
 @given(z=batches(), bad=st.sampled_from([np.nan, np.inf, -np.inf]), seed=st.integers(0, 10**6))
-def test_values_that_are_not_finite_are_an_error_and_make_an_accumulator_nan(z, bad, seed):
+def test_nonfinite_values_raise_and_make_an_accumulator_nan(z, bad, seed):
     z.flat[seed % z.size] = bad
     with pytest.raises(ValueError, match="Received: 1 NaN or infinite"):
         keras_repreg.characterize(z)
@@ -71,7 +71,7 @@ def test_values_that_are_not_finite_are_an_error_and_make_an_accumulator_nan(z, 
 
 
 @pytest.mark.parametrize("dtype", ["complex64", "complex128", "<U3", "object"])
-def test_what_is_no_real_number_is_an_error(dtype):
+def test_nonreal_values_raise(dtype):
     z = np.ones((4, 3)).astype(dtype)
     with pytest.raises(ValueError, match="Received: "):
         keras_repreg.characterize(z)
@@ -91,7 +91,7 @@ def test_correlation_far_from_zero(offset, positive_only):
     assert found["correlation"] == pytest.approx(expected, rel=1e-9 * abs(offset) / 1e3)
 
 
-def test_what_is_constant_but_for_the_rounding_of_float32_has_no_correlation():
+def test_units_constant_up_to_float32_rounding_have_no_correlation():
     rng = np.random.default_rng(0)
     z = np.float32(1e6) + rng.integers(0, 2, (400, 2)).astype("float32") * np.float32(0.0625)
     for one in (z, z.astype("float64")):
@@ -116,7 +116,7 @@ def test_units_that_are_zero_at_first_and_large_later():
 
 @examples(20)
 @given(z=batches(smallest=2, units=8, kinds=tuple(kind for kind in KINDS if kind not in ("huge", "subnormal"))))
-def test_a_whitening_matrix_is_finite_and_not_singular(z):
+def test_whitening_matrix_is_finite_and_nonsingular(z):
     covariance = np.cov(z.T, bias=True).reshape(z.shape[1], z.shape[1])
     if not np.linalg.eigvalsh(covariance)[-1] > np.finfo(np.float64).tiny:
         with pytest.raises(ValueError, match="Received: "):

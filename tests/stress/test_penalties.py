@@ -49,7 +49,7 @@ def test_value_and_gradient(data, z, dtype, normalize):
 
 @examples(10)
 @given(data=st.data(), z=batches(kinds=("whole numbers", "zeros")), dtype=st.sampled_from(("int32", "uint8", "bool")))
-def test_whole_numbers_are_numbers(data, z, dtype):
+def test_integers_are_accepted(data, z, dtype):
     case = data.draw(st.sampled_from(CASES))
     labels = data.draw(ids(len(z))) if case.classwise else None
     z = np.abs(z).astype(dtype)
@@ -59,7 +59,7 @@ def test_whole_numbers_are_numbers(data, z, dtype):
 
 @examples(8)
 @given(data=st.data(), z=batches(kinds=("normal",)), bad=st.sampled_from([np.nan, np.inf, -np.inf]))
-def test_what_is_not_finite_is_passed_on_and_stays_in_the_loss(data, z, bad):
+def test_nonfinite_values_are_passed_on_and_stay_in_the_loss(data, z, bad):
     """No exception, and no penalty that looks like one of a healthy network."""
     case = data.draw(st.sampled_from(CASES))
     z = z.astype("float32")
@@ -74,7 +74,7 @@ def test_what_is_not_finite_is_passed_on_and_stays_in_the_loss(data, z, bad):
         assert not np.isfinite(value) or "Rank" in str(case), (case, value)
 
 
-def test_complex_activations_are_refused():
+def test_complex_activations_raise():
     z = np.ones((4, 3), "complex64")
     for case in CASES:
         try:

@@ -61,7 +61,7 @@ def test_flatten(data, z, case):
 
 @examples(10)
 @given(data=st.data(), case=st.sampled_from(CASES), units=st.sampled_from([None, "channels", "flatten"]))
-def test_any_shape_is_taken_or_refused(data, case, units):
+def test_every_shape_is_accepted_or_raises(data, case, units):
     shape = tuple(data.draw(st.lists(st.integers(1, 3), max_size=4)))
     z = ops.ones(shape)
     labels = np.zeros(shape[:1] or (1,), "int32")

@@ -1,6 +1,6 @@
 """Count the kernels that a penalty adds to a training step compiled by XLA: `KERAS_BACKEND=jax python -m` this module.
 
-On a GPU, the time of a small step is mostly the time to launch its kernels. Kernels are counted in the step of the MNIST
+On a GPU, the time of a small step is mostly the time to launch its kernels. They are counted in the step of the MNIST
 MLP as compiled for this machine: fusions, matrix products, scatters, sorts, reductions, calls and all other operations
 except bookkeeping. Those of a loop's body count once. Fusion differs between CPU and GPU, so the counts are only
 meaningful relative to each other.
@@ -8,7 +8,6 @@ meaningful relative to each other.
 
 import re
 from collections import Counter
-from typing import Any
 
 import jax
 import keras

@@ -33,7 +33,7 @@ def copied(tmp_path):
     return tmp_path / "mnist"
 
 
-def test_damaged_file(copied):
+def test_damaged_file_raises(copied):
     path = copied / "t10k-labels-idx1-ubyte.gz"
     content = bytearray(path.read_bytes())
     content[100] ^= 1
@@ -42,7 +42,7 @@ def test_damaged_file(copied):
         load_mnist(copied)
 
 
-def test_missing_files(copied, tmp_path):
+def test_missing_files_raise(copied, tmp_path):
     (copied / "train-labels-idx1-ubyte.gz").unlink()
     with pytest.raises(ValueError, match="train-labels.*does not exist"):
         load_mnist(copied)
@@ -53,14 +53,14 @@ def test_missing_files(copied, tmp_path):
 @pytest.mark.parametrize(
     "content", [b"\x00\x00\x08\x01\x00\x00\x00\x05abc", b"\x00\x00\x0d\x01\x00\x00\x00\x03abc", b""]
 )
-def test_not_such_an_idx_file(content, tmp_path):
+def test_invalid_idx_file_raises(content, tmp_path):
     path = tmp_path / "labels.gz"
     path.write_bytes(gzip.compress(content))
     with pytest.raises(ValueError, match="Expected a gzipped IDX file. Received: .*unsigned bytes"):
         read_checked(tmp_path, "labels", hashlib.sha256(path.read_bytes()).hexdigest())
 
 
-def test_a_data_set_that_is_not_prepared_is_an_error_at_once(tmp_path):
+def test_unprepared_data_set_raises_immediately(tmp_path):
     started = time.monotonic()
     with pytest.raises(ValueError, match="fashion_mnist.*TFDS_DATA_DIR"):
         load_tfds("fashion_mnist", tmp_path)
@@ -72,5 +72,5 @@ def test_a_data_set_that_is_not_prepared_is_an_error_at_once(tmp_path):
 @pytest.mark.parametrize(
     ("samples", "validating"), [(50_000, 10_000), (60_000, 10_000), (15_000, 10_000), (14_999, 2_999), (80, 16)]
 )
-def test_the_last_10_000_training_images_validate_where_5_000_remain(samples, validating):
+def test_validation_size_leaves_at_least_5_000_training_images(samples, validating):
     assert validation_size(samples) == validating

@@ -23,18 +23,18 @@ def differences(row):
     return {name: abs(row[name] / float(kept[name]) - 1) for name in NUMBERS}
 
 
-def test_a_row_for_each_regularizer():
+def test_canary_has_a_row_for_each_regularizer():
     assert list(KEPT) == list(canary.WEIGHTS) == list(REGULARIZERS)
 
 
 @pytest.mark.parametrize("name", REGULARIZERS)
-def test_training_gives_the_numbers_that_are_kept(name):
+def test_training_reproduces_the_reference_numbers(name):
     """If not, and if that is meant: `python -m benchmarks canary --out benchmarks/results`, and repeat the results."""
     found = differences(canary.numbers(name, canary.WEIGHTS[name]))
     assert max(found.values()) <= canary.TOLERANCE, found
 
 
 @pytest.mark.parametrize("name", [name for name, weight in canary.WEIGHTS.items() if weight])
-def test_a_penalty_that_is_one_percent_larger_is_noticed(name):
+def test_one_percent_larger_penalty_is_detected(name):
     row = canary.numbers(name, 1.01 * canary.WEIGHTS[name])
     assert max(differences({**row, "weight": canary.WEIGHTS[name]}).values()) > 2 * canary.TOLERANCE

@@ -28,7 +28,7 @@ def test_figure1(tmp_path):
     assert all(1 < float(row["classes_of_a_unit_mean"]) < 10 for row in rows)
 
 
-def test_what_is_said_of_figure1_is_counted():
+def test_figure1_statistics_match_constructed_data():
     rng = np.random.default_rng(0)
     y = np.repeat([0, 1], 500)
     z = np.zeros((1000, 4))
@@ -73,7 +73,7 @@ def test_figure4(tmp_path):
     assert all(-1 - 1e-9 <= low <= high <= 1 + 1e-9 for low, high in finite)
 
 
-def test_relative_noise_does_not_see_the_scale_of_units():
+def test_relative_noise_ignores_the_scale_of_units():
     rng = np.random.default_rng(0)
     z, y = rng.normal(size=(60, 4)), np.arange(60) % 3
     z[:, 2] = 0.0  # a dead unit
@@ -105,7 +105,7 @@ def test_correlations_and_their_intervals():
         assert np.isnan(correlation.bootstrap(degenerate, correlation.pearson)).all()
 
 
-def test_correlations_are_those_of_the_means_over_networks():
+def test_correlations_use_means_over_networks():
     values = {"Baseline": (3.0, 5.0), "L1W": (2.0, 1.0), "CR": (2.5, 2.0)}
     found = [
         {

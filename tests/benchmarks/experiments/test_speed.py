@@ -36,7 +36,7 @@ class Clock:
         return function
 
 
-def test_turns():
+def test_functions_take_turns():
     clock = Clock()
     seconds = take_turns({"short": clock.waits(0.001), "long": clock.waits(0.5)}, 3, clock)
     assert seconds["short"] == pytest.approx([0.001] * 3)
@@ -46,7 +46,7 @@ def test_turns():
 
 
 @pytest.mark.parametrize("penalty", ["cw-CR", "cw-VR", "cw-RR"])
-def test_loops_compute_the_same(penalty):
+def test_loops_agree_with_the_penalties(penalty):
     z, ids = kernels.batch(40, 12, 6)
     expected, expected_gradient = kernels.kernel(penalty)(z, ids)
     for gathered in (False, True):
@@ -59,7 +59,7 @@ def test_loops_compute_the_same(penalty):
         np.testing.assert_allclose(gradient, expected_gradient, rtol=1e-3, atol=1e-5)
 
 
-def test_a_loop_that_computes_something_else_is_no_comparison():
+def test_disagreeing_loop_raises():
     z, ids = kernels.batch(40, 12, 6)
     runs = {"ours": kernels.kernel("cw-CR"), "masked": kernels.kernel("cw-VR")}
     with pytest.raises(ValueError, match="Received: .*masked"):
@@ -87,7 +87,7 @@ def test_cnn_of_table_7(regularizer):
 
 
 @pytest.mark.slow
-def test_both_ways_of_a_sweep_train_all_networks_anew(tmp_path, monkeypatch):
+def test_both_sweep_configurations_train_all_networks(tmp_path, monkeypatch):
     from benchmarks.experiments.speed import processes
 
     seen = []
@@ -102,7 +102,7 @@ def test_both_ways_of_a_sweep_train_all_networks_anew(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_characteristics_are_timed_in_a_process_for_each_case(monkeypatch):
+def test_each_case_is_timed_in_its_own_process(monkeypatch):
     rows = measurements.compare(1, smoke=True)
     assert [row["case"] for row in rows] == list(measurements.SMOKE_CASES)
     for row in rows:
@@ -114,7 +114,7 @@ def test_characteristics_are_timed_in_a_process_for_each_case(monkeypatch):
         measurements.compare(1, smoke=True)
 
 
-def test_where_a_target_is_missed_the_profile_says_why(monkeypatch):
+def test_missed_targets_are_profiled(monkeypatch):
     case = measurements.Case("nothing", lambda smoke: (lambda: None, lambda: sum(range(10**6))), most=0.5)
     monkeypatch.setitem(measurements.CASES, "sums", case)
     row = measurements.measure_case("sums", 3, time.perf_counter, smoke=True)
@@ -124,7 +124,7 @@ def test_where_a_target_is_missed_the_profile_says_why(monkeypatch):
     assert not measurements.measure_case("sums", 3, time.perf_counter, smoke=True)["profile"]
 
 
-def test_the_command(tmp_path, monkeypatch, capsys):
+def test_command_writes_and_prints_the_ratios(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(kernels, "SMOKE_GRID", ((20, 12, 3),))
     monkeypatch.setattr(kernels, "PENALTIES", ("L1R", "cw-CR"))
     monkeypatch.setattr(kernels, "PEAK_SIZE", 64)

@@ -28,7 +28,7 @@ def test_table2(tmp_path, capsys):
 
 
 @pytest.mark.parametrize("name", table2.REGULARIZERS)
-def test_the_network_of_table2_has_a_linear_sixth_layer(name):
+def test_network_of_table2_has_a_linear_sixth_layer(name):
     model = with_linear_layer(name, width=8)
     x = np.random.default_rng(0).uniform(size=(50, 784)).astype("float32")
     values = [keras.Model(model.inputs, model.get_layer(layer).output).predict(x, verbose=0) for layer in table2.LAYERS]

@@ -31,17 +31,17 @@ def of(*errors, **config):
         ((None, 9.0, 0.0), []),
     ],
 )
-def test_a_spike_is_a_training_error_beyond_the_median_of_the_seeds(errors, seeds):
+def test_spike_is_a_training_error_beyond_the_limit(errors, seeds):
     assert [one["config"]["seed"] for one in spikes.spiked(of(*errors))] == seeds
 
 
-def test_networks_are_compared_with_those_that_differ_by_the_seed_only():
+def test_networks_are_compared_with_other_seeds_only():
     found = [*of(0.0, 0.0, 0.0), *of(5.0, 5.0, 5.0, weight=1.0), record(90.0, 4, status="diverged")]
     assert spikes.spiked(found) == []
     assert spikes.in_words(found) == ""
 
 
-def test_networks_are_named():
+def test_spiked_networks_are_named():
     found = [*of(0.626, 0.0, 0.0), *of(0.0, 3.0, 0.0, regularizer="Baseline", weight=0.0)]
     assert spikes.in_words(found) == (
         "ended in a loss spike: CR at weight 10, seed 1 (training error 0.63%), Baseline, seed 2 (training error 3.00%)"
