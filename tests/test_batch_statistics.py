@@ -1,4 +1,4 @@
-"""Statistics of a batch with weights of its samples."""
+"""Batch statistics with sample weights."""
 
 import numpy as np
 import pytest
@@ -58,7 +58,7 @@ def test_zero_weights_give_zero(name, ask, omega):
     ("samples", "units", "route"), [(12, 9, "_by_covariance"), (9, 12, "_by_gram"), (3, 8, "_by_covariance")]
 )
 def test_smaller_matrix_is_used(samples, units, route, monkeypatch):
-    # And for few units the covariance, whose sum of squares is direct.
+    # For few units it is the covariance, whose squares are summed directly.
     taken = []
     routes = {name: getattr(batch_statistics, name) for name in ("_by_covariance", "_by_gram")}
     for name, original in routes.items():

@@ -1,4 +1,4 @@
-"""Products in full float32 on hardware that rounds the factors, which is imitated here."""
+"""Matrix products in full float32 on (simulated) hardware that rounds the factors."""
 
 import keras
 import numpy as np
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.skipif(keras.backend.backend() == "torch", reason="PyTo
 
 
 def rounded(x):
-    """Float32 with ten bits of mantissa, as a GPU's matrix units take it."""
+    """Round float32 to a 10-bit mantissa, as a GPU's matrix units do."""
     if keras.backend.backend() == "jax":
         import jax
 
@@ -51,7 +51,7 @@ def test_gradient(matrix_units):
 
 
 def test_compiled(matrix_units):
-    """As in training: inside a compiled function, with a number of rows that is not known there."""
+    """As in training, the function is compiled and the number of rows is unknown."""
     rng = np.random.default_rng(0)
     a, b = (3 + rng.normal(size=shape).astype("float32") for shape in ((20, 30), (30, 10)))
     if keras.backend.backend() == "jax":
@@ -100,7 +100,7 @@ def test_product_without_rows(matrix_units):
 
 
 def variances(z, ids):
-    """Their sum over classes, and its gradient, in float64."""
+    """Return the sum of variances over classes and its gradient in float64."""
     gradient = np.zeros(z.shape)
     total = 0.0
     for k in np.unique(ids):
@@ -116,7 +116,7 @@ def one_hot(ids):
 
 
 def test_soft_classes_keep_precision(matrix_units):
-    """Deviations of one around class means of thousands: of ten bits nothing would be left."""
+    """With deviations of 1 around class means of thousands, ten bits would leave nothing."""
     rng = np.random.default_rng(0)
     ids = rng.integers(0, 3, 120)
     z = (1000.0 * np.arange(3)[ids][:, None] + rng.normal(size=(120, 12))).astype("float32")

@@ -1,4 +1,4 @@
-"""Files are whole or not there, and replace others only where they should."""
+"""Files are written completely or not at all, and replace only regular files that they may replace."""
 
 import errno
 import os
@@ -32,7 +32,7 @@ def test_existing_file_is_kept_by_default(tmp_path):
 
 
 def without_links(number):
-    """`os.link` as file systems without hard links have it."""
+    """Make `os.link` fail as on file systems without hard links."""
 
     def link(*args, **kwargs):
         raise OSError(number, os.strerror(number))
@@ -67,7 +67,7 @@ def test_works_without_file_permissions(tmp_path, monkeypatch):
 
 
 def special(kind, path):
-    """Something at a path that is no regular file, and how to see that it is still there."""
+    """Create something other than a regular file at a path; return a check that it still exists."""
     if kind == "symbolic link":
         (path.parent / "target").write_text("old")
         path.symlink_to("target")
@@ -86,7 +86,7 @@ def special(kind, path):
 @pytest.mark.parametrize("overwrite", [True, False])
 @pytest.mark.parametrize("kind", ["symbolic link", "dangling link", "FIFO", "socket", "directory"])
 def test_only_regular_files_are_replaced(kind, overwrite, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)  # a socket's path is short
+    monkeypatch.chdir(tmp_path)  # the path of a socket must be short
     path = Path("special")
     before = special(kind, path)
     with pytest.raises(FileExistsError, match=kind.removeprefix("dangling ")):

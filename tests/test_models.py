@@ -200,7 +200,7 @@ def test_copies_stay_label_aware_or_raise_or_warn(kind, way, tmp_path):
             found = [copied.evaluate(X, Y, batch_size=24, verbose=0) for _ in range(2)]
         assert sum("left out" in str(warning.message) for warning in warned) == 1
         assert max(found) < 0.9 * expected
-        if BACKEND != "jax":  # if Keras loses the weights because of an exception in the first step
+        if BACKEND != "jax":  # on JAX, Keras loses the weights if the first step fails
             with pytest.raises(ValueError, match="got no labels while training"):
                 copied.fit(X, Y, verbose=0)
         copied = keras_repreg.label_aware(copied)

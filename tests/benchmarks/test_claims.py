@@ -1,4 +1,4 @@
-"""Claims of the paper: checks judge chosen numbers as stated, nulls find them calibrated, and pages agree."""
+"""Claims of the paper: verdicts on constructed numbers, calibration under the nulls, and the report."""
 
 import importlib
 import math
@@ -59,7 +59,7 @@ def test_a_claim_without_tables_is_decided_by_a_computation(one, monkeypatch):
     }
     assert one.null is None
     assert one.check()[0] == expected[one.name]
-    # And it would be decided otherwise by other results.
+    # Other results would give another verdict.
     others = {
         "scaling_keeps_the_class": ("scaled_predictions", ((1.0, 1.0), Verdict.HOLDS), ((0.9, 0.9), Verdict.FAILS)),
         "only_permuted_diagonals": ("nonnegative_layer", (0.1, Verdict.HOLDS), (1e-6, Verdict.FAILS)),
@@ -113,7 +113,7 @@ def test_relations_match_a_loop():
     assert constant.pearson == constant.spearman == (0.0, 0.0, 0.0)
 
 
-# Of every null's draws a tenth of those of the report; the rates of the report are tested below.
+# A tenth of the draws of the report, whose rates are tested below.
 @pytest.mark.parametrize("one", MEASURED, ids=lambda one: one.name)
 def test_checks_are_rarely_wrong_under_their_null(one):
     tables = [evidence.measured(RESULTS, name) for name in one.tables]
@@ -121,7 +121,7 @@ def test_checks_are_rarely_wrong_under_their_null(one):
         tables = [evidence.printed(name) for name in one.printed]
     draws = max(20, one.null.draws // 20)
     found = judging.rates(one, tables, draws=draws)
-    # Five percent, and three standard errors of as many draws.
+    # Five percent plus three standard errors for this number of draws.
     assert found.holds + found.in_part <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / draws)
 
 
@@ -172,7 +172,7 @@ def test_claims_are_in_the_papers_order_and_each_is_named_once():
         assert one.documentation, one.name
         assert (one.null is None) == (not one.tables)
         assert one.why, one.name
-    # Of every table and figure of the paper that has numbers, at least one claim.
+    # Every table and figure with numbers has at least one claim.
     sources = {source.split("_")[0] for one in CLAIMS for source in (*one.tables, *one.nearest)}
     assert sources == set(PAPER)
 
@@ -203,7 +203,7 @@ def test_nulls_draw_from_their_stated_distribution():
     assert any(row["a"] != row["b"] for row in columns.values())
     many = [IDENTICAL.draw([given], random)[0] for _ in range(200)]
     means = np.array([[row["a"] for row in drawn.values()] for drawn in many])
-    # Twelve alike around the median, with the standard error of five trials.
+    # Twelve equal regularizers around the median, with the standard error of five trials.
     assert np.abs(means.mean(axis=0) - 5.5).max() < 0.2
     assert means.std() == pytest.approx(1 / math.sqrt(5), rel=0.1)
     assert np.mean([row["a_std"] ** 2 for drawn in many for row in drawn.values()]) == pytest.approx(1, rel=0.1)
@@ -239,7 +239,7 @@ def test_papers_numbers_are_judged_with_the_spread_measured_here():
     assert printed["Dropout"]["covariance_std"] == pytest.approx(expected)
     assert evidence.printed("figure1") is None
     bounds = evidence.printed("figure4_intervals")
-    # Fisher's interval of 0.78 with twelve points.
+    # Fisher's interval for a correlation of 0.78 with twelve points.
     assert bounds["upper bound"]["pearson_low"] == pytest.approx(0.37, abs=0.005)
     assert bounds["upper bound"]["pearson_high"] == pytest.approx(0.94, abs=0.005)
     judged = {one.claim.name: one for one in claims.judge(RESULTS, draws=0)}

@@ -1,4 +1,4 @@
-"""The committed results: in the form that is promised, and shown as they are."""
+"""The committed results are complete, and the documentation shows their numbers."""
 
 import runpy
 from pathlib import Path
@@ -43,7 +43,7 @@ def test_markdown_tables_match_the_csv_files(name):
     "name", ["table2", "table3", "figure1", "figure4", "figure4_correlations", "figure4_intervals"]
 )
 def test_other_results_have_every_row_and_their_markdown_shows_the_same_numbers(name):
-    """In the order in which they stand, to the digits that are shown."""
+    """The numbers agree in order, to the digits shown."""
     found = read_csv(RESULTS / f"{name}.csv")
     lines = (RESULTS / f"{name}.md").read_text().splitlines()[2:]
     label = next(iter(found[0]))
@@ -105,7 +105,7 @@ def test_table3_is_as_theorem_2_has_it():
     rows = {row["q"]: row for row in read_csv(RESULTS / "table3.csv")}
     for column in ("error", "sparsity", "dead_units"):
         assert rows["Random positive diagonal"][f"{column}_mean"] == rows["Identity"][f"{column}_mean"]
-    # "Considerably reduced": threefold, as in the paper.
+    # "Considerably reduced" means threefold, as in the paper.
     assert float(rows["Whitening"]["correlation_mean"]) <= float(rows["Identity"]["correlation_mean"]) / 3
 
 

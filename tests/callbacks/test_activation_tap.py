@@ -1,4 +1,4 @@
-"""Which forward pass the characteristics are taken from."""
+"""The forward pass in which characteristics are measured."""
 
 import keras
 import numpy as np
@@ -29,7 +29,7 @@ def test_generator_is_read_once_or_rejected():
 
 
 def passes(model, name="second"):
-    """Counts the calls of a layer with concrete values: forward passes, less those in compiled functions."""
+    """Count the calls of a layer with concrete values: forward passes outside of compiled functions."""
     layer, calls = model.get_layer(name), []
     original = layer.call
 
@@ -44,14 +44,14 @@ def passes(model, name="second"):
 @pytest.mark.parametrize("eager", [True, False])
 def test_validation_is_the_only_forward_pass(eager):
     model, (x, y) = build(run_eagerly=eager), data()
-    model.fit(x, y, validation_data=(x, y), verbose=0)  # builds what is built once
+    model.fit(x, y, validation_data=(x, y), verbose=0)  # builds variables and functions
     counts = {}
     for name, callbacks in {"without": [], "with": [keras_repreg.CharacteristicsLogger()]}.items():
         calls = passes(model)
         model.fit(x, y, epochs=4, validation_data=(x, y), callbacks=callbacks, verbose=0)
         counts[name] = len(calls)
         del vars(model.get_layer("second"))["call"]
-    # Compiled, the layer is called while its functions are traced and never again: one trace more at the most.
+    # In compiled functions the layer is called only while they are traced: at most one more trace.
     assert counts["with"] <= counts["without"] + (0 if eager else 2)
 
 
@@ -77,7 +77,7 @@ def test_data_are_read_again_if_validation_cannot_be_tapped(kind):
 
 
 def test_custom_test_steps_are_left_alone():
-    """It may call the layers more than once, or for something else."""
+    """A custom test step may call the layers more than once, or on other data."""
 
     class Twice(keras.Model):
         def test_step(self, *args):

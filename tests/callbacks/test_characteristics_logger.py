@@ -1,4 +1,4 @@
-"""The logger: its keys and values, in every way that fit can validate."""
+"""CharacteristicsLogger: keys and values for every kind of validation data."""
 
 import pickle
 import warnings
@@ -91,10 +91,10 @@ def test_other_callbacks_see_the_values_in_any_order(tmp_path):
         keras_repreg.CharacteristicsLogger(),
     ]
     with warnings.catch_warnings():
-        warnings.simplefilter("error", UserWarning)  # a metric that is not there is a warning in Keras
+        warnings.simplefilter("error", UserWarning)  # Keras warns of a missing metric
         history = model.fit(x, y, epochs=5, validation_data=(x, y), callbacks=callbacks, verbose=0).history
     assert "val_second_stable_rank" in before.keys
-    assert len(history["loss"]) < 5  # EarlyStopping had its metric, which never improved by so much
+    assert len(history["loss"]) < 5  # EarlyStopping found its metric, which never improved by min_delta
     assert "val_second_amplitude" in (tmp_path / "log.csv").read_text()
     assert (tmp_path / "best.keras").exists()
 
@@ -143,7 +143,7 @@ def test_chosen_characteristics_of_classes_and_a_spectrum(own):
     history = model.fit(x, y, epochs=2, validation_data=(x, y), batch_size=16, callbacks=[logger], verbose=0).history
     expected = keras_repreg.measure(model, (x, y), "second", characteristics=wanted)["second"]
     logged = {key.removeprefix("val_second_") for key in history if key.startswith("val_second")}
-    assert logged == {*wanted} - {"spectrum"}  # which is no number, and is kept:
+    assert logged == {*wanted} - {"spectrum"}  # the spectrum is an array, so it is kept in the history:
     np.testing.assert_allclose(logger.tables[2]["second"]["spectrum"], expected["spectrum"], rtol=1e-4, atol=1e-7)
     for name in logged:
         assert history[f"val_second_{name}"][-1] == pytest.approx(expected[name], rel=1e-4), name

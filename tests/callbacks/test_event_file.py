@@ -1,4 +1,4 @@
-"""Histograms in one pass, and event files that are read back."""
+"""Histograms in one pass, and event files read back by TensorBoard's reader."""
 
 import sys
 
@@ -24,8 +24,8 @@ def test_histogram_counts_every_finite_value_batch_by_batch():
     for left, right, count in rows[1:-1]:
         assert count == np.sum((values >= left) & (values < right))
     assert rows[:, 2].sum() == 1000
-    assert rows[np.searchsorted(rows[:, 0], -1e-6), 2] == 500  # zeros, and what is too small
-    # Wherever a value is, it is known to a fifth of itself.
+    assert rows[np.searchsorted(rows[:, 0], -1e-6), 2] == 500  # zeros and tiny values
+    # Each bin bounds its values to within 20%.
     middle = EDGES[(EDGES > 0) & np.isfinite(EDGES)]
     assert (middle[1:] / middle[:-1]).max() < 1.2001
 

@@ -1,4 +1,4 @@
-"""The information plane during fit: its keys and values, in the ways that fit can validate."""
+"""InformationPlaneLogger: keys and values for every kind of validation data."""
 
 import keras
 import numpy as np
@@ -101,7 +101,7 @@ def test_labels_of_either_form(one_hot):
 
 def test_max_samples_draws_the_same_samples_each_time():
     model, (x, y) = build(), data()
-    x, y = x[np.argsort(y)], np.sort(y)  # the first ones would all be of one class
+    x, y = x[np.argsort(y)], np.sort(y)  # sorted, so that the first samples are all of one class
     model.compile(keras.optimizers.SGD(0.0), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     logger = keras_repreg.InformationPlaneLogger("first", max_samples=12)
     model.fit(x, y, epochs=2, validation_data=(x, y), callbacks=[logger], verbose=0)
@@ -168,7 +168,7 @@ def regression():
 def test_regression_targets_give_only_information_about_the_input(given):
     model, (x, _) = regression(), data()
     y = x[:, :1] / 3
-    y[:10] = 2.0  # whole numbers in the first batch
+    y[:10] = 2.0  # regression targets whose first batch contains only whole numbers
     logger = keras_repreg.InformationPlaneLogger(labels=given, batch_size=10)
     arguments = {"validation_data": (x, y), "batch_size": 10, "epochs": 2, "callbacks": [logger], "verbose": 0}
     if given is None:

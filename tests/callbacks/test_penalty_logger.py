@@ -1,4 +1,4 @@
-"""The penalties in the logs: the right values, for every callback, and no trace of it afterwards."""
+"""PenaltyLogger: correct values, visible to every callback, and no trace afterwards."""
 
 import csv
 
@@ -30,13 +30,13 @@ def network(case, weight=0.5, kind=keras_repreg.Sequential):
 
 
 def compiled(model, **arguments):
-    # Without learning, every epoch has the penalty of the first weights.
+    # With a learning rate of 0, every epoch has the penalty of the initial weights.
     model.compile(keras.optimizers.SGD(0.0), LOSS, **arguments)
     return model
 
 
 def expected_penalty(model, case, x, y, batch_size=20):
-    """The mean over batches, each counted by its samples, by the paper's formula."""
+    """Return the mean over batches, weighted by their samples, by the paper's formula."""
     z = keras.Model(model.inputs, model.get_layer("hidden").output).predict(x, verbose=0)
     parts = [slice(start, start + batch_size) for start in range(0, len(x), batch_size)]
     return 0.5 * np.average([case.oracle(z[p], y[p]) for p in parts], weights=[len(z[p]) for p in parts])
@@ -51,11 +51,11 @@ def test_logged_value_is_the_penalty(case):
         validation_data=(x[:30], y[:30]), callbacks=[keras_repreg.PenaltyLogger()],
     ).history  # fmt: skip
     assert set(history) == {"loss", "regularizer_penalty", "val_loss", "val_regularizer_penalty"}
-    if "seed" not in case.arguments:  # whose directions are new in each training step
+    if "seed" not in case.arguments:  # its directions change in each training step
         assert history["regularizer_penalty"] == pytest.approx([expected_penalty(model, case, x, y)] * 2, rel=1e-4)
     of_validation = expected_penalty(model, case, x[:30], y[:30])
     assert history["val_regularizer_penalty"] == pytest.approx([of_validation] * 2, rel=1e-4)
-    # What is left of the loss is the cross-entropy.
+    # The loss minus the penalties is the cross-entropy.
     cross_entropy = float(LOSS(y, model.predict(x, verbose=0)))
     assert history["loss"][0] - history["regularizer_penalty"][0] == pytest.approx(cross_entropy, rel=1e-4)
 
@@ -85,7 +85,7 @@ def test_compile_options_give_the_same_result(arguments):
 
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
 def test_mixed_precision(policy):
-    # A float16 mean of these would be infinite.
+    # Their mean in float16 would be infinite.
     x, y = data()
     case = CASES[0]
     keras.config.set_dtype_policy(policy)
@@ -117,7 +117,7 @@ def test_every_callback_sees_the_penalty(tmp_path):
     model = compiled(network(CASES[0]))
     callbacks = [before, stopping, writer, keras_repreg.PenaltyLogger(), after]
     history = model.fit(x, y, epochs=9, batch_size=16, verbose=0, validation_data=(x, y), callbacks=callbacks)
-    assert len(history.epoch) == 2  # it never improves
+    assert len(history.epoch) == 2  # the metric never improves
     assert before.epoch == after.epoch
     assert {"regularizer_penalty", "val_regularizer_penalty"} <= before.epoch[0]
     with open(tmp_path / "log.csv") as file:
@@ -130,7 +130,7 @@ def test_model_without_the_callback_logs_and_saves_as_before(tmp_path):
     expected = model.evaluate(x, y, verbose=0)
     checkpoint = keras.callbacks.ModelCheckpoint(str(tmp_path / "model.keras"))
     model.fit(x, y, verbose=0, callbacks=[keras_repreg.PenaltyLogger(), checkpoint])
-    assert model.evaluate(x, y, verbose=0) == pytest.approx(expected)  # a number, no list
+    assert model.evaluate(x, y, verbose=0) == pytest.approx(expected)  # a number, not a list
     assert [metric.name for metric in model.metrics] == ["loss"]
     assert len(model.weights) == 4
     assert list(model.fit(x, y, verbose=0).history) == ["loss"]
@@ -214,14 +214,14 @@ def test_selected_layers_only():
     with pytest.raises(ValueError, match="Received: 'three'"):
         model.fit(x, y, verbose=0, callbacks=[keras_repreg.PenaltyLogger("three")])
     plain = compiled(keras.Sequential([keras.Input((5,)), keras.layers.Dense(3, name="logits")]))
-    # A list of callbacks can be shared with a baseline.
+    # The same callbacks can be used for a baseline.
     assert set(plain.fit(x, y, verbose=0, callbacks=[keras_repreg.PenaltyLogger()]).history) == {"loss"}
     assert not {"train_step", "make_train_function"} & set(vars(plain))
 
 
 @pytest.mark.parametrize("arguments", [{}, {"run_eagerly": True}], ids=str)
 def test_model_built_by_its_first_step(arguments):
-    """Keras calls it once more for that, on what is not data."""
+    """Keras calls such a model once more to build it, on placeholder data."""
 
     class Own(keras_repreg.Model):
         def __init__(self):
@@ -308,7 +308,7 @@ def test_prediction_leaves_no_state():
 
 
 def test_model_metrics_contain_no_penalties():
-    """A `train_step` that loops over them, as Keras's guide does, finds no metric of penalties to feed with targets."""
+    """A `train_step` that updates all metrics with targets, as in Keras's guide, must not find a penalty metric."""
 
     class Own(keras_repreg.Sequential):
         def test_step(self, *args):
@@ -343,7 +343,7 @@ def test_penalty_excluded_from_the_loss_warns_once_and_is_not_logged(kind):
         history = model.fit(x, y, epochs=2, verbose=0, callbacks=[keras_repreg.PenaltyLogger()]).history
     assert sum("no effect" in str(warning.message) for warning in warned) == 1
     assert not any("penalty" in name for name in history)
-    # Once it is said, it is not said again.
+    # The warning is not repeated.
     model.fit(x, y, verbose=0, callbacks=[keras_repreg.PenaltyLogger()])
 
 
@@ -419,7 +419,7 @@ def test_repeated_fits_do_not_recompile_or_leave_state():
     for _ in range(5):
         history = model.fit(x, y, batch_size=48, verbose=0, callbacks=[keras_repreg.PenaltyLogger()]).history
         assert len(history) == 2
-    # PyTorch compiles nothing: one call per step.
+    # PyTorch does not compile, so there is one call per step.
     assert traced - before == (5 if BACKEND == "torch" else 0)
     assert set(vars(model)) == set(hooks)
     assert [len(getattr(vars(model)[name], "around", [])) for name in hooks] == arounds
@@ -456,7 +456,7 @@ def test_steps_run_by_callbacks_do_not_change_the_logs():
     )
 
 
-@pytest.mark.skipif(BACKEND == "jax", reason="a second pass needs a scope of its own there")
+@pytest.mark.skipif(BACKEND == "jax", reason="on JAX a second pass needs its own scope")
 def test_two_forward_passes_in_a_step_are_logged_as_in_the_loss():
     class Twice(keras.Sequential):
         def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
@@ -495,7 +495,7 @@ def test_penalty_can_be_effective_in_one_model_and_not_in_another():
     assert set(history) == {"loss"}
 
 
-@pytest.mark.skipif(BACKEND == "jax", reason="there only a gradient tells")
+@pytest.mark.skipif(BACKEND == "jax", reason="JAX detects this from the gradient only")
 def test_evaluation_without_the_penalty_warns():
     class Own(keras_repreg.Sequential):
         def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):

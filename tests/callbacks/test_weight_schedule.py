@@ -1,4 +1,4 @@
-"""Loss weights that change in a compiled training step, without compiling it again."""
+"""Loss weights change in a compiled training step without recompilation."""
 
 import pickle
 
@@ -12,7 +12,7 @@ BACKEND = keras.backend.backend()
 
 
 class Counting(keras_repreg.layers.RepresentationRegularization):
-    """A penalty of 1, that counts how often it is traced."""
+    """A penalty of 1 that counts how often it is traced."""
 
     traces = 0
 
@@ -63,10 +63,10 @@ def test_nothing_is_recompiled(per):
 
 def test_each_batch_has_its_factor():
     model = network()
-    # Two batches an epoch; the mean of their factors.
+    # An epoch has two batches; the log has the mean of their factors.
     found = fit(model, keras_repreg.WeightSchedule(float, per="batch"), epochs=3, samples=40)
     assert found == pytest.approx([0.5 * (0 + 1) / 2, 0.5 * (2 + 3) / 2, 0.5 * (4 + 5) / 2], abs=1e-6)
-    # Each `fit` begins again.
+    # Each `fit` restarts the schedule.
     found = fit(model, keras_repreg.WeightSchedule(float, per="batch"), epochs=1, samples=40)
     assert found == pytest.approx([0.25], abs=1e-6)
 
@@ -113,7 +113,7 @@ def test_variable_is_not_a_weight(tmp_path):
     model.load_weights(tmp_path / "plain.weights.h5")
     model.save_weights(tmp_path / "model.weights.h5")
     plain.load_weights(tmp_path / "model.weights.h5")
-    # The last factor stays, but is not cloned.
+    # The last factor is kept, but clones do not copy it.
     x = np.zeros((4, 5), "float32")
     y = model.predict(x, verbose=0)
     assert model.evaluate(x, y, verbose=0) == pytest.approx(0.5 * 0.25, rel=1e-4)

@@ -1,4 +1,4 @@
-"""What `measure` and the loggers see: every call, every thread's own, parts of outputs, and no padding."""
+"""What `measure` and the loggers see: all calls of the same thread, parts of outputs, and no padding."""
 
 import threading
 
@@ -175,7 +175,7 @@ def test_dict_outputs_are_measured_by_their_parts():
     z = np.maximum(ops.convert_to_numpy(model.get_layer("backbone").get_layer("inner")(x)), 0)
     table = keras_repreg.measure(model, x)
     assert list(table) == ["backbone/pooled", "backbone/sequence"]
-    # Of a model's output it is not known that it is rectified.
+    # It is not known whether the output of a nested model is rectified.
     close(table["backbone/pooled"], keras_repreg.characterize(z, positive_only=False))
     close(table["backbone/sequence"], keras_repreg.characterize(np.concatenate([z, 2 * z]), positive_only=False))
     close(keras_repreg.measure(model, x, "backbone/inner")["backbone/inner"], keras_repreg.characterize(z))
@@ -217,13 +217,13 @@ def test_model_without_hidden_layers_warns_and_trains():
 
 @pytest.mark.parametrize("explicit", [False, True])
 def test_masks_reach_a_layer_within_time_distributed(explicit):
-    """Keras passes no mask to an inner layer whose `call` takes none; steps that are masked do not count for it."""
+    """Keras passes no mask to an inner layer whose `call` takes none, but masked steps must still be excluded."""
     start = keras.Input((4,), dtype="int32", name="ids")
     mask = keras.Input((4,), name="mask")
     z = layers.Embedding(5, 3, mask_zero=not explicit)(start)
     inner = layers.Dense(6, activation="relu", name="inner")
     z = layers.TimeDistributed(inner, name="outer")(z)
-    # Keras 3.11 wants every input connected to an output.
+    # Keras 3.11 requires every input to be connected to an output.
     model = keras.Model([start, mask], [layers.GlobalAveragePooling1D()(z), layers.Identity()(mask)])
     x = [IDS, (IDS != 0).astype("float32")]
     found = keras_repreg.measure(model, x, [inner, "outer"], mask="mask" if explicit else None)

@@ -1,4 +1,4 @@
-"""The values at chance: of data without dependence, whatever the batches, and the unbiased participation ratio."""
+"""Chance levels for independent data, and the unbiased participation ratio."""
 
 import itertools
 
@@ -25,7 +25,7 @@ def at_chance(z, labels=None, names=("correlation",), positive_only=False, batch
 
 @pytest.mark.parametrize("samples", [20, 100, 1000])
 def test_independent_units_are_at_chance(samples):
-    # Biased by so much that only this comparison tells that nothing is correlated.
+    # The bias is so large that only the comparison with chance shows that nothing is correlated.
     found = at_chance(normal(samples), names=["correlation", "stable_rank", "participation_ratio"])
     for name in ("correlation", "stable_rank", "participation_ratio"):
         assert found[f"{name}_at_chance"] == pytest.approx(found[name], rel=0.08)
@@ -81,7 +81,7 @@ def test_batching_and_merging_do_not_matter(name):
 
 def test_random_subset_of_many_samples_is_kept(monkeypatch):
     monkeypatch.setattr(chance, "KEPT", 200)
-    z = np.sort(normal(5000, 8), axis=0)  # the first samples are not as the others
+    z = np.sort(normal(5000, 8), axis=0)  # the first samples differ from the others
     one, two = chance.MarginSample(), chance.MarginSample()
     for start in range(0, 5000, 333):
         one.update(z[start : start + 333])
@@ -118,7 +118,7 @@ def test_characterize_reports_chance_and_nan_after_nonfinite_values():
 
 @pytest.mark.parametrize("samples", [20, 50, 100, 1000])
 def test_participation_ratio_is_unbiased(samples):
-    # Isotropic, so that the truth is the number of units.
+    # Isotropic data, for which the true value is the number of units.
     ratios, biased = [], []
     for seed in range(21):
         found = keras_repreg.characterize(
@@ -136,7 +136,7 @@ def test_participation_ratio_is_unbiased(samples):
 def test_participation_ratio_is_unbiased_for_any_distribution(draw):
     rng = np.random.default_rng(0)
     scales = np.linspace(0.2, 2, 60)
-    variances = scales**2  # up to one factor that the ratio does not have
+    variances = scales**2  # up to a factor that cancels in the ratio
     truth = variances.sum() ** 2 / (variances**2).sum()
     draws = [
         keras_repreg.characterize(

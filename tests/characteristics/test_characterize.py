@@ -1,4 +1,4 @@
-"""Each characteristic against a loop over pairs; batch by batch, merged, and at large means."""
+"""Characteristics of arrays: loops over pairs, batching, merging, large means, and edge cases."""
 
 import itertools
 import tracemalloc
@@ -51,7 +51,7 @@ def test_every_characteristic_against_its_definition(shape, mean, positive_only)
     z, labels = activations(*shape, mean=mean), np.arange(shape[0]) % 3
     expected = all_of_them(z, positive_only, labels)
     found = keras_repreg.characterize(z, labels, positive_only, characteristics=list(expected))
-    # Singular values of Z lose digits where the mean is large, as they are roots of eigenvalues of order mean^2.
+    # Singular values of Z lose precision for large means, because they are roots of eigenvalues of order mean^2.
     assert_close(found, expected, rel=1e-6 if mean > 100 else 1e-8, absolute=1e-8)
 
 
@@ -67,7 +67,7 @@ def test_every_characteristic_against_its_definition(shape, mean, positive_only)
     merge=st.booleans(),
 )
 def test_batching_and_merging_order_do_not_matter(samples, units, cuts, seed, mean, rectified, positive_only, merge):
-    # Without rectification there are negative values, in some batches or in all.
+    # Without rectification, some or all batches have negative values.
     z = (
         activations(samples, units, seed, mean)
         if rectified
@@ -87,12 +87,12 @@ def test_batching_and_merging_order_do_not_matter(samples, units, cuts, seed, me
             middle = part.start + (part.stop - part.start) // 3
             for half in (slice(part.start, middle), slice(middle, part.stop)):
                 other.update(z[half], labels[half])
-                other._all.flush()  # so that its sums are not those about its own mean, which vanish
+                other._all.flush()  # so that its sums are about another mean, and do not vanish
             total.merge(other)
         else:
             total.update(z[part], labels[part])
-            total._all.flush()  # otherwise what follows waits for it, and is one batch with it
-    # Of few samples, rank and NC1 depend on eigenvalues that are zero except for rounding: 1e-10 of mean 1000 squared.
+            total._all.flush()  # otherwise it would be buffered and merged with the next batch
+    # With few samples, rank and NC1 depend on eigenvalues that are zero up to rounding, 1e-10 of the squared mean.
     steady = [name for name in whole.result() if name not in ("rankme", "nc1", "numerical_rank", "spectrum")]
     for found in (total.result(), whole.result()):
         assert_close({n: found[n] for n in steady}, {n: expected[n] for n in steady}, rel=1e-6, absolute=1e-8)
@@ -109,7 +109,7 @@ def test_only_requested_statistics_are_computed():
     assert list(found) == cheap
     assert_close(found, {name: expected[name] for name in cheap})
     wide = Characteristics(characteristics=cheap[:-1])
-    # A matrix of so many units squared would take 80 GB.
+    # A units x units matrix would take 80 GB.
     wide.update(np.ones((4, 100_000), "float32"), labels[:4])
     assert wide.result()["mean"] == 1.0
     with pytest.raises(ValueError, match="Received: .'amplitude'"):
@@ -117,7 +117,7 @@ def test_only_requested_statistics_are_computed():
 
 
 def test_ranks_of_known_spectra():
-    # Four samples that are +-a along each axis in turn: the covariance is diagonal with a_i^2 / 2.
+    # Four samples at +-a_i along each axis i: the covariance is diagonal with entries a_i^2 / 2.
     z = np.concatenate([np.diag([1.0, 2.0]), -np.diag([1.0, 2.0])])
     found = keras_repreg.characterize(z, positive_only=False, characteristics="all")
     np.testing.assert_allclose(found["spectrum"], [2.0, 0.5])
@@ -129,7 +129,7 @@ def test_ranks_of_known_spectra():
 
 
 def test_neural_collapse_matches_the_closed_form():
-    # Two classes at +-d along the first unit, with variance v within: S_W S_B^+ is v / d^2 there.
+    # Two classes at +-d along the first unit with within-class variance v: S_W S_B^+ is v / d^2 there.
     d, v = 3.0, 0.25
     z = np.array([[d + 0.5, 1.0], [d - 0.5, -1.0], [-d + 0.5, -1.0], [-d - 0.5, 1.0]])
     labels = np.array(["left", "left", "right", "right"])
@@ -145,7 +145,7 @@ def test_neural_collapse_matches_the_closed_form():
 @settings(max_examples=50, deadline=None)
 @given(samples=st.integers(1, 30), units=st.integers(1, 10), seed=st.integers(0, 10**6), mean=st.floats(-3, 1))
 def test_dead_units_are_bounded_by_sparsity_and_rank(samples, units, seed, mean):
-    # Eq. 5 and 6: P_d <= P_s, and M P_d <= M - r for the rank, hence for the stable rank, which is smaller.
+    # Eq. 5 and 6: P_d <= P_s, and M P_d <= M - r for the rank r, hence also for the smaller stable rank.
     z = activations(samples, units, seed, mean)
     found = keras_repreg.characterize(z)
     assert found["dead_units"] <= found["sparsity"] + 1e-12
@@ -154,7 +154,7 @@ def test_dead_units_are_bounded_by_sparsity_and_rank(samples, units, seed, mean)
     assert found["stable_rank"] <= rank + 1e-6
     more = keras_repreg.characterize(z, characteristics="all")
     assert units * more["dead_units"] <= units - more["numerical_rank"] + 1e-9
-    # All of them are of the same spectrum: the norm weighs the largest most, the count all alike.
+    # All ranks are of the same spectrum and ordered, because they weight large eigenvalues differently.
     assert more["stable_rank"] <= more["participation_ratio"] + 1e-9 <= more["effective_rank"] + 1e-6
     assert more["effective_rank"] <= np.count_nonzero(more["spectrum"]) + 1e-6
 
@@ -266,7 +266,7 @@ def test_nonfinite_value_makes_all_characteristics_nan():
 
 
 def test_block_length_does_not_matter():
-    # More rows than are gathered at a time, in pieces that do not divide them.
+    # More rows than are buffered at a time, in pieces that do not divide them evenly.
     z = activations(2500, 4)
     expected = keras_repreg.characterize(z, characteristics="all")
     for dtype in ("float64", "float32"):
@@ -280,7 +280,7 @@ def test_block_length_does_not_matter():
 @pytest.mark.parametrize("positive_only", [True, False])
 @pytest.mark.parametrize("samples", [40, 3000])
 def test_float32_with_large_mean_keeps_correlations_of_few_rounding_steps(samples, positive_only):
-    # float32 has steps of 0.06 at 1e6.
+    # The spacing of float32 is 0.06 at 1e6.
     spread = np.random.default_rng(0).normal(0, 0.9, size=(samples, 1))
     z = (1e6 + spread * np.ones((1, 4))).astype("float32")
     found = keras_repreg.characterize(z, positive_only=positive_only)
@@ -329,8 +329,8 @@ def test_memory_estimate_depends_on_the_characteristics():
 
     assert megabytes(["sparsity"]) < 1
     assert megabytes(["cdnv"]) < 3
-    assert megabytes(["stable_rank"]) == pytest.approx(64, rel=0.01)  # samples that wait, and the covariance
-    assert megabytes(["correlation"]) == pytest.approx(160, rel=0.01)  # with four sums of pairs
+    assert megabytes(["stable_rank"]) == pytest.approx(64, rel=0.01)  # buffered samples, and the covariance
+    assert megabytes(["correlation"]) == pytest.approx(160, rel=0.01)  # with four sums over pairs
     assert megabytes(["correlation"], positive_only=False) == pytest.approx(64, rel=0.01)
     assert megabytes(["classwise_stable_rank"]) == pytest.approx(640, rel=0.01)
 

@@ -1,4 +1,4 @@
-"""What every characteristic must satisfy: a new one is a row in `CHARACTERISTICS` and an oracle."""
+"""Tests of all characteristics; a new one needs a row in `CHARACTERISTICS` and an oracle."""
 
 import itertools
 
@@ -15,7 +15,7 @@ CLASSES = 3
 
 
 def activations(samples=14, units=6, seed=0, rectified=False):
-    """Correlated units of different scales and means, and classes whose means and sizes differ."""
+    """Return correlated units of different scales and means, and classes of different means and sizes."""
     rng = np.random.default_rng(seed)
     labels = np.concatenate([np.arange(CLASSES), rng.integers(0, CLASSES, samples - CLASSES)])
     mixing = np.eye(units) + 0.4 * rng.normal(size=(units, units))
@@ -74,7 +74,7 @@ def test_streaming_and_merging_match_a_single_batch(name, values, waiting, monke
 
 
 def transforms(z, rng):
-    """Activations of an identical output network (Theorem 1), by the kind of Q, or m."""
+    """Return activations of identical output networks (Theorem 1) by the kind of Q or m."""
     units = z.shape[1]
     rotation = np.linalg.qr(rng.normal(size=(units, units)))[0]
     return {
@@ -90,7 +90,7 @@ def transforms(z, rng):
 @pytest.mark.parametrize("name", NAMES)
 def test_value_is_invariant_under_declared_transforms(name):
     z, labels = activations(40, 6)
-    z[:, 0] *= 0.01  # dormant before some transforms and not after others
+    z[:, 0] *= 0.01  # a transform can change whether it is dormant
     z[:3, 1] = z[:, 5] = 0
     before = measured(name, z, labels)
     others = transforms(z, np.random.default_rng(1))
@@ -185,5 +185,5 @@ def test_value_for_zeros_is_zero(name):
 @pytest.mark.parametrize("name", [name for name, one in CHARACTERISTICS.items() if one.needs <= LINEAR])
 def test_no_unit_matrix_is_formed_unless_needed(name):
     accumulator = Characteristics(characteristics=[name])
-    accumulator.update(np.ones((4, 100_000), "float32"), np.arange(4) % 2)  # such a matrix would take 80 GB
+    accumulator.update(np.ones((4, 100_000), "float32"), np.arange(4) % 2)  # a units x units matrix would take 80 GB
     assert np.isfinite(accumulator.result()[name])

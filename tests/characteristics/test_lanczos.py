@@ -1,4 +1,4 @@
-"""The largest eigenvalue against a full decomposition, for spectra that make it hard."""
+"""The largest eigenvalue matches a full decomposition for difficult spectra."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Characteristics of models: every way to build one, every kind of data, one pass."""
+"""Characteristics of models: all kinds of models and data, in one pass."""
 
 import keras
 import numpy as np
@@ -42,7 +42,7 @@ def assert_close(found, expected):
 def test_default_layers_are_hidden_and_relu_sets_positive_only():
     model, x = sequential(), inputs()
     found = keras_repreg.measure(model, x, batch_size=7)
-    assert list(found) == ["rectified", "linear", "relu", "logits"]  # softmax is the output
+    assert list(found) == ["rectified", "linear", "relu", "logits"]  # the softmax layer is the output
     for name, positive_only in (("rectified", True), ("linear", False), ("relu", True)):
         expected = keras_repreg.characterize(activations(model, name, x), positive_only=positive_only)
         assert_close(found[name], expected)
@@ -324,7 +324,7 @@ def test_large_layers_are_measured_in_several_passes(monkeypatch):
     with seam.tapped([model.layers[0]], lambda *arguments: calls.append(arguments)):
         found = keras_repreg.measure(model, x, labels=labels, characteristics="all")
         assert len(calls) == len(found) == 4
-        keras_repreg.measure(model, iter([(x, labels)]))  # which can be read only once
+        keras_repreg.measure(model, iter([(x, labels)]))  # an iterator that can be read only once
         assert len(calls) == 5
     assert list(found) == list(expected)
     assert found.samples == expected.samples

@@ -1,4 +1,4 @@
-"""The units of a layer of a model, and how many samples a forward pass takes."""
+"""The units of a layer of a model, and the batch size of forward passes."""
 
 import keras
 import numpy as np
@@ -82,7 +82,7 @@ def test_large_layers_use_smaller_batches():
     deep = keras.Sequential([keras.Input((64, 64, 3)), *(layers.Conv2D(32, 3, padding="same") for _ in range(2))])
     assert suitable_batch_size(deep) == 256
     nested = keras.Sequential([keras.Input((64, 64, 3)), deep, layers.Flatten(), layers.Dense(2)])
-    assert suitable_batch_size(nested) == 127  # with the nested model's output and the flattened one
+    assert suitable_batch_size(nested) == 127  # including the outputs of the nested model and the flattening layer
     assert suitable_batch_size(keras.Sequential([keras.Input((None, 4)), layers.LSTM(8)])) == 256
     assert suitable_batch_size(keras.Sequential([keras.Input((8192, 8192, 1)), layers.Conv2D(2, 1)])) == 1
 
@@ -143,7 +143,7 @@ def test_scalars_raise(data):
 
 
 def test_batch_size_does_not_matter():
-    # A linear layer, of whose first batches some have positive values alone.
+    # A linear layer whose first batches may have only positive values.
     model = keras.Sequential([keras.Input((2,)), layers.Dense(2, name="linear"), layers.Dense(1)])
     model.get_layer("linear").set_weights([np.eye(2), np.zeros(2)])
     x = np.random.default_rng(0).normal(size=(60, 2)).astype("float32")

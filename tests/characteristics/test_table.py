@@ -1,4 +1,4 @@
-"""What `measure` returns: a mapping, a printed table, a file."""
+"""The result of `measure` as a mapping, a printed table and a file."""
 
 import csv
 import json

@@ -1,4 +1,4 @@
-"""The table of a layer's units, against loops, and whether a layer is a rectifier."""
+"""The table of a layer's units matches loops, and rectifiers are recognized."""
 
 import keras
 import numpy as np
@@ -145,7 +145,7 @@ def test_layers_without_effect_inherit_from_the_layer_before():
     assert found == {"pool": True, "flat": True, "dropout": True, "after": False}
     inputs_alone = keras.Sequential([keras.Input((3,)), layers.Flatten(name="first"), layers.Dense(2)])
     assert positive_only_of(inputs_alone.get_layer("first"), graphs_within(inputs_alone)) is False
-    assert positive_only_of(layers.Flatten(name="flat"), links) is False  # of another model
+    assert positive_only_of(layers.Flatten(name="flat"), links) is False  # of a different model
     outer = keras.Sequential([keras.Input((6, 6, 1)), model, layers.Dense(2)])
     assert positive_only_of(model.get_layer("pool"), graphs_within(outer)) is True
     start = keras.Input((4,))

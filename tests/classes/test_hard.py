@@ -1,4 +1,4 @@
-"""Class-wise statistics by ids: the formulas, weights, and sizes at which other routes are taken."""
+"""Class-wise statistics for class ids: the formulas, weights, and sizes that select the algorithm."""
 
 from types import SimpleNamespace
 
@@ -46,7 +46,7 @@ def test_weighted_value_and_gradient(name, ask, omega, units):
 def test_samples_of_weight_zero_have_no_effect(name, ask, omega):
     z, ids, rng = batch(20, 10, 3)
     w = (rng.uniform(size=20) > 0.4).astype("float32")
-    w[ids == 1] = 0  # nor does a class of such samples
+    w[ids == 1] = 0  # a class of such samples has no effect either
     kept = w > 0
     value, gradient = value_and_gradient(lambda t: ask(of(ids, w), t), z)
     expected, expected_gradient = value_and_gradient(lambda t: ask(of(ids[kept]), t), z[kept])
@@ -75,7 +75,7 @@ def test_order_and_ids_of_classes_do_not_matter(name, ask, omega):
 
 
 def covariances(z, ids):
-    """Energy and gradient in float64: with C the covariance of a class, d||C||^2 / dy is 4 C y / n."""
+    """Return the sum of squared off-diagonal covariances and its gradient 4 C y / n, in float64."""
     z = z.astype(np.float64)
     value, gradient = 0.0, np.zeros_like(z)
     for k in np.unique(ids):
@@ -95,7 +95,7 @@ def covariances(z, ids):
 )
 @pytest.mark.parametrize(("samples", "units"), [(129, 200), (192, 20), (300, 40), (321, 9)])
 def test_tiles_match_the_whole(samples, units, classes, tiling, monkeypatch):
-    # More samples than one tile holds on a CPU, on both sides of M = N, classes larger and smaller than a tile.
+    # More samples than fit in one CPU tile, on both sides of M = N, with classes larger and smaller than a tile.
     assert within_class_products.ON_CPU.one < samples <= within_class_products.ON_ACCELERATOR.one
     monkeypatch.setattr(within_class_products, "tiling", lambda rows: tiling)
     z, ids, _ = batch(samples, units, classes)
@@ -111,7 +111,7 @@ def test_several_large_tiles(monkeypatch):
         "tiling",
         lambda rows: within_class_products.Tiling(within_class_products.ON_ACCELERATOR.rows, 128),
     )
-    for units in (9, 2000):  # by covariances, and by inner products
+    for units in (9, 2000):  # via covariances, and via inner products
         z, ids, _ = batch(1100, units, 3)
         value, gradient = value_and_gradient(lambda t, ids=ids: of(ids).squared_off_diagonal_sum(t), z)
         expected, expected_gradient = covariances(z, ids)
@@ -184,7 +184,7 @@ def test_double_precision(name, ask, omega):
     z, ids, _ = batch(140, 12, 3)
     z = z.astype("float64")
     expected = reference.soft_classwise(omega, z, np.eye(3)[ids])
-    # Keras sums up segments in float32 on PyTorch.
+    # Keras computes segment sums in float32 on PyTorch.
     precision = 1e-6 if keras.backend.backend() == "torch" else 1e-8
     found = ask(HardClasses(ops.convert_to_tensor(ids), "float64"), ops.convert_to_tensor(z))
     assert float(found) == pytest.approx(expected, rel=precision)

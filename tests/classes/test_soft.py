@@ -1,4 +1,4 @@
-"""Class-wise statistics by responsibilities: the formulas, and hard labels as the special case."""
+"""Class-wise statistics for responsibilities: the formulas, with hard labels as a special case."""
 
 import numpy as np
 import pytest
@@ -67,8 +67,8 @@ def test_hard_labels_match_one_hot_responsibilities(name, ask, omega, units):
 
 @pytest.mark.parametrize("distance", [10.0, 100.0])
 def test_distant_class_means_lose_few_digits(distance):
-    # Within-class variance 1, between classes distance^2: a plain expansion of squares would have an error of
-    # 1e-7 distance^4, which is all digits at 100.
+    # The variance is 1 within and distance^2 between classes. Expanding the squares would have an error of
+    # 1e-7 distance^4, which leaves no correct digit at 100.
     rng = np.random.default_rng(0)
     ids = np.arange(60) % 3
     z = rng.normal(size=(60, 20)) + distance * rng.normal(size=(3, 20))[ids]
@@ -110,7 +110,7 @@ def test_empty_batch(name, ask, omega):
 @pytest.mark.parametrize("units", [5, 12])
 @pytest.mark.parametrize(("name", "ask", "omega"), STATISTICS[:2], ids=NAMES[:2])
 def test_activations_with_large_mean_keep_precision(name, ask, omega, units):
-    # Their mean over the batch is taken out first: of squares of a thousand, variances of one would keep no digit.
+    # The batch mean is subtracted first; otherwise squares near a million would leave no digit of a variance of 1.
     z, ids, rng = batch(60, units)
     z = z + np.float32(3000)
     r = mixup(ids, 4, rng)

@@ -1,4 +1,4 @@
-"""Estimates of memory are above what is taken, and not far above."""
+"""Memory estimates are upper bounds, and close to the memory used."""
 
 import tracemalloc
 
@@ -54,7 +54,7 @@ MODELS = {
 }
 
 
-@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="of NumPy's part, the same on all backends")
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="the NumPy part is the same on all backends")
 @pytest.mark.parametrize("kind", MODELS)
 def test_estimate_for_a_model(kind):
     model = keras.Sequential(MODELS[kind]())

@@ -1,4 +1,4 @@
-"""What is said about layers in which something known stands out, and in which order."""
+"""Findings about layers, and their order."""
 
 import numpy as np
 
@@ -84,7 +84,7 @@ def test_sparse_collapsed_and_saturated_layers_are_reported():
 
 
 def test_most_severe_finding_comes_first():
-    """And a remark on the measurement last."""
+    """Notes on the measurement itself come last."""
     z = np.zeros((500, 40))
     z[:, :2] = 100 * np.abs(normal(2))
     ordered = found(z, noise_variance=0.1)

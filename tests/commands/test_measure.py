@@ -1,4 +1,4 @@
-"""The command: what it prints and writes, and one line on stderr for each thing that can be wrong."""
+"""`keras-repreg measure`: output, files and reports."""
 
 import csv
 import html.parser
@@ -65,7 +65,7 @@ def test_report_contains_values_at_chance(folder, tmp_path):
 
 
 def test_pooled_rectifier_uses_positive_values(tmp_path, capsys):
-    """As in `measure`: the layer before decides."""
+    """As in `measure`, the layer before the pooling determines this."""
     start = keras.Input((8, 8, 1))
     z = layers.MaxPooling2D(name="pooled")(layers.Conv2D(4, 3, activation="relu", name="conv")(start))
     model = keras.Model(start, layers.Dense(2)(layers.Flatten()(z)))
@@ -89,7 +89,7 @@ def test_all_characteristics_without_labels(folder, tmp_path, capsys):
 
 
 class Page(html.parser.HTMLParser):
-    """Text, images and unclosed tags of a page."""
+    """Collects text, images and unclosed tags of a page."""
 
     def __init__(self, text):
         super().__init__()
@@ -124,8 +124,8 @@ def test_report_is_one_self_contained_page(folder, tmp_path, labelled):
     depth, *others = page.images
     assert depth.startswith("data:image/svg+xml;base64,")
     assert all(source.startswith("data:image/png;base64,") for source in others)
-    assert len(others) == 8  # four of each layer
-    assert set(page.links) == {"#layer-1", "#layer-2"}  # nothing from elsewhere
+    assert len(others) == 8  # four pictures per layer
+    assert set(page.links) == {"#layer-1", "#layer-2"}  # no external content
     assert "<second>" in text
     assert "bits, s^2 = 0.5, N = 50" in text
     assert ("nc1" in text) == labelled
@@ -205,7 +205,7 @@ def test_help_imports_no_keras():
 
 
 def test_layers_by_path_masks_and_layers_called_twice(tmp_path, capsys):
-    """As `measure` has them, in one pass or in several."""
+    """The results are those of `measure`, in one pass or in several."""
     keras.utils.set_random_seed(0)
     inner = keras.Sequential([keras.Input((7, 4)), layers.Dense(5, activation="relu", name="deep")], name="backbone")
     start = keras.Input((7,), dtype="int32")
@@ -228,7 +228,7 @@ def test_layers_by_path_masks_and_layers_called_twice(tmp_path, capsys):
 
 
 def test_several_passes_give_the_same_numbers(folder, capsys, monkeypatch):
-    """Where one pass cannot hold them, the numbers are the same."""
+    """If the layers do not fit in one pass, the numbers are the same."""
     arguments = (folder / "model.keras", "--data", folder / "data.npz")
     assert run(*arguments) == 0
     expected, passes = capsys.readouterr().out, []
@@ -241,7 +241,7 @@ def test_several_passes_give_the_same_numbers(folder, capsys, monkeypatch):
 
 
 def test_large_layers_use_fewer_samples(folder, tmp_path, monkeypatch):
-    """Pictures and mutual information hold what fits into memory, and the page says of how many samples they are."""
+    """Plots and mutual information use as many samples as fit in memory, and the page states how many."""
     monkeypatch.setattr(planning, "HELD", 4 * 8 * 25)
     path = tmp_path / "report.html"
     assert run(folder / "model.keras", "--data", folder / "data.npz", "--report", path) == 0

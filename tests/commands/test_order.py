@@ -1,4 +1,4 @@
-"""What is wrong is found as early as it can be: arguments, headers, the model's shapes, memory, data."""
+"""Errors are found as early as possible: arguments, headers, the model's shapes, memory, data."""
 
 import zipfile
 
@@ -16,7 +16,7 @@ from tests.commands.cases import arrays, run
 
 @pytest.fixture
 def nothing_is_loaded(monkeypatch):
-    """Where weights or values of data would be read, the test fails."""
+    """Fail the test if weights or data values are read."""
 
     def fail(*args, **kwargs):
         raise AssertionError("it was read")
@@ -56,7 +56,7 @@ def test_nearest_of_many_names_are_suggested(tmp_path, capsys, nothing_is_loaded
 
 @pytest.mark.parametrize("kind", ["npz", "npy"])
 def test_data_larger_than_memory_are_rejected(kind, folder, tmp_path, capsys, nothing_is_loaded):
-    """Little on disk, terabytes in memory."""
+    """A sparse file is small on disk and would take terabytes in memory."""
     path = tmp_path / f"data.{kind}"
     header = b"{'descr': '<f4', 'fortran_order': False, 'shape': (2000000000000, 5), }\n"
     content = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + b"\0" * 2**20
@@ -114,7 +114,7 @@ def test_memory_error_is_reported_in_one_line(folder, capsys, monkeypatch):
 
 
 def test_memory_limit_raises_memory_error(monkeypatch):
-    """What goes beyond is a MemoryError, rather than the end of some process."""
+    """Exceeding the memory raises MemoryError instead of killing a process."""
     resource = pytest.importorskip("resource")
     if memory.free() is None or not memory.Path("/proc/self/status").exists():
         pytest.skip("what is used is not known")
@@ -142,7 +142,7 @@ def test_free_memory_in_a_container(tmp_path, monkeypatch):
 
 
 def test_failed_load_reports_its_cause(folder, tmp_path, capsys):
-    """Not only that Keras could not deserialize a class."""
+    """The message says more than that Keras could not deserialize a class."""
     import json
 
     with zipfile.ZipFile(folder / "model.keras") as archive:

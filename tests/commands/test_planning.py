@@ -1,4 +1,4 @@
-"""How large the batches and the passes of a measurement are."""
+"""The batch size and the number of passes of a measurement."""
 
 import keras
 import pytest

@@ -1,4 +1,4 @@
-"""What the command line refuses: one line, exit code 2, and nothing lost."""
+"""Invalid input to the command line gives one line and exit code 2, and no file is lost."""
 
 import os
 import pickle
@@ -16,7 +16,7 @@ from tests.commands.cases import arrays, run
 
 
 def test_unavailable_mnist_is_reported_in_one_line(tmp_path, capsys, monkeypatch):
-    """And Keras, which says what it downloads before it fails, says nothing."""
+    """Keras's message about the download is suppressed."""
     model = keras.Sequential([keras.Input((784,)), layers.Dense(2, name="hidden"), layers.Dense(2)])
     model.save(tmp_path / "model.keras")
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "empty"))
@@ -35,7 +35,7 @@ class Exploit:
 
 
 def wrong(tmp_path):
-    """Arguments by what is wrong with them, and a part of what is said."""
+    """Return arguments and part of the message, by the problem."""
     x, y = arrays()
     save = {
         "pickled": {"x": np.array([Exploit(), None], dtype=object)},
@@ -187,7 +187,7 @@ def test_noise_out_of_range_is_reported_in_one_line(folder, tmp_path, capsys):
 @pytest.mark.parametrize("option", ["--csv", "--report"])
 @pytest.mark.parametrize("kind", ["symbolic link", "dangling", "FIFO", "device", "stdout", "directory"])
 def test_only_regular_files_are_replaced(kind, option, folder, tmp_path, capsys):
-    """Whatever is there stays, with --overwrite too, and no work is done before it is said."""
+    """Other kinds of files are kept even with --overwrite, and the error comes before any work."""
     path = tmp_path / "out"
     (tmp_path / "target").write_text("old")
     if kind == "symbolic link":
@@ -234,5 +234,5 @@ def test_output_created_meanwhile_is_kept(folder, tmp_path, capsys, monkeypatch)
     assert run(folder / "model.keras", "--data", folder / "data.npz", "--csv", path) == 2
     out, err = capsys.readouterr()
     assert err == f"keras-repreg: {path} exists; --overwrite replaces files\n"
-    assert "first" in out  # the table is not lost
+    assert "first" in out  # the table is still printed
     assert path.read_text() == "somebody else's"

@@ -1,4 +1,4 @@
-"""The report in headless Chromium, where Playwright and a browser are installed: nothing is cut off or fetched."""
+"""The report in headless Chromium: nothing is cut off or fetched."""
 
 import re
 
@@ -15,7 +15,7 @@ DEPTH = 13
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory):
-    """The report on a deep network with long names, one of whose layers is dead."""
+    """Write the report on a deep network with long names and one dead layer."""
     folder = tmp_path_factory.mktemp("report")
     keras.utils.set_random_seed(0)
     hidden = [layers.Dense(8, "relu", name=f"a_long_name_of_a_block_{k}_branch_relu") for k in range(1, DEPTH + 1)]
@@ -37,7 +37,7 @@ def opened(browser, report):  # noqa: F811
 
 
 def test_without_a_browser(report):
-    """The first remark is on the dead layer, the last on the estimate, and three layers are open."""
+    """The first finding is on the dead layer, the last on the estimate, and three layers are open."""
     page = report.read_text(encoding="utf-8")
     remarks = re.findall(r'<li class="(\w+)">(.*?)</li>', page[: page.index("<h2>All layers</h2>")])
     assert [level for level, _ in remarks][:1] == ["broken"]
@@ -71,7 +71,7 @@ def test_all_table_columns_can_be_reached(opened):
     last.scroll_into_view_if_needed()
     assert last.bounding_box()["x"] + last.bounding_box()["width"] <= 390
     first = page.locator(".layers tbody th").first
-    assert 0 <= first.bounding_box()["x"] < 40  # the name stays
+    assert 0 <= first.bounding_box()["x"] < 40  # the name stays visible
 
 
 def test_findings_come_first_and_link_to_their_layer(opened):

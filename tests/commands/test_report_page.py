@@ -1,4 +1,4 @@
-"""The report's HTML: remarks in the order of their severity, each once, with links to their layers."""
+"""The report's HTML lists findings by severity, each once, with links to their layers."""
 
 import base64
 import io
@@ -33,7 +33,7 @@ def test_same_finding_in_several_layers_is_reported_once():
     assert page.count("<li") == 1
     assert "<strong>Something</strong> in 2 layers: " in page
     assert page.index('<a href="#layer-2">b</a> (4 of 8)') < page.index('<a href="#layer-1">a</a> (1 of 8)')
-    # What is minor in one layer and major in another is two remarks.
+    # A finding that is minor in one layer and major in another is listed twice.
     assert len(remarks([*found, (3, "c", one("minor", 0.1))])) == 2
 
 

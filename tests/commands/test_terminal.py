@@ -1,4 +1,4 @@
-"""What a person sees: tables that fit, names that cannot act, notes, progress, JSON."""
+"""Terminal output: table widths, escaped names, notes, progress, JSON."""
 
 import html.parser
 import io
@@ -78,7 +78,7 @@ def test_layout_follows_the_terminal(folder, capsys, monkeypatch):
     assert run(*arguments, "--wide") == 0
     wide = capsys.readouterr().out
     monkeypatch.delenv("COLUMNS")
-    assert run(*arguments) == 0  # into a pipe
+    assert run(*arguments) == 0  # output to a pipe
     assert capsys.readouterr().out == wide
 
 
@@ -92,7 +92,7 @@ def test_json(folder, capsys):
 
 @pytest.fixture(scope="module")
 def hostile(tmp_path_factory):
-    """A model whose layers have names that would do something."""
+    """A model whose layer names contain control sequences and markup."""
     path = tmp_path_factory.mktemp("hostile") / "model\x1b[31m.keras"
     model = keras.Sequential([keras.Input((5,)), *(layers.Dense(3) for _ in HOSTILE), layers.Dense(2)])
     model.save(path)
@@ -109,7 +109,7 @@ def hostile(tmp_path_factory):
 
 
 class Strict(html.parser.HTMLParser):
-    """The ids, links and unclosed tags of a page, and what may not be in it."""
+    """Collects ids, links and unclosed tags of a page, and rejects forbidden content."""
 
     def __init__(self, text):
         super().__init__()
@@ -156,7 +156,7 @@ def test_hostile_names_have_no_effect(hostile, tmp_path, capsys):
 
 
 def test_page_allows_no_external_content(folder, tmp_path):
-    """And its style is the one that its policy names."""
+    """The page's style matches the hash in its content security policy."""
     import base64
     import hashlib
 
@@ -173,7 +173,7 @@ def test_page_allows_no_external_content(folder, tmp_path):
 
 
 def test_broken_pipe_ends_silently(folder, tmp_path):
-    """The command ends without a word, and what it was to write is written."""
+    """The command ends silently and still writes its files."""
     command = [sys.executable, "-m", "keras_repreg", "measure", folder / "model.keras", "--data", folder / "data.npz"]
     reading, writing = os.pipe()
     os.close(reading)
@@ -187,7 +187,7 @@ def test_broken_pipe_ends_silently(folder, tmp_path):
 
 
 class Screen(io.StringIO):
-    """A terminal."""
+    """A stand-in for a terminal."""
 
     def isatty(self):
         return True

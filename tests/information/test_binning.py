@@ -1,4 +1,4 @@
-"""Binned mutual information: against counting by hand, its limits, and the edges."""
+"""Binned mutual information: counting by hand, limits, and edge cases."""
 
 import math
 
@@ -39,7 +39,7 @@ def test_number_of_bins_matches_counting_by_hand(bins):
     z, labels = clusters(samples=100)
     width = (z.max() - z.min()) / bins
     result = binned_mutual_information(z, labels, bins)
-    # The greatest activation belongs to the last bin, not to one more.
+    # The maximum belongs to the last bin, not to an additional one.
     inside = np.minimum(z, z.max() - width / 2)
     assert (result.zx, result.zy) == pytest.approx(by_hand(inside, labels, width, z.min()), rel=1e-12)
     assert result.bin_width == pytest.approx(width)

@@ -1,4 +1,4 @@
-"""Entropy bounds: against the formula, against integration, and at the edges."""
+"""Entropy bounds: the formula, numerical integration, and edge cases."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Values of mutual information: against quadrature and closed forms, their standard errors, and what must hold."""
+"""Monte Carlo values of mutual information: quadrature, closed forms, standard errors, and invariances."""
 
 import math
 import tracemalloc
@@ -17,12 +17,12 @@ SEEDS = 30
 
 @pytest.fixture(scope="module")
 def deviations():
-    """From quadrature, in standard errors: {(constellation, noise variance): (seeds, 2)}."""
+    """Return deviations from quadrature in standard errors: {(constellation, noise variance): (seeds, 2)}."""
     found = {}
     for name, (points, labels) in CONSTELLATIONS.items():
         for noise_variance in (0.5, 2.0, 20.0):
             truth = quadrature(points, labels, noise_variance)
-            # No two cells have the same draws.
+            # Every cell has different draws.
             results = [
                 mutual_information(points, labels, noise_variance, seed=1000 * len(found) + k) for k in range(SEEDS)
             ]
@@ -39,7 +39,7 @@ def test_two_standard_errors_cover_the_truth(deviations):
     covered = np.array([np.mean(np.abs(found) <= 2, axis=0) for found in deviations.values()])
     assert np.all(covered.mean(axis=0) >= 0.9)
     assert np.all(covered.mean(axis=0) <= 0.99)
-    assert covered.min() >= 0.8  # of 30 seeds: it would be 0.95 at any number
+    assert covered.min() >= 0.8  # with 30 seeds; the expected coverage is 0.95
 
 
 def test_standard_errors_are_calibrated_and_values_unbiased(deviations):
@@ -49,7 +49,7 @@ def test_standard_errors_are_calibrated_and_values_unbiased(deviations):
 
 
 def test_values_match_the_table_in_the_documentation():
-    """What docs/information.md prints, to the last digit but one."""
+    """The numbers in docs/information.md are reproduced up to the last digit."""
     expected = {
         ("two points", 1.0): (0.3368, 0.3368),
         ("4-PAM", 1.0): (0.8452, 0.5084),
@@ -68,7 +68,7 @@ def test_values_match_the_table_in_the_documentation():
 def test_gaussian_cloud_matches_the_closed_form(noise_variance):
     grid = (np.arange(1000) + 0.5) / 1000
     z = math.sqrt(2) * np.array([_inverse_erf(2 * p - 1) for p in grid])
-    z /= z.std()  # quantiles, whose tails end
+    z /= z.std()  # quantiles, which cut off the tails
     result = mutual_information(z[:, None], None, noise_variance, samples=20_000)
     assert result.zx == pytest.approx(0.5 * math.log(1 + 1 / noise_variance), abs=4 * result.zx_error + 2e-3)
     assert result.zx_error < 0.002
@@ -172,7 +172,7 @@ def test_curves_are_smooth_and_fall_with_the_noise():
         curve = np.array([getattr(result, name) for result in sweep])
         errors = np.array([getattr(result, f"{name}_error") for result in sweep])
         assert np.all(np.diff(curve) <= 2 * np.hypot(errors[1:], errors[:-1]) + 1e-12)
-    # Draws of its own for each point would make these differ by their errors.
+    # With independent draws for each point, the values would differ by their errors.
     other = np.array(
         [mutual_information(z, labels, variance, samples=1000, seed=k).zx for k, variance in enumerate(variances)]
     )
@@ -196,7 +196,7 @@ def test_sampling_continues_until_the_relative_error_is_reached():
     result = mutual_information(z, labels, 0.1)
     assert result.zx_error <= 0.005 * result.zx
     assert result.zy_error <= 0.005 * result.label_entropy
-    one = mutual_information(z, np.arange(40) == 0, 0.1)  # a class of one sample, of which little can be told
+    one = mutual_information(z, np.arange(40) == 0, 0.1)  # a class of one sample, which carries little information
     assert one.zy_error <= 0.005 * one.label_entropy < 0.002 * one.zx
     more = mutual_information(z, labels, 0.1, samples=100 * result.n_draws)
     assert more.n_draws >= 100 * result.n_draws
@@ -236,20 +236,20 @@ def test_rare_losses_are_included_in_the_error():
     truth = quadrature(points, labels, 0.06)[0]
     results = [mutual_information(points, labels, 0.06, seed=seed) for seed in range(20)]
     assert all(result.zx_saturated for result in results)
-    assert max(result.zx for result in results) > truth + 1e-5  # some have seen no loss
+    assert max(result.zx for result in results) > truth + 1e-5  # some seeds draw no loss
     assert all(abs(result.zx - truth) < 2 * result.zx_error < 0.002 for result in results)
 
 
 @pytest.mark.parametrize(("far_out", "scale"), [(1e3, 1e-6), (2.0**20, 2.0**-32)])
 def test_close_samples_far_from_the_centre_keep_precision(far_out, scale):
-    # One sample at the centre: the largest norm decides, not the least one, nor the first.
+    # One sample is at the centre: the largest norm matters, not the smallest or the first.
     points, labels = CONSTELLATIONS["4-PAM"]
     near = scale * points[:, 0]
     far = np.zeros((9, 2))
     far[1:5, 0], far[1:5, 1] = far_out, near
     far[5:, 0], far[5:, 1] = -far_out, near
     of_four = quadrature(points, labels, 1.0)
-    # Nine samples: eight of them in two groups that noise does not mix.
+    # Eight of the nine samples form two groups that the noise does not mix.
     expected = math.log(9) - 8 / 9 * math.log(4) + 8 / 9 * of_four[0]
     result = mutual_information(far, [0, *labels, *labels], scale**2, samples=200_000)
     assert result.zx == pytest.approx(expected, abs=4 * result.zx_error)

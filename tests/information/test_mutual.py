@@ -1,4 +1,4 @@
-"""Mutual information: against the formula, its limits, what it must not depend on, and the edges."""
+"""Mutual information: the formula, limits, invariances, and edge cases."""
 
 import dataclasses
 import math
@@ -44,7 +44,7 @@ def test_against_the_formula(noise_variance, tile, monkeypatch):
 def test_tiling_handles_many_classes(monkeypatch):
     monkeypatch.setattr(kernels, "TILE", 8)
     z, labels = clusters(samples=50, classes=20)
-    labels[:18] = 100  # one class over several tiles, others of one sample
+    labels[:18] = 100  # one class spans several tiles, others have one sample
     expected = information(z, labels, 0.2)
     result = mutual_information(z, labels, 0.2)
     for name, value in expected.items():
@@ -69,7 +69,7 @@ def test_information_stays_within_its_limits(data):
 
 
 def test_large_offsets_in_float32_do_not_exceed_log_n():
-    # ||a||^2 + ||b||^2 - 2ab in float32 has negative distances here, and an information above log N.
+    # In float32, ||a||^2 + ||b||^2 - 2ab would give negative distances, and an information above log N.
     z, labels = clusters(samples=300, units=50)
     result = mutual_information((z + 1000).astype("float32"), labels)
     assert_in_bounds(result)
@@ -106,7 +106,7 @@ def test_two_distant_clusters_give_log_2():
     z, labels = np.repeat([[0.0, 0.0], [1e3, 0.0]], 10, axis=0), np.repeat([3, 7], 10)
     np.testing.assert_allclose(values(mutual_information(z, labels)), math.log(2), rtol=1e-12)
     np.testing.assert_allclose(values(mutual_information(z, labels, information_unit="bits")), 1, rtol=1e-12)
-    # Classes that have nothing to do with the clusters.
+    # Classes that are independent of the clusters.
     result = mutual_information(z, np.arange(20) % 2)
     assert result.zx_upper == pytest.approx(math.log(2))
     assert values(result)[2:] == pytest.approx(np.zeros(4), abs=1e-12)

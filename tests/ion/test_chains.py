@@ -1,4 +1,4 @@
-"""Random chains of rewrites: outputs that stay within the tolerance, or a refusal that changes no weight."""
+"""Random chains of rewrites keep outputs within the tolerance, or raise and change no weight."""
 
 import os
 
@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from tests.ion import chains
 
-# `ION_CHAINS=200 pytest tests/ion/test_chains.py` tries 200 of each kind of network; `python -m tests.ion.chains 1000`
-# counts what became of each kind of rewrite.
+# `ION_CHAINS=200 pytest tests/ion/test_chains.py` runs 200 of each kind of network; `python -m tests.ion.chains 1000`
+# counts the outcomes of each kind of rewrite.
 EXAMPLES = int(os.environ.get("ION_CHAINS", "4"))
 
 

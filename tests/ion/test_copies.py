@@ -1,4 +1,4 @@
-"""Copies are what saving and loading makes of a model: state, compilation and labels come along."""
+"""Copies, like saved and loaded models, keep state, compilation and label awareness."""
 
 import keras
 import numpy as np
@@ -54,7 +54,7 @@ def test_state_beyond_weights_survives(make, with_data, copy):
 
 def test_copy_that_loses_state_raises():
     class Forgetful(layers.Layer):
-        """Its state is neither a weight nor in its configuration."""
+        """A layer whose state is neither a weight nor in its configuration."""
 
         scale = 1.0
 
@@ -93,7 +93,7 @@ def test_copy_keeps_compilation_and_label_awareness(copy):
     assert twin.compiled
     assert float(twin.optimizer.learning_rate) == 0.125
     assert twin.evaluate(X, y, verbose=0) == pytest.approx(model.evaluate(X, y, verbose=0), rel=1e-3)
-    twin.fit(X, y, verbose=0)  # without labels this would be an error
+    twin.fit(X, y, verbose=0)  # without labels this would raise
     plain = COPIES[copy](build(), None)
     assert not plain.compiled
     assert not is_label_aware(plain)
@@ -128,7 +128,7 @@ def test_copy_keeps_the_optimizer_state():
 
 
 class OwnStep(keras.Model):
-    """Doubles the loss in training."""
+    """A model that doubles its training loss."""
 
     def compute_loss(self, *args, **kwargs):
         return 2 * super().compute_loss(*args, **kwargs)
@@ -160,7 +160,7 @@ def test_custom_classes_do_not_need_to_be_registered():
 
 
 def test_layers_without_a_name_in_their_configuration():
-    """A layer read from such a configuration has another name."""
+    """A layer restored from such a configuration has a different name."""
 
     class Nameless(layers.Layer):
         def __init__(self):

@@ -1,4 +1,4 @@
-"""What happens unless one asks for something else: the model itself is rewritten, and compared on random inputs."""
+"""Defaults: the model itself is rewritten, and compared on random inputs."""
 
 import keras
 import numpy as np

@@ -27,7 +27,7 @@ def test_an_inserted_layer_changes_nothing_at_all(make):
     np.testing.assert_array_equal(representation(longer, X), representation(model, X))
 
 
-# Keras 3.10 warns of the single input of a model that was read from its configuration.
+# Keras 3.10 warns about the input structure of models with a single input that are restored from a configuration.
 @pytest.mark.filterwarnings(r"ignore:[\s\S]*The structure of .inputs. doesn't match:UserWarning")
 def test_insertion_in_a_graph_redirects_all_consumers():
     for model in (functional(), functional(layers.Dense(2, name="other")), functional(lambda z: z)):
@@ -36,7 +36,7 @@ def test_insertion_in_a_graph_redirects_all_consumers():
         inserted = longer.get_layer("inserted")
         inserted.kernel.assign(inserted.kernel * 0)
         outputs = keras.tree.flatten(longer(X, training=False))
-        for found in outputs:  # nothing but biases is left
+        for found in outputs:  # only biases remain
             assert np.allclose(keras.ops.convert_to_numpy(found), keras.ops.convert_to_numpy(found)[:1])
 
 

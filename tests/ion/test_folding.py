@@ -1,4 +1,4 @@
-"""Batch normalization is folded wherever that is exact."""
+"""Batch normalization is folded wherever this is exact."""
 
 import warnings
 
@@ -50,7 +50,7 @@ def test_folds_into_the_layer_before(before, use_bias):
         y = output(model, x)
         assert ion.fold_batch_norm(model, "norm") is model
         np.testing.assert_allclose(output(model, x), y, atol=1e-5 * np.abs(y).max())
-        # Without a bias in the layer before it, the normalization is that bias.
+        # If the layer before has no bias, the normalization stays and acts as its bias.
         assert has_no_effect(model.get_layer("norm"), shift=not use_bias)
 
 
@@ -146,7 +146,7 @@ def sum_after():
 
 
 def a_shift_after():
-    """The second one adds a constant, which a scale before it would scale as well."""
+    """The second layer adds a constant, which a scale before it would also scale."""
     model = stack(
         lambda: layers.Dense(4, "relu"), norm, lambda: layers.BatchNormalization(name="shift"), lambda: layers.Dense(3)
     )()
@@ -248,7 +248,7 @@ def test_all_normalizations_of_a_network_fold(make):
 @pytest.mark.parametrize(("name", "number"), [("ResNet50", 53), ("MobileNetV3Small", 34)])
 def test_all_normalizations_of_an_application_fold(name, number):
     network = getattr(keras.applications, name)
-    # Keras's own, about inputs that are not 224 pixels wide.
+    # Keras warns about inputs that are not 224 pixels wide.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         model = network(weights=None, input_shape=(32, 32, 3), classes=10, classifier_activation=None)
@@ -263,7 +263,7 @@ def test_all_normalizations_of_an_application_fold(name, number):
 
 
 def test_remaining_shift_of_a_normalization_is_looked_through():
-    """Scaled into a layer without bias, it is that layer's bias, which moves with the units."""
+    """The shift remaining after folding the scale acts as the layer's bias and is permuted with its units."""
     model = randomized(
         keras.Sequential([keras.Input(VECTOR), layers.Dense(4, use_bias=False, name="z"), norm(), layers.Dense(3)])
     )

@@ -1,4 +1,4 @@
-"""The ready-made transformations, after linear layers and ReLU, in dense and convolutional networks."""
+"""The named transformations after linear and ReLU layers, in dense and convolutional networks."""
 
 import keras
 import numpy as np
@@ -144,7 +144,7 @@ def test_invalid_target_covariances_raise():
 
 
 def test_align_dead_units():
-    # Five inputs: at most five directions of twelve vary.
+    # With five inputs, at most five of twelve directions vary.
     keras.utils.set_random_seed(0)
     model = keras.Sequential(
         [keras.Input((5,)), layers.Dense(12, name="z", bias_initializer="normal"), layers.Dense(3)]

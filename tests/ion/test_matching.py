@@ -1,4 +1,4 @@
-"""A permutation that is known is found exactly, by weights and by activations."""
+"""Known permutations are found exactly from weights and from activations."""
 
 import builtins
 

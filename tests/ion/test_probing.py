@@ -1,4 +1,4 @@
-"""Random inputs that a model can take, whatever its inputs are."""
+"""Random inputs that are valid for any model."""
 
 import keras
 import numpy as np
@@ -108,7 +108,7 @@ def test_random_layers_do_not_affect_the_comparison():
 
 @pytest.mark.parametrize("samples", [8, 300])
 def test_recurrent_state_is_restored(samples):
-    """The batch size is that which the model insists on."""
+    """The probe uses the fixed batch size of the model."""
     keras.utils.set_random_seed(0)
     model = keras.Sequential(
         [

@@ -1,4 +1,4 @@
-"""What no theorem covers is refused with the reason, and leaves no trace."""
+"""Rewrites that no theorem covers raise with the reason and change nothing."""
 
 import keras
 import numpy as np

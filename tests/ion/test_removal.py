@@ -1,4 +1,4 @@
-"""Smaller models: against weights that are cut by hand."""
+"""Unit removal matches slicing the weights by hand."""
 
 import keras
 import numpy as np
@@ -25,7 +25,7 @@ def mlp(activation="relu", units=6, use_bias=True):
 
 
 def with_dead_units(**settings):
-    """Units 1 and 4 are dead for every input of the data, unit 2 has no weights, unit 5 is not taken."""
+    """Units 1 and 4 are dead on the data, unit 2 has zero weights, and unit 5 is not used by the next layer."""
     model = mlp(**settings)
     kernel, bias = model.get_layer("z").get_weights()
     bias[[1, 4]] = -100.0
@@ -39,7 +39,7 @@ def with_dead_units(**settings):
 
 
 def by_hand(model, gone, constants):
-    """Slices of the weights, and the constants' contribution in the next bias, in float64."""
+    """Return sliced weights, with the contribution of constants added to the next bias, in float64."""
     kernel, bias = (np.asarray(w, np.float64) for w in model.get_layer("z").get_weights())
     next_kernel, *rest = (np.asarray(w, np.float64) for w in model.get_layer("next").get_weights())
     next_bias = rest[0] if rest else np.zeros(3)
@@ -58,7 +58,7 @@ def test_dead_and_constant_units_are_removed_as_by_hand(use_bias):
     }  # fmt: skip
     assert all(unit.change == 0 for unit in removal.removed)
     assert removal.change < 1e-6
-    # Unit 5 is taken with weight zero, whatever its value.
+    # Unit 5 has outgoing weights of zero, so its value does not matter.
     expected = by_hand(model, [1, 2, 4, 5], {1: 0.0, 2: 1.5, 4: 0.0, 5: 0.0})
     for found, wanted in zip(removal.model.get_weights(), expected, strict=True):
         np.testing.assert_allclose(found, wanted, atol=1e-6)
@@ -96,7 +96,7 @@ def test_selected_units_are_measured_on_data():
 
 @pytest.mark.parametrize("with_data", [False, True])
 def test_null_space_of_a_linear_layer_is_removed(with_data):
-    """Five inputs: at most five directions of twelve vary; on data of rank three, three."""
+    """With five inputs, at most five of twelve directions vary; on data of rank three, three do."""
     keras.utils.set_random_seed(0)
     model = keras.Sequential(
         [keras.Input((5,)), layers.Dense(12, name="z", bias_initializer="normal"), layers.Dense(3, name="next")]
@@ -124,7 +124,7 @@ def test_linear_layer_that_cannot_absorb_a_shift():
         ]
     )
     removal = ion.remove_units(model, "z")
-    assert removal.model.get_layer("z").filters == 5  # four weights each, and the bias
+    assert removal.model.get_layer("z").filters == 5  # four weights per unit, and the bias
     images = np.random.default_rng(0).normal(size=(4, 8, 8, 1)).astype("float32")
     assert ion.verify(model, removal.model, images) < 1e-4
 
@@ -140,11 +140,11 @@ WHOLE = {
 
 @pytest.mark.parametrize("case", WHOLE)
 def test_units_are_removed_within_whole_networks(case):
-    """A unit whose weights are zero everywhere is removed from all that computes, passes on or takes it."""
+    """A unit with zero weights is removed from all layers that compute, pass on or use it."""
     name, units = WHOLE[case]
     model = getattr(architectures, case.split(",")[0])()
     if case.startswith("inverted"):
-        # A gate takes the units of "expand" to the layers that it multiplies: that is one group of units.
+        # A gate couples the units of "expand" with those of the layers that it multiplies.
         model = gated() if "depthwise" in case else model
         name, units = ("expand", 6) if "depthwise" in case else (name, units)
     site = ion.find_site(model, name)
@@ -214,7 +214,7 @@ def test_constant_before_zero_padding_is_kept():
     kernel[..., :2] = 0
     bias[:] = [1.0, -1.0, 0.0, 0.0]
     model.get_layer("z").set_weights([kernel, bias])
-    assert [unit.unit for unit in ion.remove_units(model, "z").removed] == [1]  # it is zero, as the padding is
+    assert [unit.unit for unit in ion.remove_units(model, "z").removed] == [1]  # it is zero, like the padding
     with pytest.raises(ValueError, match="padding='same'"):
         ion.remove_units(model, "z", [0])
 

@@ -1,4 +1,4 @@
-"""Every row of the table: the maps it promises keep the output, more general ones are refused."""
+"""Every row of the table of rules: its maps keep the output, and more general maps raise."""
 
 import keras
 import numpy as np
@@ -31,7 +31,7 @@ def last(rank=0, **settings):
 
 VECTOR, SEQUENCE, IMAGE, VOLUME = (5,), (6, 5), (6, 6, 2), (5, 5, 5, 1)
 
-# What stands between: input shape, layers from "z" on, the most general kind of map that keeps the output.
+# By the layers in between: input shape, layers from "z" on, and the most general map that keeps the output.
 CASES = {
     "nothing": (VECTOR, lambda: [dense(), last()], AFFINE),
     "no bias": (VECTOR, lambda: [dense(use_bias=False), last()], LINEAR),
@@ -118,7 +118,7 @@ if hasattr(layers, "RMSNormalization"):
 
 
 def graph(combine, shape=VECTOR):
-    """A model in which a function combines the outputs of the layers "z" and "other"."""
+    """Return a model in which a function combines the outputs of the layers "z" and "other"."""
     start = keras.Input(shape)
     z, other = dense()(start), layers.Dense(UNITS, name="other", bias_initializer="normal")(start)
     return keras.Model(start, last()(combine(z, other)))

@@ -1,4 +1,4 @@
-"""What the survey says is what the functions do."""
+"""The survey agrees with the functions."""
 
 import keras
 import numpy as np

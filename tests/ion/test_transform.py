@@ -1,4 +1,4 @@
-"""Theorem 1 as a property, whatever stands between the two layers and in whatever precision."""
+"""Theorem 1 as a property, for any layers in between and any precision."""
 
 import keras
 import numpy as np
@@ -65,7 +65,7 @@ def test_layers_without_effect_at_inference_are_looked_through():
     with pytest.warns(UserWarning, match=r"penalties of \['rank_regularization', 'classwise_rank_regularization'\]"):
         ion.transform(model, "z", nonsingular(6, 5, 0), np.ones(6))
     np.testing.assert_allclose(output(model, x), y, atol=1e-5)
-    ion.permute(model, "z", [3, 0, 5, 1, 4, 2])  # no penalty depends on the order: a warning would be an error
+    ion.permute(model, "z", [3, 0, 5, 1, 4, 2])  # no penalty depends on the order of units, so no warning is expected
 
 
 def test_functional_model():

@@ -1,4 +1,4 @@
-"""Whitening: the identity on the range of the covariance, from each source of the covariance."""
+"""Whitening gives the identity on the range of the covariance, for each source of the covariance."""
 
 import keras
 import numpy as np
@@ -21,7 +21,7 @@ def covariance(model, x):
 
 
 def assert_white(c, rank):
-    """The identity on a space of the given dimension, zero elsewhere."""
+    """Assert that the covariance is a projection onto a space of the given dimension."""
     eigenvalues = np.linalg.eigvalsh(c)
     np.testing.assert_allclose(eigenvalues[len(c) - rank :], 1, atol=1e-3)
     np.testing.assert_allclose(eigenvalues[: len(c) - rank], 0, atol=1e-3)

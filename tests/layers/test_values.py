@@ -79,7 +79,7 @@ def test_value_is_the_papers_for_any_batch(samples, units, classes, seed, scale)
         # Resolution of float32 for squares of this size.
         largest = float(np.abs(z).max(initial=0))
         noise = 1e-6 * largest**4 * units**2 if str(case).startswith(("Cov", "ClasswiseCov", "VC")) else 0
-        # Resolution of angles of this size, times the upper bound of each statistic.
+        # Resolution of angles of this size, times the largest value of a statistic.
         noise += 1e-6 * largest * units * samples if "SIG" in str(case) else 0
         found = penalty(case.make(), z, labels if case.classwise else None)
         assert found == pytest.approx(expected, rel=1e-3, abs=noise + 1e-6 * scale**2), str(case)

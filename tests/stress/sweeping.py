@@ -1,7 +1,7 @@
-"""A sweep of tiny runs that can be killed, with worker processes as the experiments have them.
+"""A sweep of tiny runs that can be killed, with the worker processes of the experiments.
 
-`python -c "from tests.stress.sweeping import main; main(FOLDER, RUNS, SECONDS, WORKERS)"`, so that workers import this
-module by its name. It is imported by the processes that are killed and by nothing else: no backend is started in them.
+Run it as `python -c "from tests.stress.sweeping import main; main(FOLDER, RUNS, SECONDS, WORKERS)"`, so that workers
+import this module by name. Only the killed processes import it, so that they start no backend.
 """
 
 import os
@@ -19,7 +19,7 @@ backend.start = lambda threads: None
 
 
 def train(run):
-    """Leave a line when the run begins, and another when it has ended."""
+    """Write a line when the run starts, and another when it ends."""
     for word in ("begun", "ended"):
         with open(os.path.join(run.folder, f"{run.number}.{word}"), "a", encoding="utf-8") as file:
             file.write(f"{os.getpid()}\n")
@@ -29,7 +29,7 @@ def train(run):
 
 
 def main(folder, number, seconds, workers):
-    """Sweep as a command does, with its answer to signals and to workers that die."""
+    """Run a sweep as a command does, with its handling of signals and dead workers."""
     place = Path(folder)
 
     def sweep_all():

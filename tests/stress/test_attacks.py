@@ -20,7 +20,7 @@ def test_attacks_end_in_a_result_or_one_error_line(number, source, tmp_path):
 
 
 def test_misbehaviour_is_detected(source, tmp_path, monkeypatch):
-    """A traceback, a second line and a file beside the outputs each are."""
+    """Tracebacks, a second line and additional files are detected."""
     monkeypatch.setattr("tests.stress.attacks.main", lambda arguments: 1 / 0)
     assert "ZeroDivisionError" in attempt("0/0", source, tmp_path / "a")[2]
 

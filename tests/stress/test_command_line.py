@@ -1,4 +1,4 @@
-"""Both command lines with random arguments: done, or exit code 2 and one line, and nothing written."""
+"""Both command lines with random arguments succeed, or exit with 2 and one line without writing anything."""
 
 import os
 from types import SimpleNamespace
@@ -37,7 +37,7 @@ MEASURE = {
 
 
 def ended(command, arguments, capsys, name):
-    """The exit code; of 2, one line."""
+    """Return the exit code, after checking that an exit with 2 prints one line."""
     capsys.readouterr()
     try:
         code = command(arguments)
@@ -67,7 +67,7 @@ def test_measure_rejects_senseless_arguments(data, folder, tmp_path, monkeypatch
     option = data.draw(st.sampled_from(sorted(MEASURE)))
     value = data.draw(st.sampled_from(MEASURE[option]))
     code = ended(main, [*arguments, f"{option}={value}"], capsys, "keras-repreg")
-    if code == 0:  # of the above, this makes sense
+    if code == 0:  # the only valid combination
         assert value in ("x" * 300, "\udcff.npz", "new\nline", "-", "~", "٣", "1_0", "1.5"), (option, value)
     for path in tmp_path.iterdir():
         assert code == 0, path
@@ -86,7 +86,7 @@ def test_random_words_are_rejected_or_run(words, tmp_path, monkeypatch, capsys):
 
 
 class Trains(Exception):
-    """Where training would begin."""
+    """Raised where training would start."""
 
 
 @pytest.fixture
@@ -120,7 +120,7 @@ OPTIONS = [
 )
 def test_benchmarks_reject_or_run_random_words(name, words, tmp_path, monkeypatch, capsys, untrained):
     monkeypatch.chdir(tmp_path)
-    # Nobody's cluster is asked for; that is another test's.
+    # No cluster is contacted; another test does so.
     words = [word for word in words if word not in ("dask", "ray")]
     before = files(tmp_path)
     try:

@@ -1,4 +1,4 @@
-"""Records and data sets of the experiments that are damaged: repeated or refused, and nothing lost."""
+"""Damaged records are repeated and damaged data sets are rejected, and nothing is lost."""
 
 import gzip
 import hashlib
@@ -28,7 +28,7 @@ DAMAGE = [b"", b"\x00", b"{", b"null", b"5", b'"x"', b"[]", b"{}", b"\xff\xfe", 
 
 
 def changed(content, draw):
-    """A record, cut off or with something in it of another kind."""
+    """Generate a record that is truncated or has values of wrong types."""
     if draw.random() < 0.3:
         return content[: draw.randrange(len(content))].encode()
     record = json.loads(content)
@@ -65,7 +65,7 @@ def test_damaged_records_are_renamed_and_their_runs_repeated(seed, tmp_path, cap
     else:
         assert found["config"] == json.loads(json.dumps(vars(run)))
         assert place.read_bytes() == damage
-    # `status` counts what there is, and says nothing worse.
+    # `status` counts the damaged record, and does not crash.
     (tmp_path / "out").mkdir(exist_ok=True)
     here = tmp_path / "out" / "records"
     shutil.rmtree(here, ignore_errors=True)
@@ -76,7 +76,7 @@ def test_damaged_records_are_renamed_and_their_runs_repeated(seed, tmp_path, cap
 
 
 def test_record_of_another_run_or_folder_in_its_place_is_renamed(tmp_path, capsys, monkeypatch):
-    # Nothing is trained, on whatever backend this is.
+    # Nothing is trained, so any backend will do.
     monkeypatch.setattr("benchmarks.training.backend.start", lambda threads: None)
     one, other = Run(1, str(tmp_path)), Run(2, str(tmp_path))
     folder = tmp_path / "records"
@@ -141,7 +141,7 @@ def test_damaged_idx_files_are_read_or_raise(seed, compress, tmp_path):
 
 
 def test_idx_file_with_too_large_a_header_raises(tmp_path):
-    """No memory is taken for it."""
+    """No memory is allocated for the missing content."""
     header = bytes([0, 0, 8, 3]) + np.array([2**31 - 1] * 3, ">i4").tobytes()
     (tmp_path / "a").write_bytes(header + b"x")
     (tmp_path / "b.gz").write_bytes(gzip.compress(header + b"x"))

@@ -1,4 +1,4 @@
-"""Models and arrays that are damaged or malicious: one line, nothing executed, nothing written."""
+"""Damaged or malicious models and arrays give one line of error; nothing is executed or written."""
 
 import io
 import json
@@ -23,14 +23,14 @@ EXPLOITED = "exploited"
 
 
 class Payload:
-    """Unpickled, it makes a folder."""
+    """An object that creates a folder when unpickled."""
 
     def __reduce__(self):
         return os.mkdir, (EXPLOITED,)
 
 
 def refused(model, data, capsys, words=""):
-    """That the command line ends with one line and leaves everything as it was."""
+    """Assert that the command line ends with one line of error and leaves all files unchanged."""
     before = {p: p.read_bytes() for p in (*model.parent.rglob("*"), *data.parent.rglob("*")) if p.is_file()}
     capsys.readouterr()
     code = main(["measure", str(model), "--data", str(data)])
@@ -136,7 +136,7 @@ def test_missing_or_empty_archive_members_are_rejected(missing, folder, here, ca
 
 
 def damaged(content, draw):
-    """Cut off, or with bytes changed."""
+    """Return the content truncated, or with changed bytes."""
     content = bytearray(content)
     if draw.random() < 0.3:
         return bytes(content[: draw.randrange(len(content))])
@@ -148,7 +148,7 @@ def damaged(content, draw):
 @examples(25)
 @given(seed=st.integers(0, 2**32))
 def test_damaged_model_or_array_is_measured_or_rejected(seed, folder, here, capsys):  # noqa: F811
-    """Some bytes do not matter; of the others, one line."""
+    """Changes to some bytes do not matter; all others give one line of error."""
     draw = random.Random(seed)
     for name in ("model.keras", "data.npz"):
         (here / name).write_bytes((folder / name).read_bytes())
@@ -162,7 +162,7 @@ def test_damaged_model_or_array_is_measured_or_rejected(seed, folder, here, caps
 
 
 def weights(folder, here, change):  # noqa: F811
-    """A model whose weights are changed."""
+    """Write a model with changed weights."""
     parts = parts_of(folder / "model.keras")
     content = io.BytesIO(parts["model.weights.h5"])
     with h5py.File(content, "r+") as file:
@@ -201,7 +201,7 @@ def linked(target):
 
 
 def ring(file, kernel):
-    """A group that is within itself, which changes nothing."""
+    """Add a group that contains itself, which changes no value."""
     kernel.parent["again"] = file["layers"]
     never_written(file, kernel)
 
@@ -299,7 +299,7 @@ OBJECT = np.array([Payload(), None], dtype=object)
 
 
 def arrays():
-    """{what is wrong: (parts of an npz, a part of what is said)}."""
+    """Return {problem: (members of an npz, part of the message)}."""
     saved = io.BytesIO()
     np.save(saved, OBJECT, allow_pickle=True)
     x = io.BytesIO()
@@ -350,7 +350,7 @@ def test_files_named_npz_that_are_not_npz_are_rejected(content, folder, here, ca
 
 
 def test_payload_works_if_unpickled(here):
-    """What the tests above show is not that it is harmless."""
+    """The payload is effective, so the tests above are meaningful."""
     np.savez("harm.npz", x=OBJECT)
     with np.load("harm.npz", allow_pickle=True) as loaded:
         loaded["x"]

@@ -1,4 +1,4 @@
-"""Mutual information of every kind of batch: values and bounds in their order, or an error that says what is wrong."""
+"""Mutual information of every kind of batch has ordered values and bounds, or raises a clear error."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""A fit that an exception ends: the model is as it was, the next fit is right, and nothing accumulates."""
+"""After a fit ends with an exception, the model is restored, the next fit is correct, and nothing accumulates."""
 
 import keras
 import pytest
@@ -53,7 +53,7 @@ def test_hooks_do_not_accumulate():
     model = network()
     for _ in range(2):
         interrupted(model, "on_epoch_end", callbacks())
-        assert len(hooks(model)) == 3  # of the last one's three loggers
+        assert len(hooks(model)) == 3  # hooks of the three loggers of the last fit
     history = fit(model, 1).history
     assert "val_hidden_zx_lower" in history
     assert "val_hidden_within_class_variance" not in history  # every second epoch

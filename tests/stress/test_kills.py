@@ -1,7 +1,7 @@
-"""Sweeps that are killed at any moment, again and again, and two at once on the same records.
+"""Sweeps that are killed repeatedly at any moment, and two sweeps at once on the same records.
 
-`REPREG_KILLS=30 pytest tests/stress/test_kills.py` kills that often, `REPREG_SEED=7` at other moments. The same seed
-draws the same kills and the same delays.
+`REPREG_KILLS=30 pytest tests/stress/test_kills.py` kills 30 times, and `REPREG_SEED=7` at other moments. The same seed
+gives the same kills and delays.
 """
 
 import contextlib
@@ -25,7 +25,7 @@ KILLS = int(os.environ.get("REPREG_KILLS", "4"))
 SEED = int(os.environ.get("REPREG_SEED", "0"))
 WORKERS = 2
 ROOT = Path(__file__).parents[2]
-# Whom a signal is sent to: a worker at work, the sweep's own process, or all of them.
+# Target of the signal: a busy worker, the main process of the sweep, or all processes.
 WAYS = (("main", signal.SIGTERM), ("main", signal.SIGKILL), ("worker", signal.SIGKILL), ("all", signal.SIGKILL))
 
 pytestmark = [
@@ -36,12 +36,12 @@ pytestmark = [
 
 @pytest.fixture(autouse=True)
 def no_backend(monkeypatch):
-    """Keras's NumPy backend, which every process of a sweep imports within a second."""
+    """Use Keras's NumPy backend, which the processes of a sweep import within a second."""
     monkeypatch.setenv("KERAS_BACKEND", "numpy")
 
 
 def start(folder, number, seconds, workers=WORKERS):
-    # A shell's background job, which the tests can be, ignores SIGINT, and what it starts inherits that.
+    # Background jobs of a shell ignore SIGINT, and child processes inherit that.
     code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
     code += f"from tests.stress.sweeping import main; main({str(folder)!r}, {number}, {seconds}, {workers})"
     return subprocess.Popen(
@@ -50,20 +50,20 @@ def start(folder, number, seconds, workers=WORKERS):
 
 
 def lines(folder, run, word):
-    """The processes that have begun or ended a run."""
+    """Return the processes that have started or ended each run."""
     path = folder / f"{run.number}.{word}"
     return [int(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
 def whole(folder, planned):
-    """The runs that have a record; every file that is called one is whole."""
+    """Return the runs with a record, after checking that every record is complete."""
     for path in (folder / "records").glob("*.json"):
         assert json.loads(path.read_text())["result"]["square"] >= 0
     return [run for run in planned if records.path(folder / "records", run).exists()]
 
 
 def left_after(group, seconds):
-    """Whether a process of the group is there after so many seconds; it is waited for no longer than necessary."""
+    """Wait until the process group has ended; return whether a process is left after the timeout in seconds."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         try:
@@ -75,7 +75,7 @@ def left_after(group, seconds):
 
 
 def kill_a_worker(folder, planned, process, number_of_signal):
-    """Send a signal to a process of the sweep that has begun a run and not ended it."""
+    """Send a signal to a process of the sweep that is executing a run."""
     while process.poll() is None:
         for run in planned:
             with contextlib.suppress(ProcessLookupError, IndexError):
@@ -109,15 +109,15 @@ def test_killed_sweeps_lose_and_repeat_nothing_and_leave_no_process(tmp_path, ca
             assert not left_after_wait(process), f"a process is left after {number_of_signal.name} to {target}"
             statuses.append(process.returncode)
             expected = {signal.SIGTERM: 143}.get(number_of_signal, 1 if target == "worker" else -signal.SIGKILL)
-            assert process.returncode in (expected, 0)  # 0 if it had ended before
+            assert process.returncode in (expected, 0)  # 0 if the sweep had already ended
             for run in whole(tmp_path, planned):
                 ended = len(lines(tmp_path, run, "ended"))
-                # What had a record was not made again, and what has one was ended.
+                # Recorded runs were not repeated, and every record is of a run that ended.
                 assert ended == done.get(run, ended) >= 1
                 done[run] = ended
         unfinished = list((tmp_path / "records").glob(".*.json.*"))
         assert len(unfinished) <= KILLS * WORKERS
-        # The sweep removes what is older than an hour.
+        # The sweep removes unfinished files older than an hour.
         for path in unfinished:
             os.utime(path, (0, 0))
         (tmp_path / "records" / ".1.json.old").write_text("")
@@ -130,7 +130,7 @@ def test_killed_sweeps_lose_and_repeat_nothing_and_leave_no_process(tmp_path, ca
         names = {path.name for path in (tmp_path / "records").iterdir()}
         assert names == {*(f"{records.key(run)}.json" for run in planned), ".claims"}
         again = sum(len(lines(tmp_path, run, "begun")) - 1 for run in planned)
-        assert again <= KILLS * WORKERS  # a run that was killed midway begins once more
+        assert again <= KILLS * WORKERS  # a killed run starts once more
     except AssertionError as error:
         raise AssertionError(f"REPREG_SEED={SEED} REPREG_KILLS={KILLS}: {error}") from error
     with capsys.disabled():
@@ -140,12 +140,12 @@ def test_killed_sweeps_lose_and_repeat_nothing_and_leave_no_process(tmp_path, ca
 
 
 def left_after_wait(process):
-    """Whether a process of the sweep is left ten seconds after the signal."""
+    """Return whether a process of the sweep is left ten seconds after the signal."""
     deadline = time.monotonic() + 10
     while process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.02)
     left = process.poll() is None or left_after(process.pid, max(deadline - time.monotonic(), 0.1))
-    if left:  # the test's own processes do not stay
+    if left:  # so that no test process remains
         os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
     return left

@@ -1,4 +1,4 @@
-"""Characteristics of every kind of batch: finite, within their bounds, and the same in any order."""
+"""Characteristics of every kind of batch are finite, within their bounds, and independent of order."""
 
 import numpy as np
 import pytest
@@ -75,7 +75,7 @@ def test_nonreal_values_raise(dtype):
     z = np.ones((4, 3)).astype(dtype)
     with pytest.raises(ValueError, match="Received: "):
         keras_repreg.characterize(z)
-    if dtype != "object":  # numbers, here
+    if dtype != "object":  # booleans and integers are numbers here
         with pytest.raises(ValueError, match="Received: "):
             stable_rank(z[:3])
 
@@ -83,7 +83,7 @@ def test_nonreal_values_raise(dtype):
 @pytest.mark.parametrize("positive_only", [True, False])
 @pytest.mark.parametrize("offset", [1e6, 1e8, -1e8, 1e10])
 def test_correlation_far_from_zero(offset, positive_only):
-    """A variance that float32 could not hold beside such a mean, float64 holds well."""
+    """Float64 resolves a variance beside a mean for which float32 would lose it."""
     rng = np.random.default_rng(0)
     z = rng.normal(size=(400, 2)) @ np.array([[1.0, 0.6], [0.0, 0.8]])
     expected = abs(np.corrcoef(z.T)[0, 1])

@@ -1,4 +1,4 @@
-"""Activations with positions, masked or not: the rows that count are those of the matrix that they stand for."""
+"""Activations with positions, masked or not, give the penalty of the equivalent matrix."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ MODERATE = ("normal", "relu", "zeros", "constant", "one value", "whole numbers")
 
 @st.composite
 def images(draw):
-    """Activations of shape (N, positions ..., channels), channels last."""
+    """Generate activations of shape (N, positions ..., channels), channels last."""
     shape = [draw(st.integers(1, 4)) for _ in range(draw(st.integers(1, 3)))]
     channels = draw(st.integers(1, 10))
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))

@@ -1,4 +1,4 @@
-"""MNIST's files, and the errors of data that is not there."""
+"""The files of MNIST, and errors for missing data."""
 
 import gzip
 import hashlib
@@ -20,10 +20,10 @@ def test_mnist_is_split_as_in_the_paper():
     assert data.train.x.dtype == np.float32
     assert data.train.x.min() == 0
     assert data.train.x.max() == 1
-    # The first labels of the official files, and the count of the test set's digits.
+    # The first labels of the official files, and the number of each digit in the test set.
     assert data.train.y[:10].tolist() == [5, 0, 4, 1, 9, 2, 1, 3, 1, 4]
     assert np.bincount(data.test.y).tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
-    # The test set's mean pixel, which is well known to be 0.1325.
+    # The mean pixel of the test set is known to be 0.1325.
     assert float(data.test.x.mean()) == pytest.approx(0.1325, abs=1e-4)
 
 

@@ -1,4 +1,4 @@
-"""Short trainings, whose numbers are kept: code that trains otherwise is noticed."""
+"""Short trainings reproduce reference numbers, so that changes in training are detected."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ NUMBERS = ("loss_1", "loss_2", "mean", "deviation")
 
 
 def differences(row):
-    """By how much each number differs from the one that is kept, relative to it."""
+    """Return the relative difference of each number from its reference."""
     kept = KEPT[row["regularizer"]]
     assert row["weight"] == float(kept["weight"])
     return {name: abs(row[name] / float(kept[name]) - 1) for name in NUMBERS}
@@ -29,7 +29,7 @@ def test_canary_has_a_row_for_each_regularizer():
 
 @pytest.mark.parametrize("name", REGULARIZERS)
 def test_training_reproduces_the_reference_numbers(name):
-    """If not, and if that is meant: `python -m benchmarks canary --out benchmarks/results`, and repeat the results."""
+    """After an intended change, run `python -m benchmarks canary --out benchmarks/results` and update all results."""
     found = differences(canary.numbers(name, canary.WEIGHTS[name]))
     assert max(found.values()) <= canary.TOLERANCE, found
 

@@ -1,4 +1,4 @@
-"""The choice of loss weights under several conditions, Tables 4, 8 and 9, small; all experiments by one command."""
+"""The choice of loss weights per condition, smoke runs of Tables 4, 8 and 9, and the command `all`."""
 
 from dataclasses import asdict, replace
 from types import SimpleNamespace
@@ -54,14 +54,14 @@ BASES = {"default": MnistRun("Baseline", 0.0, 1, 50), "width_2": MnistRun("Basel
 
 def test_best_loss_weight_has_least_validation_error():
     found = [
-        # The weight of 1 is best on the validation images, that of 100 on the test images.
+        # A weight of 1 is best on the validation images, and 100 on the test images.
         record(replace(base, regularizer=name, weight=weight), seed, abs(weight - 1) + seed / 10, 200 - weight)
         for base in BASES.values()
         for name, regularizer in REGULARIZERS.items()
         for weight in regularizer.weights
         for seed in (1, 2)
-        if not (weight == 1 and name == "CR" and seed == 2)  # one of the best has failed
-        and not (name == "L1R" and base.width == 2)  # all have
+        if not (weight == 1 and name == "CR" and seed == 2)  # one run with the best weight has failed
+        and not (name == "L1R" and base.width == 2)  # all runs have failed
     ]
     rows = [
         {"condition": condition, **row}
@@ -102,7 +102,7 @@ def test_the_conditions_are_the_columns_of_the_paper(experiment):
     for errors in experiment.paper.values():
         assert set(errors) == set(experiment.conditions)
     for condition in experiment.conditions.values():
-        replace(experiment.base, **condition)  # fields that there are
+        replace(experiment.base, **condition)  # all fields exist
 
 
 @pytest.mark.parametrize("name", ["Baseline", "BN", "L2W"])
@@ -113,14 +113,14 @@ def test_narrow_networks_use_other_initial_weights(name):
         for layer in layers:
             kernel, bias = layer.get_weights()
             np.testing.assert_allclose(bias, biases)
-            # Glorot's limit is the root of 6 by inputs and outputs; a normal distribution is cut at two deviations.
+            # Glorot's limit is sqrt(6 / (inputs + outputs)); a truncated normal ends at two standard deviations.
             limit = 0.2 / 0.88 if width == 100 else (6 / sum(kernel.shape)) ** 0.5
             assert 0.7 * limit < np.abs(kernel).max() <= 1.001 * limit
 
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory):
-    """The folder of two prepared data sets of 8 x 8 images: `tiny` with 4 classes, `many` with 20."""
+    """Prepare two data sets of 8 x 8 images: `tiny` with 4 classes, `many` with 20."""
     folder = tmp_path_factory.mktemp("tfds")
     rng = np.random.default_rng(0)
     for name, classes in (("tiny", 4), ("many", 20)):
@@ -130,7 +130,7 @@ def tiny(tmp_path_factory):
             arrays[f"y_{part}"] = np.arange(number) % classes
         np.savez(folder / f"{name}.npz", **arrays)
         assert main(["prepare", str(folder / f"{name}.npz"), "--name", name, "--data-dir", str(folder / "data")]) == 0
-    # Worker processes of earlier tests have the environment of then.
+    # Worker processes of earlier tests have an outdated environment.
     get_reusable_executor().shutdown(wait=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TFDS_DATA_DIR", str(folder / "data"))

@@ -1,4 +1,4 @@
-"""Data of a known number of factors, and Figures 2 and 3 from the command line, small."""
+"""Data with a known number of factors, and smoke runs of Figures 2 and 3."""
 
 import math
 
@@ -27,7 +27,7 @@ def test_synthetic_data_has_as_many_dimensions_as_factors():
 
 def test_pca_mnist_keeps_only_the_first_components():
     data, mnist = load_pca_mnist(10), load_mnist()
-    # Oracle: the projection by an eigendecomposition of the training images' covariance.
+    # Oracle: projection by an eigendecomposition of the training images' covariance.
     x = mnist.train.x.astype(np.float64)
     mean = x.mean(axis=0)
     _, directions = np.linalg.eigh(np.cov(x.T, bias=True))
@@ -62,6 +62,6 @@ def test_smoke(name, characteristic, tmp_path):
     ]
     for source in SOURCES:
         values = [float(row[f"{characteristic}_mean"]) for row in rows if row["data"] == source]
-        # The penalty does what it is for, even within an epoch.
+        # The penalty has its effect within one epoch.
         assert values[-1] > values[0] if name == "figure2" else values[-1] < values[0]
     assert all(math.isfinite(float(row["accuracy_mean"])) for row in rows)

@@ -31,7 +31,7 @@ def test_stored_data_set_round_trips(arrays, tmp_path, capsys):
     np.testing.assert_allclose(np.concatenate([data.train.x, data.validation.x]) * 255, arrays["x_train"], atol=1e-4)
     np.testing.assert_array_equal(np.concatenate([data.train.y, data.validation.y]), arrays["y_train"])
     np.testing.assert_array_equal(data.test.y, arrays["y_test"][:, 0])
-    # A name that is taken is not overwritten.
+    # An existing data set is not overwritten.
     assert prepare(tmp_path, arrays) == 2
     assert "Expected an unused name. Received: 'some_images'" in capsys.readouterr().err
 
@@ -69,7 +69,7 @@ def test_invalid_files_are_rejected(content, tmp_path, capsys):
 
 
 def test_catalogue_names_can_be_stored(arrays, tmp_path):
-    """And further arrays in the file, such as the names of classes, are ignored."""
+    """Additional arrays in the file, such as class names, are ignored."""
     np.savez(tmp_path / "images.npz", **arrays, names=np.array(["a", "b", "c", "d", "e"]))
     arguments = ["--name", "cifar10", "--data-dir", str(tmp_path / "data")]
     assert main(["prepare", str(tmp_path / "images.npz"), *arguments]) == 0

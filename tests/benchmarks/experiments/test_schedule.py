@@ -1,4 +1,4 @@
-"""The schedule of Tables 4 and 9, and which of their conditions some data suffice for."""
+"""The schedule of Tables 4 and 9, and conditions that need more images than there are."""
 
 import itertools
 from dataclasses import dataclass, replace
@@ -12,7 +12,7 @@ from benchmarks.experiments import cifar, schedule, table4, table9
 
 
 def images(training, validating=10_000):
-    """Splits of so many images, which are never looked at."""
+    """Return splits with this many images, whose content is never used."""
     x = np.broadcast_to(np.float32(0), (1, 8, 8, 3))
     return Splits(
         *(Split(np.broadcast_to(x, (n, 8, 8, 3)), np.zeros(n, "int32")) for n in (training, validating, 10_000))
@@ -55,7 +55,7 @@ def test_batches_are_cumulative_and_the_last_is_complete():
 
 @dataclass(frozen=True, kw_only=True)
 class Seen(cifar.Cifar):
-    """A table that trains nothing."""
+    """A table that does not train."""
 
     seen: list
 

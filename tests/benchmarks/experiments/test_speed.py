@@ -1,4 +1,4 @@
-"""Timing in turns, the loops that kernels are compared with, and the command as a whole."""
+"""Timing in turns, the loops that penalties are compared with, and the command."""
 
 import dataclasses
 import os
@@ -21,7 +21,7 @@ from keras_repreg.classes import within_class_products
 
 
 class Clock:
-    """Stands still but for what functions do to it."""
+    """A clock that only the timed functions advance."""
 
     def __init__(self):
         self.now = 0.0
@@ -70,7 +70,7 @@ def test_operations():
     assert kernels.operations("VR", *kernels.batch(10, 5, 2)) == 0
     assert kernels.operations("CR", *kernels.batch(10, 5, 2)) == 4 * 10 * 5 * 5
     assert kernels.operations("cw-CR", *kernels.batch(10, 20, 2)) == 4 * 10 * 10 * 20
-    # One class fills all tiles: the whole Gram matrix where units are many, a covariance and its products where few.
+    # One class fills all tiles: the full Gram matrix for many units, a covariance and its products for few.
     n = 4 * within_class_products.ON_CPU.rows
     assert kernels.operations("cw-CR", *kernels.batch(n, 1000, 1)) == 4 * n * n * 1000
     assert kernels.operations("cw-CR", *kernels.batch(n, 50, 1)) == 4 * n * 50 * 50
@@ -81,7 +81,7 @@ def test_cnn_of_table_7(regularizer):
     model = cnn(regularizer, 0.1)
     assert model.output_shape == (None, 10)
     assert model.get_layer("representation").output.shape == (None, 128)
-    # 3x3 convolutions 3-32-64-128-128, then 4 * 4 * 128 inputs to the 128 units, and their output layer.
+    # 3x3 convolutions 3-32-64-128-128, then 4 * 4 * 128 inputs to 128 units, and the output layer.
     kernels_and_biases = 896 + 18496 + 73856 + 147584 + (2048 + 1) * 128 + 1290
     assert model.count_params() == kernels_and_biases + (4 * 128 if regularizer == "BN" else 0)
 
@@ -96,7 +96,7 @@ def test_both_sweep_configurations_train_all_networks(tmp_path, monkeypatch):
     (row,) = processes.compare(1, smoke=True)
     assert row["ratio_low"] == row["ratio_high"] == pytest.approx(row["processes_an_hour"] / row["threads_an_hour"])
     trained = [[record["config"]["regularizer"] for record in found] for found in seen]
-    # Before each of the two ways, short ones for the processes to start by.
+    # Short runs start the processes before each measurement.
     assert trained == [["Baseline"] * os.cpu_count(), ["Baseline", "L1W"]] * 2
     assert f"{row['ratio_median']:.2f}" in processes.as_markdown([row])
 

@@ -1,4 +1,4 @@
-"""Tables 2 and 3 from the command line, small, and what must hold in them whatever the network."""
+"""Smoke runs of Tables 2 and 3, and properties that hold for every network."""
 
 import keras
 import numpy as np
@@ -21,7 +21,7 @@ def smoke(name, tmp_path):
 def test_table2(tmp_path, capsys):
     rows = smoke("table2", tmp_path)
     assert [row["layer"] for row in rows] == list(paper.table2())
-    # Positive values only, of the linear layer too: about half of its values count as zeros.
+    # Only positive values count, so about half of the linear layer's values are zeros.
     assert all(0.3 < float(row["sparsity_mean"]) < 0.7 for row in rows)
     assert all(float(row["amplitude_mean"]) > 0 for row in rows)
     assert "2.78" in capsys.readouterr().out
@@ -43,7 +43,7 @@ def test_table3(tmp_path):
     rows = {row["q"]: row for row in smoke("table3", tmp_path)}
     assert list(rows) == list(paper.table3())
     identity, diagonal = rows[table3.IDENTITY], rows[table3.DIAGONAL]
-    # Theorem 2: a positive diagonal leaves these as they are, exactly, and changes the others.
+    # Theorem 2: a positive diagonal keeps these exactly, and changes the others.
     for column in ("error", "sparsity", "dead_units"):
         assert diagonal[f"{column}_mean"] == identity[f"{column}_mean"]
     assert float(diagonal["correlation_mean"]) == pytest.approx(float(identity["correlation_mean"]), rel=1e-4)

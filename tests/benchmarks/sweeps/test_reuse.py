@@ -1,4 +1,4 @@
-"""Which records a sweep reuses, and what it says about them."""
+"""Which records a sweep reuses, and its messages about them."""
 
 import json
 import os
@@ -118,7 +118,7 @@ def test_special_file_in_place_of_a_record_is_renamed_unread(kind, tmp_path, cap
     assert err.count("\n") == 1
     assert f"is damaged (it is not a file but a {'FIFO' if kind == 'FIFO' else 'symbolic link'})" in err
     assert place.with_suffix(".damaged").is_symlink() == (kind == "device")
-    # `status` opens it neither.
+    # `status` does not open it either.
     (tmp_path / "records").mkdir()
     os.replace(place.with_suffix(".damaged"), tmp_path / "records" / "0.json")
     assert main(["status", "--out", str(tmp_path)]) == 0

@@ -1,4 +1,4 @@
-"""Sweeps: every run once, whatever happens in between."""
+"""Sweeps execute every run exactly once, even after crashes and interruptions."""
 
 import json
 import os
@@ -28,7 +28,7 @@ class Run:
 
 
 def train(run):
-    """Counts its calls in a file, and fails as told."""
+    """Log the call to a file, and fail as configured."""
     with open(os.path.join(run.folder, f"calls{run.number}"), "a", encoding="utf-8") as file:
         file.write("x")
     if run.number == 13:
@@ -64,7 +64,7 @@ def test_crashed_and_diverged_runs_are_recorded(tmp_path):
         assert [record["status"] for record in found] == ["diverged", "crashed", "finished"]
         assert "RuntimeError: unlucky" in found[1]["error"]
     assert calls(tmp_path, 7) == 1
-    assert calls(tmp_path, 13) == 2  # the cause may have passed
+    assert calls(tmp_path, 13) == 2  # the cause may be temporary
 
 
 @pytest.mark.parametrize("damage", ["", "{", "[]", '{"status": "finished"}', '{"config": {}, "status": "finished"}'])
@@ -112,7 +112,7 @@ def test_status_reports_outcomes(tmp_path, capsys):
     (folder / "0.json").write_text("{")
     assert main(["status", "--out", str(tmp_path)]) == 0
     printed = capsys.readouterr().out
-    assert re.search(r"mnist, 50 epochs +1 diverged, 1 finished; 2 minutes", printed)
+    assert re.search(r"mnist, 50 epochs +1 diverged, 1 finished; 2 process minutes", printed)
     assert re.search(r"mnist, width 2, 50 epochs +1 crashed", printed)
     assert "1 damaged" in printed
     assert "ValueError: no luck" in printed

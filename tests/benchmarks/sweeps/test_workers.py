@@ -1,4 +1,4 @@
-"""Sweeps on clusters: a worker that is killed midway costs a repetition, and nothing else."""
+"""Sweeps on clusters: if a worker is killed, only its run is repeated."""
 
 import os
 import signal
@@ -46,7 +46,7 @@ def test_dask_cluster_survives_the_loss_of_a_worker(tmp_path):
 
 
 def test_records_from_other_file_systems_are_kept(tmp_path):
-    """As where workers share no file system with the process that asked."""
+    """Workers may not share a file system with the main process."""
     run = Run(1, str(tmp_path))
     record = records.write(tmp_path / "there", run, records.FINISHED, result={"loss": 1.0})
     records.keep(tmp_path / "here", record)
@@ -78,7 +78,7 @@ def test_missing_backend_raises(tmp_path, monkeypatch):
 
 
 class RayError(Exception):
-    """Ray's interface."""
+    """Stands in for `ray.exceptions.RayError`."""
 
 
 @pytest.mark.parametrize(("error", "expected"), [(RayError("an actor died"), BrokenExecutor), (OSError("x"), OSError)])

@@ -1,4 +1,4 @@
-"""Networks that ended in a loss spike are named by the stated rule."""
+"""Networks that ended in a loss spike are found by the documented rule."""
 
 import pytest
 
@@ -21,11 +21,11 @@ def of(*errors, **config):
     ("errors", "seeds"),
     [
         ((0.626, 0.0, 0.0), [1]),
-        ((0.2, 0.0, 0.0), []),  # just as much as the rule allows
+        ((0.2, 0.0, 0.0), []),  # exactly at the limit
         ((0.21, 0.0, 0.0), [1]),
         ((2.25, 1.0, 1.0), [1]),
         ((2.1875, 1.0, 1.0), []),
-        ((5.0, 0.0), []),  # of two there is no telling which is usual
+        ((5.0, 0.0), []),  # with two networks it is unclear which one is typical
         ((0.0, 9.0, 0.1, 8.0, 0.1), [2, 4]),
         ((), []),
         ((None, 9.0, 0.0), []),

@@ -1,4 +1,4 @@
-"""Tables: cells, marks of the best, rank correlation, text, Markdown and HTML."""
+"""Tables: cells, marks for the best, rank correlation, text, Markdown and HTML."""
 
 import math
 
@@ -45,7 +45,7 @@ def test_rank_correlation_uses_only_complete_pairs(table):
     five = [{**row, "error_mean": 1.0 if math.isnan(row["error_mean"]) else row["error_mean"]} for row in table.rows]
     whole = Table(five, ("error",), table.paper)
     assert whole.spearman()["error"] == pytest.approx(spearmanr((3.0, 2.0, 2.15, 2.5, 1.0), PRINTED).statistic)
-    assert math.isnan(table.spearman()["error"])  # four pairs tell nothing
+    assert math.isnan(table.spearman()["error"])  # four pairs are too few
 
 
 def test_text_and_markdown(table):

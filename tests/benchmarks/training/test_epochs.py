@@ -1,4 +1,4 @@
-"""Whole epochs inside one compiled function, on each backend that has one."""
+"""Compiled epochs, on each backend that has them."""
 
 import sys
 from types import SimpleNamespace
@@ -28,7 +28,7 @@ def separable(samples=400):
 @pytest.mark.parametrize("jit_compile", [True] if JAX else [False, True])
 @pytest.mark.parametrize("name", ["Baseline", "L2W", "cw-CR", "cw-RR"])
 def test_compiled_epoch_matches_fit(name, jit_compile):
-    """The compiled loop takes the very steps that `fit` takes on the same batches."""
+    """The compiled loop takes the same steps as `fit` on the same batches."""
     data = separable(300)
     keras.utils.set_random_seed(0)
     ours = mlp(name, 0.1)
@@ -45,7 +45,7 @@ def test_compiled_epoch_matches_fit(name, jit_compile):
 
 
 def test_nontrainable_variables_are_updated():
-    """The moving statistics of batch normalization, after as many steps as an epoch has."""
+    """The moving statistics of batch normalization are updated once per step."""
     data = separable(300)
     keras.utils.set_random_seed(0)
     model = mlp("BN", 0.0)
@@ -63,7 +63,7 @@ def test_nontrainable_variables_are_updated():
 
 
 def test_dropout_masks_change_between_steps():
-    # Equal samples, so that their order makes no difference, and no steps, so that nothing else does.
+    # Equal samples and a learning rate of 0, so that only dropout changes the loss.
     same = Split(np.full((300, 784), 0.5, "float32"), np.zeros(300, "int32"))
     for name, differ in (("Dropout", True), ("Baseline", False)):
         trainer = EpochTrainer(mlp(name, 0.0), keras.optimizers.SGD(0.0), same)
@@ -71,7 +71,7 @@ def test_dropout_masks_change_between_steps():
         assert len(set(losses)) == (3 if differ else 1)
 
 
-@pytest.mark.skipif(not JAX, reason="TensorFlow's loop need not be compiled by XLA")
+@pytest.mark.skipif(not JAX, reason="TensorFlow's loop also runs without XLA")
 def test_jit_compile_false_raises_on_jax():
     with pytest.raises(ValueError, match="Received: False"):
         EpochTrainer(mlp("Baseline", 0.0), keras.optimizers.Adam(1e-3), separable(), jit_compile=False)
