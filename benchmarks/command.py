@@ -75,11 +75,6 @@ def machine_flags(arguments: argparse.Namespace) -> list[str]:
     return [*flags, *(f"--{name}" for name in ("smoke", "quiet", "fresh") if getattr(arguments, name))]
 
 
-def workers(arguments: argparse.Namespace) -> Workers:
-    """Return the workers that the arguments describe."""
-    return Workers(arguments.jobs or -1, arguments.backend, arguments.address, arguments.quiet)
-
-
 def epochs_and_samples(arguments: argparse.Namespace) -> dict[str, Any]:
     """Return the epochs and samples of a run, which `--smoke` reduces."""
     if arguments.smoke:
@@ -109,7 +104,8 @@ def trained(arguments: argparse.Namespace, runs: Sequence[Any], train: Train, he
     place = folder(arguments) / "records"
     if arguments.fresh:
         records.discard(place, runs, before=arguments.started)
-    return sweep(runs, train, place, workers=workers(arguments), title=heading.split(":")[0])
+    workers = Workers(arguments.jobs or -1, arguments.backend, arguments.address, arguments.quiet)
+    return sweep(runs, train, place, workers=workers, title=heading.split(":")[0])
 
 
 def publish(

@@ -23,17 +23,7 @@ COLUMNS = {
 
 def table6() -> dict[str, dict[str, float]]:
     """Return Table 6 as {regularizer: {our column name: value}}; errors in percent."""
-    return _characteristics("table6")
-
-
-def table2() -> dict[str, dict[str, float]]:
-    """Return Table 2 as {"Baseline (1st)", ...: {our column name: value}}."""
-    return _characteristics("table2")
-
-
-def table3() -> dict[str, dict[str, float]]:
-    """Return Table 3 as {name of Q: {our column name: value}}; errors in percent."""
-    return _characteristics("table3")
+    return printed("table6")
 
 
 def errors(table: str) -> dict[str, dict[str, float]]:
@@ -46,9 +36,11 @@ def errors(table: str) -> dict[str, dict[str, float]]:
 
 def printed(name: str) -> dict[str, dict[str, float]]:
     """Return any table by row and our column name, deviations under `<column>_std`; empty for a figure."""
-    of_table = {"table2": table2, "table3": table3, "table6": table6}
-    if name in of_table:
-        return of_table[name]()
+    if name in ("table2", "table3", "table6"):
+        return {
+            row: {COLUMNS[column]: float(value) for column, value in values.items()}
+            for row, values in _tables()[name]["rows"].items()
+        }
     if name not in ("table4", "table8", "table9"):
         return {}
     return {
@@ -61,13 +53,6 @@ def figure4() -> dict[str, float]:
     """Return the correlation with the generalization error of the `lower_bound` and `upper_bound` of I(z;x)."""
     correlations: dict[str, float] = _tables()["figure4"]["correlation_of_I_zx_with_generalization_error"]
     return correlations
-
-
-def _characteristics(table: str) -> dict[str, dict[str, float]]:
-    return {
-        row: {COLUMNS[column]: float(value) for column, value in values.items()}
-        for row, values in _tables()[table]["rows"].items()
-    }
 
 
 @functools.cache

@@ -59,17 +59,17 @@ def test_zero_weights_give_zero(name, ask, omega):
 )
 def test_smaller_matrix_is_used(samples, units, route, monkeypatch):
     # For few units it is the covariance, whose squares are summed directly.
-    taken = []
+    used = []
     routes = {name: getattr(batch_statistics, name) for name in ("_by_covariance", "_by_gram")}
     for name, original in routes.items():
 
-        def noted(rows, name=name, original=original):
-            taken.append(name)
+        def recording(rows, name=name, original=original):
+            used.append(name)
             return original(rows)
 
-        monkeypatch.setattr(batch_statistics, name, noted)
+        monkeypatch.setattr(batch_statistics, name, recording)
     batch_statistics.squared_off_diagonal_sum(ops.convert_to_tensor(batch(samples, units)[0]))
-    assert taken == [route]
+    assert used == [route]
 
 
 def test_small_covariances_beside_large_variances_keep_precision():

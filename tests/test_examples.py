@@ -135,7 +135,7 @@ def test_which_regularizer_compares_with_the_better_common_regularizer():
     assert (high - difference) / (of_new - difference) == pytest.approx(np.sqrt((0.2 + 0.5) / 0.2))
 
 
-@pytest.mark.skipif(keras.backend.backend() != "jax", reason="written in JAX")
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="the example is written in JAX")
 def test_which_regularizer_runs_and_resumes(tmp_path):
     module = loaded("which_regularizer")
     names = ("Baseline", "L2W", "Dropout", "DBN", "cw-SIG")

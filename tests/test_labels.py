@@ -71,7 +71,7 @@ def test_class_ids(labels):
     np.testing.assert_array_equal(ops.convert_to_numpy(ids), [2, 0, 1])
 
 
-@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="shapes are known elsewhere")
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="only TensorFlow has unknown shapes")
 def test_unknown_second_dimension_raises():
     import tensorflow as tf
 

@@ -459,7 +459,7 @@ def test_smoothed_binary_labels_are_soft_labels():
         layer(z.astype("float32"), labels=(p + 1).astype("float32"))
 
 
-@pytest.mark.skipif(BACKEND != "tensorflow", reason="shapes are known elsewhere")
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="only TensorFlow has unknown shapes")
 def test_one_hot_labels_of_unknown_shape_need_the_number_of_classes():
     import tensorflow as tf
 

@@ -278,7 +278,7 @@ def test_prediction_on_pytorch_keeps_no_graph():
     assert BACKEND != "torch" or not z.requires_grad
 
 
-@pytest.mark.skipif(BACKEND != "torch", reason="autocast of PyTorch")
+@pytest.mark.skipif(BACKEND != "torch", reason="autocast exists on PyTorch only")
 def test_full_precision_within_autocast():
     import torch
 
@@ -289,7 +289,7 @@ def test_full_precision_within_autocast():
             assert (z @ z).dtype == torch.float32
 
 
-@pytest.mark.skipif(BACKEND != "jax", reason="hooks of JAX")
+@pytest.mark.skipif(BACKEND != "jax", reason="hooks exist on JAX only")
 @pytest.mark.parametrize("used", [True, False])
 def test_hooks_detect_whether_a_gradient_arrives(used):
     import jax

@@ -17,8 +17,8 @@ class Split:
     def __len__(self) -> int:
         return len(self.y)
 
-    def first(self, samples: int) -> "Split":
-        """Return the first samples."""
+    def first(self, samples: int | None) -> "Split":
+        """Return the first samples, or all of them for None."""
         return Split(self.x[:samples], self.y[:samples])
 
     def where(self, kept: NDArray[np.bool_]) -> "Split":

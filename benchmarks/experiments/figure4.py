@@ -53,9 +53,8 @@ def train(run: InformationRun) -> dict[str, Any]:
     model, result = trained(run)
     if model is None:
         return result
-    test = load(run.dataset).test
-    if run.samples is not None:  # the cost grows with the square of their number
-        test = test.first(run.samples)
+    # The cost grows with the square of the number of samples.
+    test = load(run.dataset).test.first(run.samples)
     return {**result, **information(run, representation(model, test.x), test.y)}
 
 

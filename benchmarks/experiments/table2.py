@@ -46,7 +46,7 @@ def train(run: LayersRun) -> dict[str, Any]:
 
     keras.utils.set_random_seed(run.seed)
     data = load("mnist")
-    training = data.train if run.samples is None else data.train.first(run.samples)
+    training = data.train.first(run.samples)
     model = with_linear_layer(run.regularizer)
     optimizer = keras.optimizers.Adam(run.learning_rate)
     losses = EpochTrainer(model, optimizer, training, batch_size=run.batch_size, seed=run.seed).train(run.epochs)
@@ -73,7 +73,7 @@ def table_of(found: Records) -> Table:
         for layer, place in LAYERS.items():
             measured = [result[layer] for result in results]
             rows.append({"layer": f"{name} ({place})", **summary(measured, COLUMNS)})
-    return Table(rows, COLUMNS, paper.table2(), label="layer")
+    return Table(rows, COLUMNS, paper.printed("table2"), label="layer")
 
 
 EXPERIMENT = Sweep(

@@ -55,7 +55,7 @@ def train(run: TransformedRun) -> dict[str, Any]:
 
     keras.utils.set_random_seed(run.seed)
     data = load("mnist")
-    training = data.train if run.samples is None else data.train.first(run.samples)
+    training = data.train.first(run.samples)
     model = mlp("Baseline", 0.0)
     losses = EpochTrainer(model, keras.optimizers.Adam(1e-4), training, seed=run.seed).train(run.epochs)
     if not math.isfinite(losses[-1]):
@@ -132,7 +132,7 @@ def table_of(found: Records) -> Table:
         {"q": name, **summary([result["rows"][name] for result in results], COLUMNS)}
         for name in (IDENTITY, DIAGONAL, ONES, WHITENING)
     ]
-    return Table(rows, COLUMNS, paper.table3(), label="q")
+    return Table(rows, COLUMNS, paper.printed("table3"), label="q")
 
 
 EXPERIMENT = Sweep(

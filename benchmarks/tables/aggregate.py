@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.sweeps import records
+from benchmarks.tables.correlation import array, spearman
 
 
 def finished_of(found: Iterable[dict[str, Any]], **config: Any) -> list[dict[str, Any]]:
@@ -38,12 +39,8 @@ def mean_and_std(values: Sequence[float]) -> tuple[float, float]:
 
 def rank_correlation(a: Sequence[float], b: Sequence[float]) -> float:
     """Return Spearman's correlation over the finite pairs; NaN for fewer than five, or if one side is constant."""
-    from scipy.stats import spearmanr
-
     pairs = [pair for pair in zip(a, b, strict=True) if all(map(math.isfinite, pair))]
-    if len(pairs) < 5 or any(len(set(values)) < 2 for values in zip(*pairs, strict=True)):
-        return math.nan
-    return float(spearmanr(*zip(*pairs, strict=True)).statistic)
+    return float(spearman(array(pairs))) if len(pairs) >= 5 else math.nan
 
 
 def as_csv(rows: Sequence[Mapping[str, Any]], comment: str = "") -> str:

@@ -56,7 +56,7 @@ def train(run: CifarRun) -> dict[str, Any]:
     if run.classes is not None:
         data = data.of_first_classes(run.classes)
     pool = data.merged().train if run.merged else data.train
-    training = pool if run.samples is None else pool.first(run.samples)
+    training = pool.first(run.samples)
     model = cnn(run.regularizer, run.weight, inputs=training.x.shape[1:], width=run.width, classes=data.classes)
     name, arguments = OPTIMIZERS[run.optimizer]
     trainer = EpochTrainer(

@@ -58,7 +58,7 @@ def trained(run: MnistRun) -> tuple[Any, dict[str, Any]]:
 
     keras.utils.set_random_seed(run.seed)
     data = load(run.dataset)
-    training = data.train if run.samples is None else data.train.first(run.samples)
+    training = data.train.first(run.samples)
     model = mlp(run.regularizer, run.weight, inputs=training.x.shape[1], width=run.width, classes=data.classes)
     trainer = EpochTrainer(
         model, keras.optimizers.Adam(run.learning_rate), training, batch_size=run.batch_size, seed=run.seed

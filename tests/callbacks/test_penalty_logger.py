@@ -425,7 +425,7 @@ def test_repeated_fits_do_not_recompile_or_leave_state():
     assert [len(getattr(vars(model)[name], "around", [])) for name in hooks] == arounds
 
 
-@pytest.mark.skipif(BACKEND != "jax", reason="tracers of JAX")
+@pytest.mark.skipif(BACKEND != "jax", reason="tracers exist on JAX only")
 def test_no_tracer_outlives_a_step():
     import jax
 

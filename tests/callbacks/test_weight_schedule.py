@@ -49,7 +49,7 @@ def test_each_epoch_has_its_factor(arguments):
     assert model.get_layer("regularizer").weight == 0.5
 
 
-@pytest.mark.skipif(BACKEND == "torch", reason="runs eagerly")
+@pytest.mark.skipif(BACKEND == "torch", reason="PyTorch runs eagerly")
 @pytest.mark.parametrize("per", ["epoch", "batch"])
 def test_nothing_is_recompiled(per):
     traces = []
@@ -71,8 +71,8 @@ def test_each_batch_has_its_factor():
     assert found == pytest.approx([0.25], abs=1e-6)
 
 
-@pytest.mark.skipif(BACKEND == "torch", reason="not on the torch backend")
-@pytest.mark.skipif(keras.__version__.startswith("3.10."), reason="tells callbacks the first batch of an execution")
+@pytest.mark.skipif(BACKEND == "torch", reason="not supported on PyTorch")
+@pytest.mark.skipif(keras.__version__.startswith("3.10."), reason="reports executions, not batches")
 def test_steps_per_execution():
     model = network(steps_per_execution=2)
     found = fit(model, keras_repreg.WeightSchedule(float, per="batch"), epochs=2, samples=80)

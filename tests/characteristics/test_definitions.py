@@ -50,7 +50,7 @@ def test_value_matches_the_definition(name, shape, rectified):
     close(found, ORACLES[name](z, labels, rectified))
 
 
-@pytest.mark.parametrize("waiting", [True, False], ids=["samples wait", "sums"])
+@pytest.mark.parametrize("waiting", [True, False], ids=["samples buffered", "sums"])
 @pytest.mark.parametrize("values", ["all", "positive", "positive of all"])
 @pytest.mark.parametrize("name", NAMES)
 def test_streaming_and_merging_match_a_single_batch(name, values, waiting, monkeypatch):

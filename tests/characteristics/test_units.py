@@ -25,7 +25,7 @@ def activations(samples=40, units=6):
     return z
 
 
-@pytest.mark.parametrize("block", [1024, 8], ids=["samples wait", "sums"])
+@pytest.mark.parametrize("block", [1024, 8], ids=["samples buffered", "sums"])
 def test_columns_match_a_loop(block, monkeypatch):
     monkeypatch.setattr(covariances, "BLOCK", block)
     z, labels = activations(), np.arange(40) % 3 + 5
@@ -57,7 +57,7 @@ def test_columns_match_a_loop(block, monkeypatch):
     assert (dead["between_share"], dead["favourite_class"]) == (0.0, None)
 
 
-@pytest.mark.parametrize("block", [1024, 8], ids=["samples wait", "sums"])
+@pytest.mark.parametrize("block", [1024, 8], ids=["samples buffered", "sums"])
 def test_rectified_units_use_positive_values(block, monkeypatch):
     monkeypatch.setattr(covariances, "BLOCK", block)
     z = np.maximum(activations(), 0)

@@ -16,7 +16,7 @@ from tests.classes.cases import STATISTICS, value_and_gradient
 NAMES = [name for name, _, _ in STATISTICS]
 
 
-def of(ids, sample_weight=None):
+def hard_classes(ids, sample_weight=None):
     weight = None if sample_weight is None else ops.convert_to_tensor(sample_weight)
     return HardClasses(ops.convert_to_tensor(ids), "float32", weight)
 
@@ -36,7 +36,7 @@ def test_weighted_value_and_gradient(name, ask, omega, units):
     def oracle(t):
         return reference.soft_classwise(omega, t, np.eye(3)[ids] * w[:, None].astype(np.float64))
 
-    value, gradient = value_and_gradient(lambda t: ask(of(ids, w), t), z)
+    value, gradient = value_and_gradient(lambda t: ask(hard_classes(ids, w), t), z)
     assert value == pytest.approx(oracle(z.astype(np.float64)), rel=2e-4)
     expected = reference.finite_difference(oracle, z.astype(np.float64))
     np.testing.assert_allclose(gradient, expected, rtol=2e-3, atol=2e-4 * np.abs(expected).max())
@@ -48,18 +48,18 @@ def test_samples_of_weight_zero_have_no_effect(name, ask, omega):
     w = (rng.uniform(size=20) > 0.4).astype("float32")
     w[ids == 1] = 0  # a class of such samples has no effect either
     kept = w > 0
-    value, gradient = value_and_gradient(lambda t: ask(of(ids, w), t), z)
-    expected, expected_gradient = value_and_gradient(lambda t: ask(of(ids[kept]), t), z[kept])
+    value, gradient = value_and_gradient(lambda t: ask(hard_classes(ids, w), t), z)
+    expected, expected_gradient = value_and_gradient(lambda t: ask(hard_classes(ids[kept]), t), z[kept])
     assert value == pytest.approx(expected, rel=1e-5)
     np.testing.assert_allclose(gradient[kept], expected_gradient, rtol=1e-3, atol=1e-5)
     assert not gradient[~kept].any()
-    assert float(of(ids, w).number()) == 2
+    assert float(hard_classes(ids, w).number()) == 2
 
 
 @pytest.mark.parametrize(("name", "ask", "omega"), STATISTICS, ids=NAMES)
 def test_zero_weights_give_zero(name, ask, omega):
     z, ids, _ = batch(6, 10, 3)
-    value, gradient = value_and_gradient(lambda t: ask(of(ids, np.zeros(6, "float32")), t), z)
+    value, gradient = value_and_gradient(lambda t: ask(hard_classes(ids, np.zeros(6, "float32")), t), z)
     assert value == 0
     assert not gradient.any()
 
@@ -69,8 +69,8 @@ def test_order_and_ids_of_classes_do_not_matter(name, ask, omega):
     z, ids, rng = batch(30, 9, 4)
     order = rng.permutation(30)
     names = np.array([7, -100, 2**31 - 1, 0], "int32")
-    expected = float(ask(of(ids), ops.convert_to_tensor(z)))
-    found = float(ask(of(names[ids][order]), ops.convert_to_tensor(z[order])))
+    expected = float(ask(hard_classes(ids), ops.convert_to_tensor(z)))
+    found = float(ask(hard_classes(names[ids][order]), ops.convert_to_tensor(z[order])))
     assert found == pytest.approx(expected, rel=1e-5)
 
 
@@ -99,7 +99,7 @@ def test_tiles_match_the_whole(samples, units, classes, tiling, monkeypatch):
     assert within_class_products.ON_CPU.one < samples <= within_class_products.ON_ACCELERATOR.one
     monkeypatch.setattr(within_class_products, "tiling", lambda rows: tiling)
     z, ids, _ = batch(samples, units, classes)
-    value, gradient = value_and_gradient(lambda t: of(ids).squared_off_diagonal_sum(t), z)
+    value, gradient = value_and_gradient(lambda t: hard_classes(ids).squared_off_diagonal_sum(t), z)
     expected, expected_gradient = covariances(z, ids)
     assert value == pytest.approx(expected, rel=1e-4, abs=1e-5)
     np.testing.assert_allclose(gradient, expected_gradient, rtol=1e-3, atol=1e-4 * np.abs(expected_gradient).max())
@@ -113,7 +113,7 @@ def test_several_large_tiles(monkeypatch):
     )
     for units in (9, 2000):  # via covariances, and via inner products
         z, ids, _ = batch(1100, units, 3)
-        value, gradient = value_and_gradient(lambda t, ids=ids: of(ids).squared_off_diagonal_sum(t), z)
+        value, gradient = value_and_gradient(lambda t, ids=ids: hard_classes(ids).squared_off_diagonal_sum(t), z)
         expected, expected_gradient = covariances(z, ids)
         assert value == pytest.approx(expected, rel=1e-4)
         largest = np.abs(expected_gradient).max()
@@ -148,14 +148,14 @@ def test_tiles_of_unbalanced_classes(sizes, units, seed):
     rng = np.random.default_rng(seed)
     ids = rng.permutation(np.repeat(np.arange(len(sizes)), sizes)).astype("int32")
     z = rng.normal(size=(len(ids), units)).astype("float32")
-    value, gradient = value_and_gradient(lambda t: of(ids).squared_off_diagonal_sum(t), z)
+    value, gradient = value_and_gradient(lambda t: hard_classes(ids).squared_off_diagonal_sum(t), z)
     expected, expected_gradient = covariances(z, ids)
     assert value == pytest.approx(expected, rel=1e-3, abs=1e-5)
     scale = np.abs(expected_gradient).max()
     np.testing.assert_allclose(gradient, expected_gradient, rtol=1e-2, atol=1e-3 * scale + 1e-6)
 
 
-@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="shapes are known elsewhere")
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="only TensorFlow has unknown shapes")
 @pytest.mark.parametrize("jit_compile", [False, True])
 @pytest.mark.parametrize(("name", "ask", "omega"), STATISTICS[:4], ids=NAMES[:4])
 def test_unknown_number_of_samples(name, ask, omega, jit_compile):
@@ -171,7 +171,7 @@ def test_unknown_number_of_samples(name, ask, omega, jit_compile):
             value = ask(HardClasses(ids, "float32"), z)
         return value, tape.gradient(value, z)
 
-    expected, expected_gradient = value_and_gradient(lambda t: ask(of(ids), t), z)
+    expected, expected_gradient = value_and_gradient(lambda t: ask(hard_classes(ids), t), z)
     value, gradient = compiled(z, ids)
     assert float(value) == pytest.approx(expected, rel=1e-4)
     np.testing.assert_allclose(gradient, expected_gradient, rtol=1e-3, atol=1e-4 * np.abs(expected_gradient).max())
@@ -192,15 +192,15 @@ def test_double_precision(name, ask, omega):
 
 @pytest.mark.parametrize(("units", "by_covariance"), [(9, True), (300, False)])
 def test_cheaper_product_is_used(units, by_covariance, monkeypatch):
-    taken = []
+    used = []
     original = within_class_products._Tiles.product
 
-    def noted(tiles, by_covariance):
-        taken.append(by_covariance)
+    def recording(tiles, by_covariance):
+        used.append(by_covariance)
         return original(tiles, by_covariance)
 
-    monkeypatch.setattr(within_class_products._Tiles, "product", noted)
+    monkeypatch.setattr(within_class_products._Tiles, "product", recording)
     monkeypatch.setattr(within_class_products, "tiling", lambda rows: within_class_products.ON_CPU)
     z, ids, _ = batch(200, units, 3)
-    of(ids).squared_off_diagonal_sum(ops.convert_to_tensor(z))
-    assert set(taken) == {by_covariance}
+    hard_classes(ids).squared_off_diagonal_sum(ops.convert_to_tensor(z))
+    assert set(used) == {by_covariance}

@@ -244,7 +244,7 @@ def test_all_normalizations_of_a_network_fold(make):
     assert ion.verify(model, twin, ion.probing.random_inputs(model)) < 1e-5
 
 
-@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="once is enough for seconds of compilation")
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="compiles for seconds, so one backend is enough")
 @pytest.mark.parametrize(("name", "number"), [("ResNet50", 53), ("MobileNetV3Small", 34)])
 def test_all_normalizations_of_an_application_fold(name, number):
     network = getattr(keras.applications, name)

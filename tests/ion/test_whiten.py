@@ -91,7 +91,7 @@ def test_batched_data_are_read_once():
         np.testing.assert_allclose(covariance(model, x), np.eye(4), atol=1e-3)
 
 
-@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="a tf.data.Dataset")
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="uses tf.data.Dataset")
 def test_a_shuffled_dataset():
     import tensorflow as tf
 

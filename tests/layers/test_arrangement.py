@@ -134,7 +134,7 @@ def test_arguments(arguments):
         keras_repreg.L1Regularization(**arguments)
 
 
-@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="shapes are known elsewhere")
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="only TensorFlow has unknown shapes")
 @pytest.mark.parametrize(("units", "shape"), [("flatten", (2, None, 4)), ("channels", (2, 3, None))])
 def test_unknown_number_of_units_raises(units, shape):
     import tensorflow as tf

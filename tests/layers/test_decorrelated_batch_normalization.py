@@ -288,7 +288,7 @@ def test_training_saving_and_loading(arguments, options, tmp_path):
     assert clone.get_layer("whitened").groups == 3
 
 
-@pytest.mark.skipif(BACKEND == "torch", reason="torch compiles elsewhere")
+@pytest.mark.skipif(BACKEND == "torch", reason="does not compile on PyTorch")
 def test_newton_schulz_is_compiled_by_default_and_the_exact_method_on_request():
     for arguments, expected in ((EXACT, BACKEND != "tensorflow"), (NEWTON, True)):
         assert DBN(**arguments).supports_jit == expected

@@ -89,11 +89,11 @@ ONE = CLASSWISE[0]
     [
         {"run_eagerly": True},
         pytest.param(
-            {"jit_compile": True}, marks=pytest.mark.skipif(not CAN_COMPILE, reason="torch compiles elsewhere")
+            {"jit_compile": True}, marks=pytest.mark.skipif(not CAN_COMPILE, reason="does not compile on PyTorch")
         ),
         {"jit_compile": False},
         pytest.param(
-            {"steps_per_execution": 2}, marks=pytest.mark.skipif(not CAN_COMPILE, reason="not on the torch backend")
+            {"steps_per_execution": 2}, marks=pytest.mark.skipif(not CAN_COMPILE, reason="not supported on PyTorch")
         ),
     ],
     ids=str,

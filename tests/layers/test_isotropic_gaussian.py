@@ -39,7 +39,7 @@ def test_directions_are_isotropic_unit_vectors():
         np.testing.assert_allclose(found @ found.T / 4000, np.eye(5) / 5, atol=0.02)
 
 
-def changes(rng, n, m):
+def nonnormal_samples(rng, n, m):
     """Return samples that are not standard normal."""
     z = rng.normal(size=(n, m))
     mixed = z.copy()
@@ -60,7 +60,7 @@ def test_standard_normal_distribution_is_the_minimum():
     rng = np.random.default_rng(0)
     n, m = 2000, 6
     normal = penalty(SIG(1.0, seed=0), rng.normal(size=(n, m)).astype("float32"))
-    for name, z in changes(rng, n, m).items():
+    for name, z in nonnormal_samples(rng, n, m).items():
         assert penalty(SIG(1.0, seed=0), z.astype("float32")) > 3 * normal, name
     # In expectation the statistic of N(0, I) is the weighted integral of its variance, 1 - exp(-t^2).
     t = np.linspace(0, 3, 17)
@@ -75,14 +75,14 @@ def test_normal_classes_are_the_minimum_at_any_location_and_scale():
     labels = np.repeat(np.arange(3), 600).astype("int32")
     far, sizes = rng.normal(size=(3, 6)) * 20, np.array([0.1, 1.0, 30.0])[:, None]
 
-    def placed(z):
+    def as_classes(z):
         return (far[labels] + sizes[labels] * z).astype("float32")
 
     layer = CLASSWISE_SIG(1.0, seed=0)
-    normal = penalty(layer, placed(rng.normal(size=(1800, 6))), labels)
+    normal = penalty(layer, as_classes(rng.normal(size=(1800, 6))), labels)
     assert normal < 6
-    for name, z in changes(rng, 1800, 6).items():
-        value = penalty(layer, placed(z), labels)
+    for name, z in nonnormal_samples(rng, 1800, 6).items():
+        value = penalty(layer, as_classes(z), labels)
         if name in ("shifted", "smaller", "larger"):
             assert value < 2 * normal, name
         else:

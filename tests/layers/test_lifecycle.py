@@ -94,7 +94,7 @@ def served_by_export(model, path, inputs):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(BACKEND != "tensorflow", reason="SavedModel")
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="SavedModel requires TensorFlow")
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_export(case, tmp_path):
     x, y = data()
@@ -105,7 +105,7 @@ def test_export(case, tmp_path):
     np.testing.assert_allclose(served, model.predict(x, verbose=0), rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.skipif(BACKEND != "tensorflow", reason="SavedModel")
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="SavedModel requires TensorFlow")
 def test_export_with_a_label_input(tmp_path):
     x, y = data()
     inputs, labels = keras.Input((5,), name="x"), keras.Input((), dtype="int32", name="labels")
@@ -116,7 +116,7 @@ def test_export_with_a_label_input(tmp_path):
     np.testing.assert_allclose(served, model.predict([x, y], verbose=0), rtol=1e-5, atol=1e-6)
 
 
-def needed(graph, outputs):
+def required_operations(graph, outputs):
     """Return the types of the operations that outputs depend on, and of those with side effects."""
     waiting = [tensor.op for tensor in outputs] + [op for op in graph.get_operations() if op.op_def.is_stateful]
     found = {}
@@ -129,7 +129,7 @@ def needed(graph, outputs):
     return sorted(kind for kind in found.values() if kind not in ("Identity", "NoOp", "Placeholder"))
 
 
-@pytest.mark.skipif(BACKEND != "tensorflow", reason="a graph of TensorFlow")
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="inspects a TensorFlow graph")
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_prediction_graph_has_no_operation_of_the_layer(case):
     import tensorflow as tf
@@ -139,15 +139,15 @@ def test_prediction_graph_has_no_operation_of_the_layer(case):
         return function.get_concrete_function(tf.TensorSpec((None, 5))).graph
 
     plain = graph(keras.Sequential(plain_stack()))
-    expected = needed(plain, plain.outputs)
+    expected = required_operations(plain, plain.outputs)
     found = graph(keras.Sequential(stack(case)))
     # TensorFlow removes operations that no output needs.
-    assert needed(found, found.outputs) == expected
+    assert required_operations(found, found.outputs) == expected
     found = graph(keras.Sequential(stack(case, penalize_evaluation=False)))
     assert len(found.get_operations()) == len(plain.get_operations())
 
 
-@pytest.mark.skipif(BACKEND != "jax", reason="a program of JAX")
+@pytest.mark.skipif(BACKEND != "jax", reason="inspects a JAX program")
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_prediction_compiles_to_the_program_without_the_layer(case):
     import jax

@@ -32,13 +32,13 @@ def run(program, devices):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(BACKEND != "tensorflow", reason="tf.distribute")
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="tf.distribute requires TensorFlow")
 @pytest.mark.parametrize("devices", [2, 4])
 def test_mirrored_strategy(devices):
     run("replicas_tensorflow.py", devices)
 
 
-@pytest.mark.skipif(BACKEND != "jax", reason="keras.distribution is for JAX")
+@pytest.mark.skipif(BACKEND != "jax", reason="keras.distribution requires JAX")
 def test_data_parallel():
     run("replicas_jax.py", 4)
 
@@ -51,7 +51,7 @@ def test_one_replica_matches_no_replicas(case):
     assert penalty(case.make(synchronized=True), z, side) == expected
 
 
-@pytest.mark.skipif(BACKEND != "torch", reason="processes of PyTorch")
+@pytest.mark.skipif(BACKEND != "torch", reason="tests PyTorch processes")
 def test_several_torch_processes_raise(monkeypatch):
     import torch
 

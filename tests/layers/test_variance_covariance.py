@@ -32,13 +32,15 @@ def test_activations_do_not_shrink_as_under_covariance_regularization():
     rng = np.random.default_rng(0)
     start = (rng.normal(size=(60, 1)) + 0.5 * rng.normal(size=(60, 4))).astype("float32")
 
-    def descended(layer):
+    def after_gradient_descent(layer):
         z = start
         for _ in range(300):
             z = z - 0.5 * gradient(layer, z)
         return z
 
-    covariance, both = (descended(layer) for layer in (keras_repreg.CovarianceRegularization(1.0), VC(4.0, 4.0)))
+    covariance, both = (
+        after_gradient_descent(layer) for layer in (keras_repreg.CovarianceRegularization(1.0), VC(4.0, 4.0))
+    )
     assert reference.cr(covariance.astype("float64")) < 1e-2
     assert reference.cr(both.astype("float64")) < 1e-2
     assert covariance.var(axis=0).mean() < 0.5

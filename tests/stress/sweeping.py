@@ -20,10 +20,10 @@ backend.start = lambda threads: None
 
 def train(run):
     """Write a line when the run starts, and another when it ends."""
-    for word in ("begun", "ended"):
+    for word in ("started", "ended"):
         with open(os.path.join(run.folder, f"{run.number}.{word}"), "a", encoding="utf-8") as file:
             file.write(f"{os.getpid()}\n")
-        if word == "begun":
+        if word == "started":
             time.sleep(run.seconds)
     return {"loss": 0.5, "square": run.number**2, "weight": "x" * 20_000}
 

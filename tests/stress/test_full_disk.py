@@ -55,7 +55,7 @@ def test_full_disk_keeps_old_files_and_raises(call, way, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(sys.platform == "win32", reason="no such limit")
+@pytest.mark.skipif(sys.platform == "win32", reason="requires file size limits")
 def test_file_size_limit_keeps_old_files_and_raises(tmp_path):
     """The operating system enforces a limit of some kilobytes."""
     limit = "import resource, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "

@@ -30,7 +30,7 @@ WAYS = (("main", signal.SIGTERM), ("main", signal.SIGKILL), ("worker", signal.SI
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(not hasattr(os, "killpg"), reason="processes are counted by their group"),
+    pytest.mark.skipif(not hasattr(os, "killpg"), reason="requires process groups"),
 ]
 
 
@@ -49,20 +49,20 @@ def start(folder, number, seconds, workers=WORKERS):
     )
 
 
-def lines(folder, run, word):
+def processes_of(folder, run, word):
     """Return the processes that have started or ended each run."""
     path = folder / f"{run.number}.{word}"
     return [int(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
-def whole(folder, planned):
+def recorded(folder, planned):
     """Return the runs with a record, after checking that every record is complete."""
     for path in (folder / "records").glob("*.json"):
         assert json.loads(path.read_text())["result"]["square"] >= 0
     return [run for run in planned if records.path(folder / "records", run).exists()]
 
 
-def left_after(group, seconds):
+def survives(group, seconds):
     """Wait until the process group has ended; return whether a process is left after the timeout in seconds."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
@@ -79,7 +79,7 @@ def kill_a_worker(folder, planned, process, number_of_signal):
     while process.poll() is None:
         for run in planned:
             with contextlib.suppress(ProcessLookupError, IndexError):
-                worker = lines(folder, run, "begun")[len(lines(folder, run, "ended")) :][-1]
+                worker = processes_of(folder, run, "started")[len(processes_of(folder, run, "ended")) :][-1]
                 if os.getpgid(worker) == process.pid:
                     os.kill(worker, number_of_signal)
                     return
@@ -106,12 +106,12 @@ def test_killed_sweeps_lose_and_repeat_nothing_and_leave_no_process(tmp_path, ca
             else:
                 kill_a_worker(tmp_path, planned, process, number_of_signal)
             sent[f"{number_of_signal.name} to {target}"] += 1
-            assert not left_after_wait(process), f"a process is left after {number_of_signal.name} to {target}"
+            assert not survives_ten_seconds(process), f"a process is left after {number_of_signal.name} to {target}"
             statuses.append(process.returncode)
             expected = {signal.SIGTERM: 143}.get(number_of_signal, 1 if target == "worker" else -signal.SIGKILL)
             assert process.returncode in (expected, 0)  # 0 if the sweep had already ended
-            for run in whole(tmp_path, planned):
-                ended = len(lines(tmp_path, run, "ended"))
+            for run in recorded(tmp_path, planned):
+                ended = len(processes_of(tmp_path, run, "ended"))
                 # Recorded runs were not repeated, and every record is of a run that ended.
                 assert ended == done.get(run, ended) >= 1
                 done[run] = ended
@@ -125,26 +125,26 @@ def test_killed_sweeps_lose_and_repeat_nothing_and_leave_no_process(tmp_path, ca
         process = start(tmp_path, number, seconds)
         _, err = process.communicate(timeout=300)
         assert process.returncode == 0, err
-        assert whole(tmp_path, planned) == planned
-        assert all(len(lines(tmp_path, run, "ended")) == times for run, times in done.items())
+        assert recorded(tmp_path, planned) == planned
+        assert all(len(processes_of(tmp_path, run, "ended")) == times for run, times in done.items())
         names = {path.name for path in (tmp_path / "records").iterdir()}
         assert names == {*(f"{records.key(run)}.json" for run in planned), ".claims"}
-        again = sum(len(lines(tmp_path, run, "begun")) - 1 for run in planned)
+        again = sum(len(processes_of(tmp_path, run, "started")) - 1 for run in planned)
         assert again <= KILLS * WORKERS  # a killed run starts once more
     except AssertionError as error:
         raise AssertionError(f"REPREG_SEED={SEED} REPREG_KILLS={KILLS}: {error}") from error
     with capsys.disabled():
         if "REPREG_KILLS" in os.environ:
-            print(f"\n{dict(sent)}; {len(done)} of {number} runs done before the last sweep; {again} begun once more, "
+            print(f"\n{dict(sent)}; {len(done)} of {number} runs done before the last sweep; {again} started again, "
                   f"{len(unfinished)} unfinished files, exit codes {dict(Counter(statuses))}")  # fmt: skip
 
 
-def left_after_wait(process):
+def survives_ten_seconds(process):
     """Return whether a process of the sweep is left ten seconds after the signal."""
     deadline = time.monotonic() + 10
     while process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.02)
-    left = process.poll() is None or left_after(process.pid, max(deadline - time.monotonic(), 0.1))
+    left = process.poll() is None or survives(process.pid, max(deadline - time.monotonic(), 0.1))
     if left:  # so that no test process remains
         os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
@@ -157,14 +157,14 @@ def test_sigterm_stops_a_sweep_like_ctrl_c(tmp_path):
         folder.mkdir()
         planned = runs(folder, 4, 60.0)
         process = start(folder, 4, 60.0)
-        while sum(bool(lines(folder, run, "begun")) for run in planned) < WORKERS:
+        while sum(bool(processes_of(folder, run, "started")) for run in planned) < WORKERS:
             time.sleep(0.01)
         process.send_signal(number_of_signal)
         _, err = process.communicate(timeout=10)
         assert (process.returncode, err) == (
             status, "Interrupted. Finished runs are recorded; run the same command to continue.\n",
         )  # fmt: skip
-        assert not left_after(process.pid, 10)
+        assert not survives(process.pid, 10)
 
 
 def test_two_sweeps_share_the_runs(tmp_path, capsys):
@@ -174,9 +174,9 @@ def test_two_sweeps_share_the_runs(tmp_path, capsys):
     for process in pair:
         _, err = process.communicate(timeout=300)
         assert process.returncode == 0, err
-    assert whole(tmp_path, planned) == planned
-    assert [len(lines(tmp_path, run, "begun")) for run in planned] == [1] * number
-    shares = Counter(lines(tmp_path, run, "ended")[0] for run in planned)
+    assert recorded(tmp_path, planned) == planned
+    assert [len(processes_of(tmp_path, run, "started")) for run in planned] == [1] * number
+    shares = Counter(processes_of(tmp_path, run, "ended")[0] for run in planned)
     with capsys.disabled():
         if "REPREG_KILLS" in os.environ:
             print(f"\ntwo sweeps, runs by process: {sorted(shares.values())}")
@@ -185,7 +185,7 @@ def test_two_sweeps_share_the_runs(tmp_path, capsys):
 def test_lock_is_released_with_its_process(tmp_path):
     planned = runs(tmp_path, 1, 60.0)
     process = start(tmp_path, 1, 60.0, 1)
-    while not lines(tmp_path, planned[0], "begun"):
+    while not processes_of(tmp_path, planned[0], "started"):
         time.sleep(0.01)
     with claimed(tmp_path / "records", records.key(planned[0]), wait=False) as ours:
         assert not ours

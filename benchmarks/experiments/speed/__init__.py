@@ -10,12 +10,11 @@ The candidates run in turns, so that changes in the machine's speed affect all o
 """
 
 import argparse
+import importlib
 import os
-import time
-from collections.abc import Callable
-from typing import Any
 
 from benchmarks import command
+from benchmarks.experiments.speed.timing import CLOCKS
 from benchmarks.sweeps import records
 from benchmarks.tables.aggregate import as_csv
 from benchmarks.training import backend
@@ -23,7 +22,6 @@ from benchmarks.training import backend
 HELP = "running times of penalties, training steps, epochs, sweeps and characteristics"
 
 PARTS = ("kernels", "steps", "epochs", "processes", "measure")
-CLOCKS: dict[str, Callable[[], float]] = {"wall": time.perf_counter, "processor": time.process_time}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -48,7 +46,10 @@ def run(arguments: argparse.Namespace) -> int:
     setting = f"{records.in_words(environment)}; {arguments.clock} clock, {repeats} turns"
     written = []
     for part in PARTS if arguments.only is None else (arguments.only,):
-        rows, markdown = measure(part, repeats, arguments.clock, smoke=arguments.smoke)
+        # Imported here, because the modules import Keras, whose backend must be started first.
+        module = importlib.import_module(f"{__name__}.{'measurements' if part == 'measure' else part}")
+        rows = module.compare(repeats, arguments.clock, smoke=arguments.smoke)
+        markdown = module.as_markdown(rows)
         print(f"\n{markdown}", flush=True)
         comment = f"commit {environment['commit']}; {setting}"
         written.append(command.write(out / f"speed_{part}.csv", as_csv(rows, comment)))
@@ -56,26 +57,3 @@ def run(arguments: argparse.Namespace) -> int:
     print(setting)
     print(f"Written: {', '.join(str(path) for path in written)}")
     return 0
-
-
-def measure(part: str, repeats: int, clock: str, *, smoke: bool = False) -> tuple[list[dict[str, Any]], str]:
-    """Return the rows of a part, and the same as Markdown. The backend must be started."""
-    from benchmarks.experiments.speed import epochs, kernels, measurements, processes, steps
-
-    rows: list[dict[str, Any]]
-    if part == "kernels":
-        rows = kernels.compare(kernels.SMOKE_GRID if smoke else kernels.GRID, repeats, CLOCKS[clock])
-        return rows, kernels.as_markdown(rows)
-    if part == "steps":
-        rows = steps.compare(steps.SMOKE_NETWORKS if smoke else tuple(steps.NETWORKS), repeats, CLOCKS[clock])
-        return rows, steps.as_markdown(rows)
-    if part == "epochs":
-        rows = epochs.compare(repeats, 2000 if smoke else None, CLOCKS[clock])
-        return rows, epochs.as_markdown(rows)
-    if part == "measure":
-        rows = measurements.compare(repeats, clock, smoke=smoke)
-        print(measurements.profiles(rows))
-        return rows, measurements.as_markdown(rows)
-    # Processor time would not include the work of other processes.
-    rows = processes.compare(repeats, smoke=smoke)
-    return rows, processes.as_markdown(rows)

@@ -9,8 +9,7 @@ import contextlib
 import functools
 import importlib
 import statistics
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from types import ModuleType
 from typing import Any
@@ -21,7 +20,7 @@ from keras import ops
 
 from benchmarks.experiments.speed.loops import FORMULAS, LOOPS, loop_operations
 from benchmarks.experiments.speed.text import as_table, spread
-from benchmarks.experiments.speed.timing import ratio, take_turns
+from benchmarks.experiments.speed.timing import CLOCKS, ratio, take_turns
 from benchmarks.training.backend import accelerators
 from keras_repreg.classes import HardClasses, within_class_products
 from keras_repreg.regularizer_set import REGULARIZERS
@@ -87,17 +86,16 @@ def operations(penalty: str, z: Any, ids: Any) -> float:
     return total
 
 
-def compare(
-    grid: Sequence[tuple[int, int, int]] = GRID, turns: int = 5, clock: Callable[[], float] = time.perf_counter
-) -> list[dict[str, Any]]:
+def compare(turns: int = 5, clock: str = "wall", *, smoke: bool = False) -> list[dict[str, Any]]:
     """Return a row per penalty and size: memory, milliseconds, ratios to the loops and least work, fraction of peak."""
     rows = []
+    grid = SMOKE_GRID if smoke else GRID
     for samples, units, classes in grid:
         first = next(size for size in grid if size[:2] == (samples, units))
         for penalty in PENALTIES:
             # Penalties that are not class-wise do not depend on the number of classes.
             if penalty.startswith("cw-") or (samples, units, classes) == first:
-                rows.append(_measure(penalty, samples, units, classes, turns, clock))
+                rows.append(_measure(penalty, samples, units, classes, turns, CLOCKS[clock]))
                 print("  ".join(map(str, _cells(rows[-1]))), flush=True)
     return rows
 

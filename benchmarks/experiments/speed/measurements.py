@@ -21,7 +21,7 @@ import keras
 import numpy as np
 
 from benchmarks.experiments.speed.text import as_table, spread
-from benchmarks.experiments.speed.timing import ratio
+from benchmarks.experiments.speed.timing import CLOCKS, ratio
 from keras_repreg import CharacteristicsLogger, measure
 
 PROFILED = 12
@@ -105,6 +105,7 @@ def compare(turns: int = 5, clock: str = "wall", *, smoke: bool = False) -> list
         if done.returncode:
             raise RuntimeError(f"Expected {name!r} to be measured. Received: {done.stderr.strip()[-2000:]}")
         rows.append(json.loads(done.stdout.splitlines()[-1]))
+    print(profiles(rows))
     return rows
 
 
@@ -188,11 +189,10 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("case", choices=CASES)
     parser.add_argument("turns", type=int)
-    parser.add_argument("clock", choices=("wall", "processor"))
+    parser.add_argument("clock", choices=CLOCKS)
     parser.add_argument("--smoke", action="store_true")
     arguments = parser.parse_args()
-    clock = time.perf_counter if arguments.clock == "wall" else time.process_time
-    print(json.dumps(measure_case(arguments.case, arguments.turns, clock, arguments.smoke)))
+    print(json.dumps(measure_case(arguments.case, arguments.turns, CLOCKS[arguments.clock], arguments.smoke)))
 
 
 if __name__ == "__main__":

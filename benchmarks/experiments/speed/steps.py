@@ -5,8 +5,7 @@ On a CPU with TensorFlow, XLA compiles the MLPs except the one with dropout; the
 """
 
 import statistics
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -14,7 +13,7 @@ import numpy as np
 
 from benchmarks.data import Split
 from benchmarks.experiments.speed.text import as_table, spread
-from benchmarks.experiments.speed.timing import ratio, take_turns
+from benchmarks.experiments.speed.timing import CLOCKS, ratio, take_turns
 from benchmarks.training.epochs import BATCH, EpochTrainer
 from benchmarks.training.models import cnn, mlp
 
@@ -27,12 +26,10 @@ NETWORKS: dict[str, tuple[Callable[..., keras.Model], tuple[int, ...], int]] = {
 SMOKE_NETWORKS = ("MNIST MLP",)
 
 
-def compare(
-    networks: Sequence[str] = tuple(NETWORKS), turns: int = 5, clock: Callable[[], float] = time.perf_counter
-) -> list[dict[str, Any]]:
+def compare(turns: int = 5, clock: str = "wall", *, smoke: bool = False) -> list[dict[str, Any]]:
     """Return a row per network and regularizer: milliseconds per step, and the ratio to the unregularized step."""
     rows = []
-    for network in networks:
+    for network in SMOKE_NETWORKS if smoke else NETWORKS:
         build, shape, steps = NETWORKS[network]
         rng = np.random.default_rng(0)
         x = rng.random((steps * BATCH, *shape), dtype=np.float32)
@@ -41,7 +38,7 @@ def compare(
             name: EpochTrainer(build(name, 0.001), keras.optimizers.Adam(1e-4), data).epoch
             for name in ("Baseline", *REGULARIZERS)
         }
-        seconds = take_turns(epochs, turns, clock)
+        seconds = take_turns(epochs, turns, CLOCKS[clock])
         for name, found in seconds.items():
             by_plain = ratio(found, seconds["Baseline"])
             rows.append(

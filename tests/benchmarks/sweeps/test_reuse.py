@@ -104,7 +104,7 @@ def test_fresh_discards_only_earlier_records(tmp_path):
     assert [records.path(tmp_path, run).exists() for run in RUNS[:4]] == [False, True, True, False]
 
 
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no FIFOs")
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="requires FIFOs")
 @pytest.mark.parametrize("kind", ["FIFO", "device"])
 def test_special_file_in_place_of_a_record_is_renamed_unread(kind, tmp_path, capsys):
     place = records.path(tmp_path, RUNS[0])

@@ -13,7 +13,7 @@ def record(error, seed, status="finished", **config):
     }
 
 
-def of(*errors, **config):
+def records_with(*errors, **config):
     return [record(error, seed, **config) for seed, error in enumerate(errors, 1)]
 
 
@@ -32,17 +32,17 @@ def of(*errors, **config):
     ],
 )
 def test_spike_is_a_training_error_beyond_the_limit(errors, seeds):
-    assert [one["config"]["seed"] for one in spikes.spiked(of(*errors))] == seeds
+    assert [one["config"]["seed"] for one in spikes.spiked(records_with(*errors))] == seeds
 
 
 def test_networks_are_compared_with_other_seeds_only():
-    found = [*of(0.0, 0.0, 0.0), *of(5.0, 5.0, 5.0, weight=1.0), record(90.0, 4, status="diverged")]
+    found = [*records_with(0.0, 0.0, 0.0), *records_with(5.0, 5.0, 5.0, weight=1.0), record(90.0, 4, status="diverged")]
     assert spikes.spiked(found) == []
     assert spikes.in_words(found) == ""
 
 
 def test_spiked_networks_are_named():
-    found = [*of(0.626, 0.0, 0.0), *of(0.0, 3.0, 0.0, regularizer="Baseline", weight=0.0)]
+    found = [*records_with(0.626, 0.0, 0.0), *records_with(0.0, 3.0, 0.0, regularizer="Baseline", weight=0.0)]
     assert spikes.in_words(found) == (
         "ended in a loss spike: CR at weight 10, seed 1 (training error 0.63%), Baseline, seed 2 (training error 3.00%)"
     )
