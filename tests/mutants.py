@@ -4,9 +4,9 @@
     python -m tests.mutants 20 --seed 1 --only keras_repreg/ion
 
 Each mutant changes one node of one module (a comparison, an operator, a constant, a condition, a statement) in a copy
-of the repository, where the tests of that module run until the first failure. Survivors are printed with their line.
-Those that change no behaviour are listed, with the reason, in `equivalent_mutants.txt`, and do not count. Constants of
-a module, such as the size from which another route is taken, are left alone: they decide how, not what.
+of the repository and runs the tests of that module until the first failure. Survivors are printed with their line.
+Mutants that change no behaviour are listed with the reason in `equivalent_mutants.txt` and do not count. Module
+constants, such as sizes that select an algorithm, are not mutated, because they do not affect results.
 """
 
 import argparse

@@ -111,7 +111,7 @@ def test_transformations(case, name, monkeypatch):
         # PyTorch unrolls loops and compiles every step.
         monkeypatch.setattr(power_iteration, "CONJUGATE_STEPS", 6)
     if name == "compile" and "seed" in case.arguments:
-        pytest.skip("random numbers of Keras and NumPy are drawn outside of what PyTorch compiles")
+        pytest.skip("PyTorch does not compile Keras's and NumPy's random numbers")
     z, labels, along, by_differences = expected(CASES.index(case))
     layer, labels = case.make(), ops.convert_to_tensor(labels)
 

@@ -182,9 +182,9 @@ def expected_loss(model):
 @pytest.mark.slow
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("kind", KINDS)
-def test_copies_stay_label_aware_or_raise_or_warn(kind, way, tmp_path):
+def test_copies_stay_label_aware_or_report_that_they_are_not(kind, way, tmp_path):
     if (kind, way) in IMPOSSIBLE or (kind == "label input" and way == "clone"):
-        pytest.skip("Keras cannot do it")
+        pytest.skip("not supported by Keras")
     model = built(kind)
     expected = expected_loss(model)
     assert model.evaluate(inputs(kind), Y, batch_size=24, verbose=0) == pytest.approx(expected, rel=1e-4)
@@ -230,7 +230,7 @@ def test_lora_and_frozen_layers_keep_the_labels():
     model.fit(X, Y, verbose=0)
 
 
-def test_prediction_warns_of_nothing():
+def test_prediction_does_not_warn():
     model = keras.Sequential(stack())
     model.compile("sgd", LOSS)
     model.predict(X, verbose=0)

@@ -62,7 +62,7 @@ def test_data_are_read_again_if_validation_cannot_be_tapped(kind):
     loggers = [keras_repreg.CharacteristicsLogger("second")]
     if kind == "several steps":
         if keras.backend.backend() == "torch":
-            pytest.skip("Keras has no several steps per execution on PyTorch")
+            pytest.skip("steps_per_execution is not supported on PyTorch")
         model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True), steps_per_execution=2)
     if kind == "second logger":
         loggers.append(keras_repreg.CharacteristicsLogger("logits"))

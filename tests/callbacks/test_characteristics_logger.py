@@ -129,7 +129,7 @@ def test_logging_does_not_change_training():
         np.testing.assert_array_equal(a, b)
 
 
-def test_missing_data_warn():
+def test_missing_data_warns():
     model, (x, y) = build(), data()
     with pytest.warns(UserWarning, match="validation data"):
         model.fit(x, y, callbacks=[keras_repreg.CharacteristicsLogger()], verbose=0)

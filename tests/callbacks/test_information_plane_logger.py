@@ -254,7 +254,7 @@ def test_divergence_is_logged_and_training_continues():
     assert logger.trajectory == {"first": {}, "second": {}}
 
 
-def test_missing_data_warn():
+def test_missing_data_warns():
     model, (x, y) = build(), data()
     with pytest.warns(UserWarning, match="validation data"):
         model.fit(x, y, callbacks=[keras_repreg.InformationPlaneLogger()], verbose=0)

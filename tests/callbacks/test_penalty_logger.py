@@ -71,7 +71,7 @@ OPTIONS = [
 @pytest.mark.parametrize("arguments", OPTIONS, ids=str)
 def test_compile_options_give_the_same_result(arguments):
     if BACKEND == "torch" and not {"run_eagerly", "metrics"} & set(arguments):
-        pytest.skip("not on the torch backend")
+        pytest.skip("not supported on PyTorch")
     case, (x, y) = CASES[0], data()
     model = compiled(network(case, kind=keras.Sequential), **arguments)
     logger = keras_repreg.PenaltyLogger()
@@ -530,7 +530,7 @@ def test_penalty_in_a_compiled_loop_raises():
             return keras.ops.map(lambda row: self.penalty(row[None])[0], x)
 
     if BACKEND != "tensorflow":
-        pytest.skip("PyTorch's loop is one of Python, and JAX itself refuses the tracer")
+        pytest.skip("PyTorch loops in Python, and JAX itself rejects the tracer")
     x, y = data()
     model = keras.Sequential([keras.Input((5,)), Loop(), keras.layers.Dense(3)])
     compiled(model)

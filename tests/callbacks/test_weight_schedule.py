@@ -42,7 +42,7 @@ FACTORS = [0.0, 0.5, 1.0, 4.0]
 @pytest.mark.parametrize("arguments", [{"jit_compile": False}, {"jit_compile": True}, {"run_eagerly": True}], ids=str)
 def test_each_epoch_has_its_factor(arguments):
     if BACKEND == "torch" and arguments.get("jit_compile"):
-        pytest.skip("torch compiles elsewhere")
+        pytest.skip("does not compile on PyTorch")
     model = network(**arguments)
     found = fit(model, keras_repreg.WeightSchedule(FACTORS.__getitem__))
     assert found == pytest.approx([0.5 * factor for factor in FACTORS], abs=1e-6)

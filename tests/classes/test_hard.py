@@ -180,7 +180,7 @@ def test_unknown_number_of_samples(name, ask, omega, jit_compile):
 @pytest.mark.parametrize(("name", "ask", "omega"), STATISTICS, ids=NAMES)
 def test_double_precision(name, ask, omega):
     if keras.backend.backend() == "jax":
-        pytest.skip("JAX has no float64 unless it is switched on")
+        pytest.skip("JAX has no float64 by default")
     z, ids, _ = batch(140, 12, 3)
     z = z.astype("float64")
     expected = reference.soft_classwise(omega, z, np.eye(3)[ids])

@@ -117,7 +117,7 @@ def test_memory_limit_raises_memory_error(monkeypatch):
     """Exceeding the memory raises MemoryError instead of killing a process."""
     resource = pytest.importorskip("resource")
     if memory.free() is None or not memory.Path("/proc/self/status").exists():
-        pytest.skip("what is used is not known")
+        pytest.skip("memory usage is unknown")
     before = resource.getrlimit(resource.RLIMIT_DATA)
     monkeypatch.setattr(memory, "free", lambda: 10**8)
     with limited(), pytest.raises(MemoryError):

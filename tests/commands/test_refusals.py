@@ -128,7 +128,7 @@ def test_code_in_a_model_is_not_executed(folder, tmp_path, capsys):
     assert "cannot be loaded" in capsys.readouterr().err
 
 
-def test_missing_data_for_several_inputs_are_rejected(folder, tmp_path, capsys):
+def test_one_array_for_several_inputs_is_rejected(folder, tmp_path, capsys):
     start = [keras.Input((5,)), keras.Input((5,))]
     keras.Model(start, layers.Dense(2)(layers.Add()(start))).save(tmp_path / "two.keras")
     assert run(tmp_path / "two.keras", "--data", folder / "data.npz") == 2

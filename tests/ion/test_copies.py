@@ -42,7 +42,7 @@ COPIES = {
 @pytest.mark.parametrize("make", [normalized, lookup])
 def test_state_beyond_weights_survives(make, with_data, copy):
     if make is lookup and keras.backend.backend() != "tensorflow":
-        pytest.skip("a lookup layer within a model needs TensorFlow")
+        pytest.skip("lookup layers in models require TensorFlow")
     model = make()
     x = X if make is normalized else IDS
     y = output(model, x)

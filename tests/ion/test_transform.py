@@ -87,7 +87,7 @@ def test_matrix_without_shift_needs_no_bias():
 @pytest.mark.parametrize("dtype", ["mixed_float16", "mixed_bfloat16", "float64"])
 def test_other_dtypes(dtype):
     if dtype == "float64" and keras.backend.backend() == "jax":
-        pytest.skip("JAX has no float64 unless told to")
+        pytest.skip("JAX has no float64 by default")
     model = build(dtype=dtype)
     x = np.random.default_rng(0).normal(size=(20, 5)).astype("float32")
     y = output(model, x)

@@ -7,7 +7,7 @@ import pytest
 from tests.layers.cases import CASES, batch
 
 if keras.backend.backend() != "torch":
-    pytest.skip("of PyTorch alone", allow_module_level=True)
+    pytest.skip("PyTorch only", allow_module_level=True)
 
 import torch
 

@@ -7,7 +7,7 @@ import pytest
 from keras_repreg import ClasswiseCovarianceRegularization, CovarianceRegularization, RankRegularization, label_scope
 
 if keras.backend.backend() != "jax":
-    pytest.skip("other backends keep losses in lists", allow_module_level=True)
+    pytest.skip("only on JAX are losses identified by id", allow_module_level=True)
 
 
 @pytest.mark.parametrize("first", [CovarianceRegularization, ClasswiseCovarianceRegularization])

@@ -48,7 +48,7 @@ def test_activations_do_not_shrink_as_under_covariance_regularization():
 
 
 @pytest.mark.parametrize("name", ["variance_weight", "covariance_weight"])
-def test_third_weight_raises(name):
+def test_single_weight_argument_raises(name):
     config = VC(0.1, 0.2).get_config()
     assert "weight" not in config
     assert config[name] in (0.1, 0.2)

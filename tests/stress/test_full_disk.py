@@ -27,7 +27,7 @@ FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 @pytest.mark.parametrize("call", CALLS)
 def test_full_disk_keeps_old_files_and_raises(call, way, tmp_path):
     if (call == "link" and way not in ("new", "keeping")) or (call, way) == ("replace", "new"):
-        pytest.skip("is not called")
+        pytest.skip("not called in this case")
     folder = tmp_path
     path, run = folder / "result.csv", runs(folder, 1, 0)[0]
     table = CharacteristicsTable({"z": {"sparsity": 0.5}})

@@ -82,7 +82,7 @@ def test_evaluation_within_fit_does_not_stop_logging():
 
 def test_interrupted_evaluation_leaves_no_trace():
     if keras.backend.backend() == "jax":
-        pytest.skip("Keras takes the weights out of the model while it evaluates")
+        pytest.skip("Keras removes the weights from the model during evaluation")
     model, (x, y) = network(), data()
     with pytest.raises(KeyboardInterrupt):
         model.evaluate(x, y, callbacks=[keras_repreg.PenaltyLogger(), Interrupt("on_test_batch_end")], verbose=0)

@@ -6,7 +6,7 @@ import keras
 import pytest
 
 if keras.backend.backend() != "tensorflow":
-    pytest.skip("the numbers are those of TensorFlow, which draws other initial weights", allow_module_level=True)
+    pytest.skip("the reference numbers are those of TensorFlow", allow_module_level=True)
 
 from benchmarks.experiments import canary
 from benchmarks.tables.aggregate import read_csv

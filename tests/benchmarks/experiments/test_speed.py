@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 if keras.backend.backend() == "torch":
-    pytest.skip("nothing is compiled on PyTorch", allow_module_level=True)
+    pytest.skip("the speed command does not support PyTorch", allow_module_level=True)
 
 from benchmarks.__main__ import main
 from benchmarks.experiments import speed
