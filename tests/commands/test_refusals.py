@@ -146,7 +146,7 @@ def test_one_array_for_several_inputs_is_rejected(folder, tmp_path, capsys):
         "--divide-by inf",
     ],
 )
-def test_senseless_arguments_are_rejected(arguments, capsys):
+def test_invalid_arguments_are_rejected(arguments, capsys):
     with pytest.raises(SystemExit) as ended:
         run("model.keras", "--data", "mnist", *arguments.split())
     assert ended.value.code == 2

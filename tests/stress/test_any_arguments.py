@@ -1,4 +1,4 @@
-"""Every public function with one senseless argument works, or states what was expected and received."""
+"""Every public function with one invalid argument works, or states what was expected and received."""
 
 import functools
 

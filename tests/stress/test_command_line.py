@@ -60,7 +60,7 @@ def modification_times(path):
 @pytest.mark.slow
 @examples(80)
 @given(data=st.data())
-def test_measure_rejects_senseless_arguments(data, folder, tmp_path, monkeypatch, capsys):  # noqa: F811
+def test_measure_rejects_invalid_arguments(data, folder, tmp_path, monkeypatch, capsys):  # noqa: F811
     monkeypatch.chdir(tmp_path)
     before = modification_times(folder)
     arguments = ["measure", str(folder / "model.keras"), "--data", str(folder / "data.npz")]
