@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: each table and figure of the paper by one command."""
+"""Reproduce the paper's tables and figures, one command for each."""
 
 import argparse
 import signal
@@ -19,14 +19,14 @@ EXPERIMENTS: dict[str, Any] = {**PAPER, **OTHERS}
 
 
 def parser() -> argparse.ArgumentParser:
-    """Return the command line, which reads like the paper's table of contents."""
+    """Return the parser: one command per table or figure, in the paper's order, then the others."""
     top = Parser(prog="python -m benchmarks", description=__doc__)
     commands = top.add_subparsers(dest="command", required=True, title="in the order of the paper", metavar="COMMAND")
     for name, experiment in PAPER.items():
         page = sys.modules[f"benchmarks.experiments.{name}"].__doc__
         text = f"{experiment.place}: {experiment.title}".replace("%", "%%")
         experiment.add_arguments(commands.add_parser(name, help=text, description=page))
-    every = commands.add_parser("all", help="all of these, one after the other")
+    every = commands.add_parser("all", help="all of the above, one after the other")
     command.add_sweep_arguments(every, epochs=None)
     for name, module in OTHERS.items():
         module.add_arguments(commands.add_parser(name, help=module.HELP, description=module.__doc__))
@@ -34,22 +34,22 @@ def parser() -> argparse.ArgumentParser:
 
 
 def run_all(arguments: argparse.Namespace) -> int:
-    """Run every table and figure with the same arguments; those that cannot be run are named, and the others go on.
+    """Run every table and figure with the same arguments, and report those that cannot be run.
 
     Returns:
-        The greatest exit status, 1 where one was not run.
+        The highest exit status; at least 1 if one could not be run.
     """
     flags = [f"--trials={arguments.trials}", *command.machine_flags(arguments)]
     flags += [f"--epochs={arguments.epochs}"] if arguments.epochs else []
     status, not_run = 0, []
     for name in PAPER:
         parsed = parser().parse_args([name, *flags])
-        # What an earlier one has made is not made again by --fresh.
+        # With --fresh, runs that several experiments share are repeated once.
         parsed.started = arguments.started
         try:
             status = max(status, EXPERIMENTS[name].run(parsed))
         except ValueError as error:
-            # Its data is not there, as a rule.
+            # Usually because its data set is missing.
             not_run.append(f"{name} was not run: {error}")
     for line in not_run:
         print(line, file=sys.stderr)
@@ -57,19 +57,19 @@ def run_all(arguments: argparse.Namespace) -> int:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command and return its exit status: that of the command, or of `run_to_the_end`."""
+    """Run a command and return its exit status, as in `run_reporting_errors`."""
     print_any_name()
     parsed = parser().parse_args(arguments)
-    return run_to_the_end(
+    return run_reporting_errors(
         lambda: run_all(parsed) if parsed.command == "all" else EXPERIMENTS[parsed.command].run(parsed)
     )
 
 
-def run_to_the_end(command: Callable[[], int]) -> int:
-    """Run a command, and say in one line on stderr what has ended it; SIGTERM ends it as Ctrl-C does.
+def run_reporting_errors(command: Callable[[], int]) -> int:
+    """Run a command, and report errors and interruptions in one line on stderr. SIGTERM acts like Ctrl-C.
 
     Returns:
-        Its exit status; 2 for input that cannot be used, 1 where a worker died, 130 after Ctrl-C, 143 after SIGTERM.
+        The command's exit status; 2 for invalid input, 1 if a worker died, 130 after Ctrl-C, 143 after SIGTERM.
     """
     received: list[int] = []
 
@@ -84,13 +84,13 @@ def run_to_the_end(command: Callable[[], int]) -> int:
         print(f"python -m benchmarks: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     except (BrokenExecutor, KeyboardInterrupt) as error:
-        # Ending the workers of an interrupted sweep can break their pool as well.
+        # Stopping the workers of an interrupted sweep can also break their pool.
         if received or isinstance(error, KeyboardInterrupt):
-            print("Interrupted. What has finished is recorded; the same command continues.", file=sys.stderr)
+            print("Interrupted. Finished runs are recorded; run the same command to continue.", file=sys.stderr)
             return 143 if received else 130
         print(
-            "python -m benchmarks: a worker process was killed, perhaps for lack of memory. What has finished is "
-            "recorded; the same command continues, with fewer --jobs if need be.",
+            "python -m benchmarks: a worker process was killed, perhaps for lack of memory. Finished runs are "
+            "recorded; run the same command to continue, with fewer --jobs if necessary.",
             file=sys.stderr,
         )
         return 1

@@ -1,4 +1,4 @@
-"""What the commands have in common: arguments, folders, and the way from runs to a published table."""
+"""Shared parts of the commands: arguments, output folders, training, and publishing of tables."""
 
 import argparse
 import sys
@@ -22,7 +22,7 @@ SMOKE_SAMPLES = 2000
 
 
 def positive(text: str) -> int:
-    """An argument that is an integer >= 1."""
+    """Parse an integer >= 1."""
     value = int(text) if text.isdecimal() else 0
     if value < 1:
         raise argparse.ArgumentTypeError(f"expected an integer >= 1, received {text}")
@@ -30,84 +30,82 @@ def positive(text: str) -> int:
 
 
 def place(text: str) -> Path:
-    """An argument that is a path; an empty one would be the current folder."""
+    """Parse a path; reject an empty one, which would mean the current folder."""
     if not text or "\0" in text:
         raise argparse.ArgumentTypeError(f"expected a path, received {text!r}")
     return Path(text)
 
 
 def add_sweep_arguments(parser: argparse.ArgumentParser, *, epochs: int | None, trials: int = 1) -> None:
-    """The arguments of every command that trains networks; without `epochs` the default is each experiment's own."""
-    parser.add_argument("--trials", type=positive, default=trials, help="networks of each kind (default %(default)s)")
+    """Add the arguments of commands that train networks; with `epochs=None` each experiment has its own default."""
+    parser.add_argument("--trials", type=positive, default=trials, help="networks per setting (default %(default)s)")
     parser.add_argument(
         "--epochs",
         type=positive,
         default=epochs,
-        help="of training (default: the experiment's own)" if epochs is None else "of training (default %(default)s)",
+        help=f"training epochs (default: {'each experiment has its own' if epochs is None else epochs})",
     )
     add_machine_arguments(parser)
 
 
 def add_machine_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments that say where networks are trained, and where the results go."""
+    """Add the arguments for where networks are trained and where results are written."""
     parser.add_argument("--jobs", type=positive, default=None, help="processes (default: one per core)")
-    parser.add_argument("--backend", choices=BACKENDS, default="loky", help="joblib's: processes here, or a cluster")
-    parser.add_argument("--address", "--scheduler", help="of the cluster (default: one is started on this machine)")
+    parser.add_argument(
+        "--backend", choices=BACKENDS, default="loky", help="joblib backend: local processes or a cluster"
+    )
+    parser.add_argument("--address", "--scheduler", help="address of the cluster (default: start one on this machine)")
     parser.add_argument("--quiet", action="store_true", help="no progress bars")
-    parser.add_argument("--fresh", action="store_true", help="repeat runs that have a record")
+    parser.add_argument("--fresh", action="store_true", help="repeat runs that already have a record")
     parser.set_defaults(started=time.time())
-    add_place_arguments(parser, "one epoch on 2,000 samples: does it run?")
+    add_place_arguments(parser, "check that it runs: one epoch on 2,000 samples")
 
 
 def add_place_arguments(parser: argparse.ArgumentParser, smoke: str) -> None:
-    """The arguments of every command."""
-    parser.add_argument("--out", type=place, default=DEFAULT_OUT, help="folder of results and records (default runs)")
+    """Add the arguments of every command that writes results."""
+    parser.add_argument("--out", type=place, default=DEFAULT_OUT, help="folder for results and records (default runs)")
     parser.add_argument("--smoke", action="store_true", help=smoke)
 
 
 def machine_flags(arguments: argparse.Namespace) -> list[str]:
-    """Return those of `add_machine_arguments` as a command line, for a command that runs others."""
+    """Return the arguments of `add_machine_arguments` as command-line flags, for a command that runs others."""
     flags = [f"--out={arguments.out}", f"--backend={arguments.backend}"]
     flags += [f"--address={arguments.address}"] if arguments.address else []
     flags += [f"--jobs={arguments.jobs}"] if arguments.jobs else []
     return [*flags, *(f"--{name}" for name in ("smoke", "quiet", "fresh") if getattr(arguments, name))]
 
 
-def workers(arguments: argparse.Namespace) -> Workers:
-    """Return where the runs are trained."""
-    return Workers(arguments.jobs or -1, arguments.backend, arguments.address, arguments.quiet)
-
-
 def epochs_and_samples(arguments: argparse.Namespace) -> dict[str, Any]:
-    """The two fields of a run that `--smoke` cuts short."""
+    """Return the epochs and samples of a run, which `--smoke` reduces."""
     if arguments.smoke:
         return {"epochs": 1, "samples": SMOKE_SAMPLES}
     return {"epochs": arguments.epochs, "samples": None}
 
 
 def folder(arguments: argparse.Namespace) -> Path:
-    """Where results go; made at once, so that a place that cannot be written to costs no training."""
+    """Return the folder for results, and create it, so that an unwritable path fails before training."""
     out: Path = arguments.out / "smoke" if arguments.smoke else arguments.out
     out.mkdir(parents=True, exist_ok=True)
     return out
 
 
 def write(path: Path, content: str | bytes) -> Path:
-    """Write a result; one that is there with other content is kept under another name, which is said."""
+    """Write a result; keep an existing file with different content under another name, and print that name."""
     kept = write_keeping_old(path, content)
     if kept is not None:
-        print(f"{path} was there with other content, which is now {kept}.")
+        print(f"{path} existed with different content, which is now in {kept}.")
     return path
 
 
 def trained(arguments: argparse.Namespace, runs: Sequence[Any], train: Train, heading: str) -> list[dict[str, Any]]:
-    """Return the records of all runs, after training what has none yet."""
-    # On another backend every run would fail.
+    """Train the runs that have no record yet, and return the records of all runs."""
+    # Raise one error here instead of one in every run.
     backend.checked(backend.name())
     place = folder(arguments) / "records"
     if arguments.fresh:
         records.discard(place, runs, before=arguments.started)
-    return sweep(runs, train, place, workers=workers(arguments), title=heading.split(":")[0])
+    workers = Workers(arguments.jobs or -1, arguments.backend, arguments.address, arguments.quiet)
+    return sweep(runs, train, place, workers=workers, title=heading.split(":")[0])
 
 
 def publish(
@@ -125,18 +123,18 @@ def publish(
     """Print a table and write it as CSV, JSON, Markdown, PNG and an HTML page.
 
     Args:
-        arguments: Those of `add_sweep_arguments`.
-        name: Of the files.
-        found: The records that the table is made of.
+        arguments: The parsed arguments of `add_sweep_arguments`.
+        name: Base name of the files.
+        found: The records that the table summarizes.
         table: The table.
         png: Its picture.
-        heading: What it is.
+        heading: Heading of the table.
         claim: What the paper says about it.
-        setting: How it was made, in words; machine and versions are added, and the networks that ended in a loss spike.
-        deviations: Whether the Markdown shows them.
+        setting: How it was made; machine, versions and the networks that ended in a loss spike are appended.
+        deviations: Whether the Markdown shows standard deviations.
 
     Returns:
-        The exit status, 1 where runs did not finish, which is said.
+        The exit status: 1 if runs did not finish, otherwise 0.
     """
     out = folder(arguments)
     place = out / "records"
@@ -160,7 +158,7 @@ def publish(
 
 
 def add(arguments: argparse.Namespace, name: str, found: Sequence[dict[str, Any]], table: Table, heading: str) -> None:
-    """Print and write a further table of an experiment, made of the same records."""
+    """Print and write an additional table of an experiment."""
     print(f"\n{heading} (each cell: measured | paper)\n\n{as_text(table)}\n")
     result = Published(heading, "", "", table, records.environments(found))
     write(folder(arguments) / f"{name}.csv", as_csv(table.rows, records.provenance(found)))

@@ -1,4 +1,4 @@
-"""The numbers that the paper prints (`paper_tables.json`), for comparison with what is measured here.
+"""The numbers printed in the paper (`paper_tables.json`), for comparison with those measured here.
 
 Source: Choi, Lee, Shin and Rhee (2018), "On the statistical and information-theoretic characteristics of deep
 network representations", Tables 2, 3, 4, 6, 8 and 9, and section 5.
@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-# The paper's column names and ours.
+# Our name for each column of the paper.
 COLUMNS = {
     "error": "error",
     "activation_amplitude": "amplitude",
@@ -22,22 +22,12 @@ COLUMNS = {
 
 
 def table6() -> dict[str, dict[str, float]]:
-    """Table 6 as {regularizer: {our column name: value}}; errors in percent."""
-    return _characteristics("table6")
-
-
-def table2() -> dict[str, dict[str, float]]:
-    """Table 2 as {"Baseline (1st)", ...: {our column name: value}}."""
-    return _characteristics("table2")
-
-
-def table3() -> dict[str, dict[str, float]]:
-    """Table 3 as {name of Q: {our column name: value}}; errors in percent."""
-    return _characteristics("table3")
+    """Return Table 6 as {regularizer: {our column name: value}}; errors in percent."""
+    return printed("table6")
 
 
 def errors(table: str) -> dict[str, dict[str, float]]:
-    """`table4`, `table8` or `table9` as {regularizer: {condition: mean error in percent}}."""
+    """Return `table4`, `table8` or `table9` as {regularizer: {condition: mean error in percent}}."""
     return {
         name: {condition: float(value["mean"]) for condition, value in row.items()}
         for name, row in _tables()[table]["rows"].items()
@@ -45,10 +35,12 @@ def errors(table: str) -> dict[str, dict[str, float]]:
 
 
 def printed(name: str) -> dict[str, dict[str, float]]:
-    """The numbers of any table, by row and our column name, deviations by `<column>_std`; nothing for a figure."""
-    of_table = {"table2": table2, "table3": table3, "table6": table6}
-    if name in of_table:
-        return of_table[name]()
+    """Return any table by row and our column name, deviations under `<column>_std`; empty for a figure."""
+    if name in ("table2", "table3", "table6"):
+        return {
+            row: {COLUMNS[column]: float(value) for column, value in values.items()}
+            for row, values in _tables()[name]["rows"].items()
+        }
     if name not in ("table4", "table8", "table9"):
         return {}
     return {
@@ -58,16 +50,9 @@ def printed(name: str) -> dict[str, dict[str, float]]:
 
 
 def figure4() -> dict[str, float]:
-    """The correlation of I(z; x) with the generalization error, of its `lower_bound` and its `upper_bound`."""
+    """Return the correlation with the generalization error of the `lower_bound` and `upper_bound` of I(z;x)."""
     correlations: dict[str, float] = _tables()["figure4"]["correlation_of_I_zx_with_generalization_error"]
     return correlations
-
-
-def _characteristics(table: str) -> dict[str, dict[str, float]]:
-    return {
-        row: {COLUMNS[column]: float(value) for column, value in values.items()}
-        for row, values in _tables()[table]["rows"].items()
-    }
 
 
 @functools.cache

@@ -1,4 +1,4 @@
-"""Hold back what native code writes to stderr during imports, which no log level reaches."""
+"""Suppress messages that native code writes to stderr during imports, which no log level controls."""
 
 import contextlib
 import os
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Write nothing to stderr within the context, unless it ends with an exception."""
+    """Discard what is written to stderr within the context, unless the context ends with an exception."""
     with tempfile.TemporaryFile() as held:
         stderr = os.dup(2)
         os.dup2(held.fileno(), 2)

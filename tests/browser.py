@@ -1,4 +1,4 @@
-"""Pages in headless Chromium, where Playwright and a browser are installed."""
+"""Open pages in headless Chromium, if Playwright and a browser are installed."""
 
 import contextlib
 import shutil
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-# Text that lies outside of the page, and cannot be scrolled to within a frame of its own.
+# Text that is outside of the page and not in a scrollable element.
 CUT_OFF = """() => {
   const cut = [], texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   while (texts.nextNode()) {
@@ -33,7 +33,7 @@ def browser():
     with playwright.sync_playwright() as started:
         if installed is None and not Path(started.chromium.executable_path).exists():
             pytest.skip("no Chromium is installed")
-        # Chromium has no sandbox for root, which continuous integration often is.
+        # Chromium has no sandbox for root, the usual user in continuous integration.
         opened = started.chromium.launch(executable_path=installed, args=["--no-sandbox"])
         yield opened
         opened.close()
@@ -41,7 +41,7 @@ def browser():
 
 @contextlib.contextmanager
 def opening(browser, path):
-    """A function that opens a page in a window of a given width; the page says nothing and fetches nothing."""
+    """Yield a function that opens a page in a window of a given width; the page must log and fetch nothing."""
     pages, said = [], []
 
     def open_page(width, **options):

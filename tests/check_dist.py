@@ -1,8 +1,8 @@
-"""Checks a release: what the source distribution and the wheel hold, what they say of themselves, and that they agree.
+"""Check a release: content and metadata of the source distribution and the wheel.
 
 Usage: python tests/check_dist.py DIST TREE
 
-DIST has the source distribution and the wheel that was built from it, TREE the wheel that was built from the tree.
+DIST contains the source distribution and the wheel built from it, TREE the wheel built from the working tree.
 """
 
 import email
@@ -16,7 +16,7 @@ import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-# What setuptools adds.
+# Files added by setuptools.
 ADDED = {"PKG-INFO", *(f"keras_repreg.egg-info/{name}" for name in (
     "PKG-INFO", "SOURCES.txt", "dependency_links.txt", "entry_points.txt", "requires.txt", "top_level.txt",
 ))}  # fmt: skip
@@ -48,17 +48,17 @@ def read_wheel(path: Path) -> dict[str, bytes]:
 
 
 def check_source(source: dict[str, bytes]) -> None:
-    """It holds what git tracks, as it is, and what setuptools adds."""
+    """Check that it contains the files tracked by git, unchanged, and those added by setuptools."""
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
     tracked = {name for name in listed.split("\0") if name and (ROOT / name).exists()}
     assert set(source) - ADDED == tracked, f"stray or missing: {sorted((set(source) - ADDED) ^ tracked)}"
-    # To setup.cfg setuptools adds a section.
+    # Setuptools adds a section to setup.cfg.
     changed = [name for name in tracked - {"setup.cfg"} if source[name] != (ROOT / name).read_bytes()]
     assert not changed, f"other than in the tree: {changed}"
 
 
 def check_wheel(built: dict[str, bytes], source: dict[str, bytes]) -> None:
-    """It holds the package, its metadata and the licence, and nothing else."""
+    """Check that it contains only the package, its metadata and the licence."""
     package = {name: content for name, content in source.items() if name.startswith("keras_repreg/")}
     rest = {name.split("/", 1)[1] for name in set(built) - set(package)}
     assert rest == {"METADATA", "RECORD", "WHEEL", "entry_points.txt", "licenses/LICENSE", "top_level.txt"}, rest
@@ -71,17 +71,17 @@ def check_metadata(text: str) -> None:
     version = re.search(r'^__version__ = "(.+)"$', (ROOT / "keras_repreg" / "__init__.py").read_text(), re.MULTILINE)[1]
     assert (metadata["Name"], metadata["Version"]) == ("keras-repreg", version)
     assert metadata["License-Expression"] == "MIT"
-    # What developers need is in dependency groups.
+    # Requirements for development are in dependency groups, not extras.
     expected = {"ion", "jax", "plots", "tensorflow", "tensorflow-cpu", "torch", "tuner"}
     assert set(metadata.get_all("Provides-Extra")) == expected
     assert metadata["Description-Content-Type"] == "text/markdown"
-    # Those of the repository lead nowhere on a package index.
+    # Links relative to the repository do not work on a package index.
     relative = [link for link in re.findall(r"\]\(([^)#]+)\)", metadata.get_payload()) if "://" not in link]
     assert not relative, f"the description has links that only the repository has: {relative}"
 
 
 def check_import(wheel: Path) -> None:
-    """It is found where it is installed, and without Keras says what is missing. With it, see `installed.py`."""
+    """Check that the installed package is imported, and that its error without Keras names what is missing."""
     with tempfile.TemporaryDirectory() as folder:
         venv.create(folder, with_pip=True)
         python = str(Path(folder) / "bin" / "python")

@@ -1,8 +1,8 @@
-"""Does what a user does, with the installed package and one backend: build, fit, measure, rewrite, save, load.
+"""Test the installed package with one backend as a user would: build, fit, measure, rewrite, save, load.
 
 Usage: python -I tests/installed.py tensorflow-cpu | jax | torch | none
 
-To be run in an environment with the wheel and that backend's extra, and nothing else. Exits with 0 if all is well.
+Run it in an environment with only the wheel and the extra of that backend. It exits with 0 if all checks pass.
 """
 
 import importlib.util
@@ -83,7 +83,7 @@ def with_backend(keras_repreg) -> None:
     done = command("measure", "model.keras", "--data", "test.npz")
     assert done.returncode == 0, done.stderr
     assert "hidden" in done.stdout, done.stdout
-    assert callable(keras_repreg.plots.spectrum)  # matplotlib is needed when something is drawn, not before
+    assert callable(keras_repreg.plots.spectrum)  # matplotlib is only needed for drawing
 
 
 def without_backend(keras_repreg) -> None:
@@ -97,7 +97,7 @@ def without_backend(keras_repreg) -> None:
     assert command("--version").stdout == f"keras-repreg {keras_repreg.__version__}\n"
     done = command("measure", "model.keras", "--data", "test.npz")
     assert (done.returncode, done.stdout) == (2, ""), done
-    # Files are looked at before a backend is needed; what it says without one, `test_package.py` tests.
+    # Files are checked before a backend is needed; `test_package.py` tests the message without a backend.
     assert done.stderr.startswith("keras-repreg: model.keras does not exist"), done.stderr
     assert done.stderr.count("\n") == 1, done.stderr
 

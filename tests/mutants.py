@@ -1,12 +1,12 @@
-"""Random mutants of the core: does a test notice each change of behaviour?
+"""Mutation testing of the core: random mutants should fail a test.
 
     python -m tests.mutants            # 200 mutants with the fixed seed, on all cores
     python -m tests.mutants 20 --seed 1 --only keras_repreg/ion
 
 Each mutant changes one node of one module (a comparison, an operator, a constant, a condition, a statement) in a copy
-of the repository, where the tests of that module run until the first failure. Survivors are printed with their line.
-Those that change no behaviour are listed, with the reason, in `equivalent_mutants.txt`, and do not count. Constants of
-a module, such as the size from which another route is taken, are left alone: they decide how, not what.
+of the repository and runs the tests of that module until the first failure. Survivors are printed with their line.
+Mutants that change no behaviour are listed with the reason in `equivalent_mutants.txt` and do not count. Module
+constants, such as sizes that select an algorithm, are not mutated, because they do not affect results.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[1]
 EQUIVALENT = Path(__file__).with_name("equivalent_mutants.txt")
-# Where the core is, and what tests it.
+# The modules of the core, and their tests.
 CORE = {
     "keras_repreg/labels.py": ["test_labels.py", "layers/test_values.py"],
     "keras_repreg/label_checks.py": ["test_labels.py", "layers/test_values.py"],
@@ -52,7 +52,7 @@ NOT_COPIED = shutil.ignore_patterns(".*", "site", "build", "dist", "runs", "__py
 
 
 class Mutant(NamedTuple):
-    """One change: the module, the line, what stood there and what stands there now."""
+    """One change: the module, the line, the original code and its replacement."""
 
     path: str
     line: int
@@ -62,12 +62,12 @@ class Mutant(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The change as `equivalent_mutants.txt` names it, without the line, which moves."""
+        """The change as in `equivalent_mutants.txt`, without the line number, which may change."""
         return f"{self.path}: {self.before} -> {self.after}"
 
 
 def replacements(node: ast.AST) -> Iterator[ast.AST]:
-    """Yield what can stand in place of a node."""
+    """Yield the replacements of a node."""
     swaps: dict[type, type] = {
         ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq,
         ast.Is: ast.IsNot, ast.IsNot: ast.Is, ast.In: ast.NotIn, ast.NotIn: ast.In, ast.And: ast.Or, ast.Or: ast.And,
@@ -117,7 +117,7 @@ def mutants(path: Path) -> list[Mutant]:
 
 
 def _children(parent: ast.AST) -> Iterator[tuple[ast.AST, str, int | None, ast.AST]]:
-    """Yield all nodes that run, with their place; annotations and messages of errors are left out."""
+    """Yield all executable nodes with their location, except annotations and error messages."""
     for field, value in ast.iter_fields(parent):
         if field in ("annotation", "returns") or isinstance(parent, ast.Raise | ast.JoinedStr):
             continue
@@ -139,7 +139,7 @@ def _put(parent: ast.AST, field: str, index: int | None, node: ast.AST) -> None:
 
 
 def tests_of(path: str) -> list[str]:
-    """Return the tests of a module, the quickest first."""
+    """Return the tests of a module, fastest first."""
     found = next(tests for prefix, tests in CORE.items() if path.startswith(prefix))
     return [path, *(f"tests/{test}" for test in found)]
 
@@ -170,7 +170,7 @@ def survives(mutant: Mutant, checkout: Path) -> bool:
 
 
 def known_equivalents() -> set[str]:
-    """Return the mutants that change no behaviour: the lines of the file, of which indented ones give the reason."""
+    """Return the mutants that change no behaviour, from the file; its indented lines give the reasons."""
     lines = EQUIVALENT.read_text(encoding="utf-8").splitlines() if EQUIVALENT.exists() else []
     return {line for line in lines if line and not line.startswith((" ", "#"))}
 

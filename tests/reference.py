@@ -1,4 +1,4 @@
-"""The paper's formulas in float64 NumPy with plain loops: slow, and written without a look at the package."""
+"""The paper's formulas in float64 NumPy with plain loops, written independently of the package."""
 
 import numpy as np
 
@@ -27,7 +27,7 @@ def weighted_covariance(z, w):
 
 
 def soft_classwise(omega, z, r):
-    """Sum over the classes present of `omega(z, responsibilities)`."""
+    """Return the sum of `omega(z, responsibilities)` over the classes that are present."""
     return sum(omega(z, r[:, k]) for k in range(r.shape[1]) if r[:, k].sum() > 0)
 
 
@@ -49,7 +49,7 @@ def weighted_holder_rank(z, w):
 
 
 def by_class(z, labels):
-    """Z^(k) for each class k that is present."""
+    """Return Z^(k) for each class k that is present."""
     return [z[labels == k] for k in sorted(set(labels.tolist()))]
 
 
@@ -79,7 +79,7 @@ def holder_rank(z):
 
 
 def vc(z, pairs=False):
-    """VCReg with both weights 1; of the covariances the mean over pairs, or their sum divided by M."""
+    """Return VCReg with both weights 1; covariances are averaged over pairs, or summed and divided by M."""
     n, m = z.shape
     c = covariance(z) * n / max(n - 1, 1)
     too_small = sum(max(0.0, 1 - np.sqrt(c[i, i] + 1e-4)) for i in range(m)) / m
@@ -88,7 +88,7 @@ def vc(z, pairs=False):
 
 
 def sig(z, directions):
-    """The Epps-Pulley statistic, averaged over directions: the trapezoidal rule on the knots themselves."""
+    """Return the Epps-Pulley statistic, averaged over directions, by the trapezoidal rule on the knots."""
     n = len(z)
     knots = [3 * k / 16 for k in range(-16, 17)]
     total = 0.0
@@ -102,7 +102,7 @@ def sig(z, directions):
 
 
 def standardized_sig(z, directions):
-    """`sig` of samples minus their mean, over one scale for all units; 0 if they are all the same."""
+    """Return `sig` of centred samples divided by one scale for all units; 0 if all samples are equal."""
     centered = z - z.mean(axis=0)
     if np.abs(centered).max() <= 1e-5 * np.abs(z).max():
         return 0.0
@@ -114,7 +114,7 @@ def classwise(omega):
 
 
 def finite_difference(function, z, step=1e-6):
-    """Central differences of a scalar function of an array."""
+    """Return the gradient of a scalar function of an array by central differences."""
     gradient = np.zeros_like(z)
     for index in np.ndindex(*z.shape):
         high, low = z.copy(), z.copy()
@@ -125,7 +125,7 @@ def finite_difference(function, z, step=1e-6):
 
 
 def pairs(z, positive_only):
-    """Covariances and correlations of the pairs i != j, over the samples that the paper takes, where defined."""
+    """Return covariances and correlations of the pairs i != j over the paper's samples, where defined."""
     n, m = z.shape
     covariances, correlations = [], []
     for i in range(m):
@@ -148,7 +148,7 @@ def mean(values):
 
 
 def characteristics(z, positive_only):
-    """Table 1 as its caption and section 2 say, pair by pair; means of absolute values over pairs that are defined."""
+    """Return Table 1 pair by pair (caption and section 2); means of absolute values over defined pairs."""
     n, m = z.shape
     amplitudes = [abs(v) for v in z.ravel() if v > 0 or not positive_only]
     covariances, correlations = pairs(z, positive_only)
@@ -164,13 +164,13 @@ def characteristics(z, positive_only):
 
 
 def entropy_rank(values):
-    """exp of the entropy of values divided by their sum (Roy and Vetterli 2007; Garrido et al. 2023)."""
+    """Return exp of the entropy of values divided by their sum (Roy and Vetterli 2007; Garrido et al. 2023)."""
     p = [v / sum(values) for v in values if v > 0]
     return float(np.exp(-sum(v * np.log(v) for v in p))) if p else 0.0
 
 
 def more_characteristics(z, positive_only, labels):
-    """Those that Table 1 does not have, from singular values of the centred and of the plain activations."""
+    """Return the characteristics beyond Table 1, from singular values of the centred and uncentred activations."""
     n, m = z.shape
     covariances, correlations = pairs(z, positive_only)
     spectrum = np.zeros(m)
@@ -210,7 +210,7 @@ def _mean_negative_log(z, rate):
 
 
 def information(z, labels, noise_variance):
-    """Kolchinsky and Tracey's bounds by entropies of the mixture, in nats, and the differences that are not bounds."""
+    """Return Kolchinsky and Tracey's bounds from mixture entropies, in nats, and the conventional differences."""
     z = np.asarray(z, dtype=np.float64)
     low, up = (
         (lambda a: _mean_negative_log(a, 1 / (8 * noise_variance))),

@@ -1,4 +1,4 @@
-"""Statistics of a batch with weights of its samples."""
+"""Batch statistics with sample weights."""
 
 import numpy as np
 import pytest
@@ -36,7 +36,7 @@ def test_weighted_value_and_gradient(name, ask, omega, samples, units):
 
 
 @pytest.mark.parametrize(("name", "ask", "omega"), CASES, ids=NAMES)
-def test_a_sample_of_weight_zero_does_not_exist(name, ask, omega):
+def test_samples_of_weight_zero_have_no_effect(name, ask, omega):
     z, w = batch(12, 10)
     w = (w > 1).astype("float32")
     value, gradient = value_and_gradient(lambda t: ask(t, ops.convert_to_tensor(w)), z)
@@ -47,7 +47,7 @@ def test_a_sample_of_weight_zero_does_not_exist(name, ask, omega):
 
 
 @pytest.mark.parametrize(("name", "ask", "omega"), CASES, ids=NAMES)
-def test_weights_that_are_all_zero(name, ask, omega):
+def test_zero_weights_give_zero(name, ask, omega):
     z, w = batch(6, 10)
     value, gradient = value_and_gradient(lambda t: ask(t, ops.zeros_like(ops.convert_to_tensor(w))), z)
     assert value == 0
@@ -57,22 +57,22 @@ def test_weights_that_are_all_zero(name, ask, omega):
 @pytest.mark.parametrize(
     ("samples", "units", "route"), [(12, 9, "_by_covariance"), (9, 12, "_by_gram"), (3, 8, "_by_covariance")]
 )
-def test_the_smaller_matrix_is_formed(samples, units, route, monkeypatch):
-    # And for few units the covariance, whose sum of squares is direct.
-    taken = []
+def test_smaller_matrix_is_used(samples, units, route, monkeypatch):
+    # For few units it is the covariance, whose squares are summed directly.
+    used = []
     routes = {name: getattr(batch_statistics, name) for name in ("_by_covariance", "_by_gram")}
     for name, original in routes.items():
 
-        def noted(rows, name=name, original=original):
-            taken.append(name)
+        def recording(rows, name=name, original=original):
+            used.append(name)
             return original(rows)
 
-        monkeypatch.setattr(batch_statistics, name, noted)
+        monkeypatch.setattr(batch_statistics, name, recording)
     batch_statistics.squared_off_diagonal_sum(ops.convert_to_tensor(batch(samples, units)[0]))
-    assert taken == [route]
+    assert used == [route]
 
 
-def test_covariances_that_are_small_beside_variances_keep_their_digits():
+def test_small_covariances_beside_large_variances_keep_precision():
     z = np.random.default_rng(0).normal(size=(4000, 12)).astype("float32")
     c = np.cov(z.astype(np.float64).T, bias=True)
     expected = (c**2).sum() - (np.diag(c) ** 2).sum()

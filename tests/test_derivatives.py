@@ -1,4 +1,4 @@
-"""Every penalty under every transformation that a backend has: derivatives of first and second order of its formula."""
+"""First and second derivatives of every penalty under every transformation of a backend match the formula."""
 
 import functools
 
@@ -17,7 +17,7 @@ SHAPE = (6, 9, 2)
 
 @functools.cache
 def expected(number):
-    """By differences of the formula in float64: gradient, derivative along a direction, and that of the gradient."""
+    """Return gradient, directional derivative, and directional derivative of the gradient by float64 differences."""
     case = CASES[number]
     z, labels = batch(*SHAPE, seed=1, relu=False)
     exact, along = z.astype(np.float64), np.random.default_rng(2).normal(size=z.shape)
@@ -55,7 +55,7 @@ def _torch():
     def double_backward(f, z, v):
         z = z.clone().requires_grad_(True)
         (gradient,) = torch.autograd.grad(f(z), z, create_graph=True)
-        # The second derivative of L1 is zero, and its gradient has no history.
+        # The second derivative of L1 is zero, so PyTorch records no history for its gradient.
         return torch.autograd.grad((gradient * v + 0 * z).sum(), z)[0]
 
     def compiled(f, z, v):
@@ -101,17 +101,17 @@ def _tensorflow():
 TRANSFORMATIONS = {"jax": _jax, "torch": _torch, "tensorflow": _tensorflow}[BACKEND]()
 
 
-# What Keras and PyTorch do themselves.
+# Warnings that Keras and PyTorch cause themselves.
 @pytest.mark.filterwarnings("ignore:Dynamo detected a call to a `functools.lru_cache`")
 @pytest.mark.filterwarnings("ignore:`torch.jit.script")
 @pytest.mark.parametrize("name", TRANSFORMATIONS)
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_transformations(case, name, monkeypatch):
     if name == "compile":
-        # PyTorch compiles each step of a loop for itself.
+        # PyTorch unrolls loops and compiles every step.
         monkeypatch.setattr(power_iteration, "CONJUGATE_STEPS", 6)
     if name == "compile" and "seed" in case.arguments:
-        pytest.skip("random numbers of Keras and NumPy are drawn outside of what PyTorch compiles")
+        pytest.skip("PyTorch does not compile Keras's and NumPy's random numbers")
     z, labels, along, by_differences = expected(CASES.index(case))
     layer, labels = case.make(), ops.convert_to_tensor(labels)
 
@@ -127,14 +127,14 @@ def test_transformations(case, name, monkeypatch):
         transform = functools.partial(jax.jit, static_argnums=0)(transform)
     found = transform(penalty, ops.convert_to_tensor(z), ops.convert_to_tensor(along))
     found = found.detach().numpy() if BACKEND == "torch" else np.asarray(found)
-    penalty(ops.convert_to_tensor(z))  # leaves no traced tensor in the layer's losses
+    penalty(ops.convert_to_tensor(z))  # so that no traced tensor remains in the layer's losses
     right = by_differences[what]
     np.testing.assert_allclose(found, right, rtol=5e-3, atol=1e-3 * np.abs(right).max() + 1e-6)
 
 
-@pytest.mark.skipif(BACKEND == "torch", reason="loops of PyTorch are Python's, and differentiated as they are")
+@pytest.mark.skipif(BACKEND == "torch", reason="PyTorch differentiates through ordinary Python loops")
 def test_second_derivatives_of_many_samples():
-    """Where class-wise covariances are formed tile by tile."""
+    """With this many samples, class-wise covariances are computed in tiles."""
     from keras_repreg.classes import HardClasses
 
     z, labels = batch(140, 9, 3, seed=1, relu=False)

@@ -16,7 +16,7 @@ from benchmarks.__main__ import EXPERIMENTS
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-# A block, and what it prints where a block of text follows.
+# A code block, and its expected output if a text block follows.
 BLOCKS = re.compile(r"^```python\n(.*?)^```$(?:\n\n```text\n(.*?)^```$)?", re.MULTILINE | re.DOTALL)
 
 matplotlib.use("Agg")
@@ -41,10 +41,10 @@ def test_code_blocks_run_in_order(page, tmp_path, monkeypatch, capsys):
             assert capsys.readouterr().out == expected
 
 
-def test_every_python_block_is_one_that_runs():
+def test_every_python_block_is_tested():
     for page in PAGES:
         text = page.read_text()
-        # The others are files of the repository, which have tests of their own.
+        # Other blocks are files of the repository, which have their own tests.
         included = re.findall(r"^<!-- begin: \S+\.py\S* -->\n\n```py\n", text, re.MULTILINE)
         marks = re.findall(r"^```[ {.]*py.*$", text, re.MULTILINE)
         assert set(marks) <= {"```python", "```py"}, page.name
@@ -52,7 +52,7 @@ def test_every_python_block_is_one_that_runs():
 
 
 def documented():
-    """What is in the reference, by path."""
+    """Return the entries of the reference, by path."""
     pages = "".join(page.read_text() for page in sorted((ROOT / "docs").glob("reference-*.md")))
     paths = re.findall(r"^::: (\S+)$", pages, re.MULTILINE)
     assert len(paths) == len(set(paths))
@@ -61,7 +61,7 @@ def documented():
 
 
 def public():
-    """The names that the modules of the package export, by path."""
+    """Return the names that the modules of the package export, by path."""
     modules = [keras_repreg]
     for module in pkgutil.walk_packages(keras_repreg.__path__, "keras_repreg."):
         if not module.name.endswith("__main__"):
@@ -78,29 +78,29 @@ def public():
 def test_public_names_are_in_the_reference(path):
     reference, name = documented(), path.rpartition(".")[2]
     elsewhere = [other for other, value in reference.items() if value is public()[path]]
-    # A layer is in the reference once, wherever it can be imported from.
+    # Each layer is documented once, even if it can be imported from several modules.
     assert path in reference or any(other.endswith(f".{name}") for other in elsewhere)
 
 
-def test_the_reference_is_that_of_the_docstrings():
+def test_reference_matches_the_docstrings():
     command = [sys.executable, str(ROOT / "docs" / "reference.py"), "--check"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_every_public_module_says_what_it_exports():
+def test_every_public_module_defines_all():
     for name in keras_repreg.__all__:
         value = getattr(keras_repreg, name)
         if inspect.ismodule(value):
             assert value.__all__, name
 
 
-def test_no_page_is_an_include_mark():
+def test_no_page_is_a_bare_include_mark():
     for page in PAGES:
         assert "--8<--" not in page.read_text(), page.name
 
 
-def test_every_example_is_on_a_page():
+def test_every_example_is_shown_on_a_page():
     pages = "\n".join(page.read_text() for page in PAGES)
     for path in sorted((ROOT / "docs" / "examples").glob("*.py")):
         assert f"<!-- begin: docs/examples/{path.name} -->" in pages, path.name
@@ -112,18 +112,18 @@ def test_every_page_is_in_the_navigation():
         assert f": {page.name}\n" in navigation
 
 
-def test_no_page_has_a_gap_left_to_fill():
+def test_no_page_has_a_placeholder():
     for page in PAGES:
         assert not re.search(r"@[A-Z]+@", page.read_text()), page.name
 
 
-def test_links_between_pages_lead_somewhere():
+def test_links_between_pages_resolve():
     for page in PAGES:
         for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text()):
             assert target.startswith("https://") or (page.parent / target).exists(), (page.name, target)
 
 
-# Rows of the second half of the page about the paper: an item, then where it is computed, tested and made.
+# Rows of the page about the paper: an item, and where it is computed, tested and reproduced.
 ROWS = [
     [cell.strip() for cell in line.strip("|").split("|")]
     for line in (ROOT / "docs" / "paper.md").read_text().partition("\n## Where each is computed\n")[2].splitlines()
@@ -132,7 +132,7 @@ ROWS = [
 
 
 def items(name):
-    """Such as `Eq. 3` and `Eq. 4` of "Theorem 2, eq. 3, 4"."""
+    """Return the items in a text, such as `Eq. 3` and `Eq. 4` for "Theorem 2, eq. 3, 4"."""
     for kind, numbers in re.findall(r"\b(eq\.|table|figure|theorem|appendix) ((?:d\.)?\d+(?:, \d+)*)", name.lower()):
         yield from (f"{kind} {number}" for number in numbers.split(", "))
 
@@ -146,7 +146,7 @@ def test_every_item_of_the_paper_has_a_row():
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row[0])
-def test_what_the_page_about_the_paper_names_is_there(row):
+def test_names_on_the_paper_page_exist(row):
     name, computed, tested, *command = row
     assert computed.startswith(("`", "no module: ")), name
     assert tested.startswith("`") or tested == "the same", name

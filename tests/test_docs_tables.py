@@ -1,4 +1,4 @@
-"""Pages show the present content of the files that they name."""
+"""Pages show the current content of the files that they include."""
 
 import importlib.util
 from pathlib import Path
@@ -29,7 +29,7 @@ BEGIN, END = "<!-- begin: table.md -->\n", "<!-- end: table.md -->\n"
 TABLE = f"{BEGIN}\n| a |\n| --- |\n| 1 |\n\n{END}"
 
 
-def test_no_page_is_stale(tables, capsys):
+def test_pages_are_up_to_date(tables, capsys):
     assert tables.main(["--check"]) == 0, capsys.readouterr().out
 
 
@@ -44,13 +44,13 @@ def test_no_page_is_stale(tables, capsys):
             "<!-- begin: code.py:inner -->\n<!-- end: code.py:inner -->\n",
             "<!-- begin: code.py:inner -->\n\n```py\nsecond = 2\n```\n\n<!-- end: code.py:inner -->\n",
         ),
-        # An example of a mark within a block of code is not one.
+        # A mark inside a code block is only an example.
         (f"```text\n{BEGIN}{END}```\n", f"```text\n{BEGIN}{END}```\n"),
         (f"````text\n```\n{END}````\n", f"````text\n```\n{END}````\n"),
         (f"```text\n```\n{TABLE}", f"```text\n```\n{TABLE}"),
     ],
 )
-def test_the_content_between_the_marks_is_that_of_the_file(tables, root, page, expected):
+def test_content_between_marks_matches_the_file(tables, root, page, expected):
     assert tables.rewrite(page, root) == expected
 
 
@@ -68,7 +68,7 @@ def test_the_content_between_the_marks_is_that_of_the_file(tables, root, page, e
         (END, "Expected <!-- begin: ... -->. Received: <!-- end: table.md --> in line 1"),
     ],
 )
-def test_wrong_marks_are_errors(tables, root, page, message, capsys):
+def test_invalid_marks_raise(tables, root, page, message, capsys):
     with pytest.raises(ValueError, match=message):
         tables.rewrite(page, root)
     (root / "docs" / "page.md").write_text(page)

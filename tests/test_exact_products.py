@@ -1,4 +1,4 @@
-"""Products in full float32 on hardware that rounds the factors, which is imitated here."""
+"""Matrix products in full float32 on (simulated) hardware that rounds the factors."""
 
 import keras
 import numpy as np
@@ -9,11 +9,11 @@ from keras_repreg import exact_products
 from keras_repreg.classes import SoftClasses
 from tests.classes.cases import value_and_gradient
 
-pytestmark = pytest.mark.skipif(keras.backend.backend() == "torch", reason="PyTorch takes all bits by itself")
+pytestmark = pytest.mark.skipif(keras.backend.backend() == "torch", reason="PyTorch uses full precision by default")
 
 
 def rounded(x):
-    """Float32 with ten bits of mantissa, as a GPU's matrix units take it."""
+    """Round float32 to a 10-bit mantissa, as a GPU's matrix units do."""
     if keras.backend.backend() == "jax":
         import jax
 
@@ -31,7 +31,7 @@ def matrix_units(monkeypatch):
 
 
 @pytest.mark.parametrize("scale", [1.0, 1e-30, 1e15])
-def test_all_digits(scale, matrix_units):
+def test_products_have_full_precision(scale, matrix_units):
     rng = np.random.default_rng(0)
     a = (scale * (3 + rng.normal(size=(40, 60)))).astype("float32")
     b = rng.normal(size=(60, 30)).astype("float32")
@@ -51,7 +51,7 @@ def test_gradient(matrix_units):
 
 
 def test_compiled(matrix_units):
-    """As in training: inside a compiled function, with a number of rows that is not known there."""
+    """As in training, the function is compiled and the number of rows is unknown."""
     rng = np.random.default_rng(0)
     a, b = (3 + rng.normal(size=shape).astype("float32") for shape in ((20, 30), (30, 10)))
     if keras.backend.backend() == "jax":
@@ -84,7 +84,7 @@ def test_rows_and_columns_of_any_magnitude(matrix_units):
 
 
 @pytest.mark.parametrize("entry", [np.inf, np.nan])
-def test_what_is_not_finite_stays_in_its_row(entry, matrix_units):
+def test_nonfinite_values_stay_in_their_row(entry, matrix_units):
     a = np.full((3, 4), 1 / 3, "float32")
     expected = a @ np.ones((4, 2), "float32")
     a[1, 2] = entry
@@ -93,14 +93,14 @@ def test_what_is_not_finite_stays_in_its_row(entry, matrix_units):
     np.testing.assert_allclose(found[::2], expected[::2], rtol=1e-6)
 
 
-def test_of_no_rows(matrix_units):
+def test_product_without_rows(matrix_units):
     assert exact_products.matmul(ops.ones((0, 4)), ops.ones((4, 2))).shape == (0, 2)
     assert not ops.convert_to_numpy(exact_products.matmul(ops.ones((3, 0)), ops.ones((0, 2)))).any()
     assert not ops.convert_to_numpy(exact_products.matmul(ops.zeros((3, 5)), ops.ones((5, 2)))).any()
 
 
 def variances(z, ids):
-    """Their sum over classes, and its gradient, in float64."""
+    """Return the sum of variances over classes and its gradient in float64."""
     gradient = np.zeros(z.shape)
     total = 0.0
     for k in np.unique(ids):
@@ -115,8 +115,8 @@ def one_hot(ids):
     return SoftClasses(ops.convert_to_tensor(np.eye(ids.max() + 1, dtype="float32")[ids]))
 
 
-def test_soft_classes_keep_their_digits(matrix_units):
-    """Deviations of one around class means of thousands: of ten bits nothing would be left."""
+def test_soft_classes_keep_precision(matrix_units):
+    """With deviations of 1 around class means of thousands, ten bits would leave nothing."""
     rng = np.random.default_rng(0)
     ids = rng.integers(0, 3, 120)
     z = (1000.0 * np.arange(3)[ids][:, None] + rng.normal(size=(120, 12))).astype("float32")
@@ -126,7 +126,7 @@ def test_soft_classes_keep_their_digits(matrix_units):
     np.testing.assert_allclose(found, gradient, atol=0.05 * np.abs(gradient).max())
 
 
-def test_a_class_of_one_beside_a_large_one(matrix_units):
+def test_single_sample_class_beside_a_large_class(matrix_units):
     rng = np.random.default_rng(0)
     ids = (np.arange(1500) > 0).astype(int)
     z = (10.0 * ids[:, None] + rng.normal(size=(1500, 12))).astype("float32")
@@ -137,7 +137,7 @@ def test_a_class_of_one_beside_a_large_one(matrix_units):
 
 
 @pytest.mark.parametrize("method", ["holder", "power"])
-def test_classes_of_any_magnitude_have_their_rank(method, matrix_units):
+def test_rank_of_classes_of_any_magnitude(method, matrix_units):
     rng = np.random.default_rng(0)
     ids = rng.integers(0, 3, 60)
     z = (np.array([1, 0.02, 0.0005])[ids][:, None] * rng.normal(size=(60, 12))).astype("float32")

@@ -1,4 +1,4 @@
-"""The scripts of the documentation, run whole with fewer epochs, and what their pages claim."""
+"""The scripts of the documentation run with fewer epochs, and their pages' claims hold."""
 
 import importlib.util
 from pathlib import Path
@@ -29,7 +29,7 @@ def rows(path):
 def test_identical_twins(tmp_path):
     loaded("identical_twins").main(tmp_path, epochs=1)
     assert (tmp_path / "identical_twins.png").read_bytes().startswith(b"\x89PNG")
-    # That of a single epoch, and the one that the page shows.
+    # The table after a single epoch, and the one on the page.
     for table in (rows(tmp_path / "identical_twins.md"), rows(DOCS / "images" / "identical_twins.md")):
         errors, changes, others, correlations, dead, ranks = zip(*table.values(), strict=True)
         assert list(table) == ["as trained", "whitened", "80% dead units", "correlation 0.9"]
@@ -51,10 +51,10 @@ SMALL = {
 
 
 @pytest.mark.parametrize("name", SMALL)
-def test_examples_write_the_table_that_is_shown(name, tmp_path):
+def test_examples_write_the_tables_on_their_pages(name, tmp_path):
     loaded(name).main(tmp_path, **SMALL[name])
     made, shown = tmp_path / f"{name}.md", DOCS / "images" / f"{name}.md"
-    # The same table with other numbers.
+    # The same table with different numbers.
     assert made.read_text().splitlines()[:2] == shown.read_text().splitlines()[:2]
     assert list(rows(made)) == list(rows(shown))
     for picture in tmp_path.glob("*.png"):
@@ -90,7 +90,7 @@ def test_tune_mnist():
     lines = module.table({2: {"set": row, "usual": row, "Baseline": plain}}).splitlines()
     assert lines[2] == "| 2 | cw-VR 1.5: 9.00, **10.00** | cw-VR 1.5: 9.00, **10.00** | Baseline: 11.00, **12.00** |"
     assert lines[3].endswith("| 10.00 | 10.00 | 12.00 |")
-    # What the page says of the table that it shows.
+    # The page's statements about its table.
     shown = rows(DOCS / "images" / "tune_mnist.md")
     means = [float(cell) for cell in shown.pop("mean of test errors")]
     for i, mean in enumerate(means):
@@ -99,7 +99,7 @@ def test_tune_mnist():
     assert max(means[:2]) < means[2]
 
 
-def test_which_regularizer_shows_the_table_of_its_runs():
+def test_which_regularizer_table_matches_its_runs():
     module = loaded("which_regularizer")
     runs = module.read(DOCS / "images" / "which_regularizer.csv")
     assert module.table(runs) == (DOCS / "images" / "which_regularizer.md").read_text()
@@ -109,7 +109,7 @@ def test_which_regularizer_shows_the_table_of_its_runs():
         assert strength in module.strengths(name)
 
 
-def test_which_regularizer_compares_with_the_better_of_the_usual_ones():
+def test_which_regularizer_compares_with_the_better_common_regularizer():
     module = loaded("which_regularizer")
 
     def errors(validation, test):
@@ -117,7 +117,7 @@ def test_which_regularizer_compares_with_the_better_of_the_usual_ones():
 
     runs = {
         ("iris", "Dropout", 0.1): errors(5.0, 6.0),
-        ("iris", "Dropout", 0.5): errors(4.0, 6.5),  # by validation, not by test
+        ("iris", "Dropout", 0.5): errors(4.0, 6.5),  # chosen by validation error, not by test error
         ("iris", "BN", None): errors(4.5, 1.0),
         ("iris", "CR", 1.0): errors(9.0, 9.0),
         ("iris", "CR", 10.0): {seed: (3.0, 5.0 + 0.1 * seed + 0.01 * (-1) ** seed) for seed in range(5)},
@@ -130,13 +130,13 @@ def test_which_regularizer_compares_with_the_better_of_the_usual_ones():
     difference, low, high = found["CR"]
     assert difference == pytest.approx(-1.498)
     assert low < difference < high < 0
-    # Data that overlap with those of other seeds tell less than new ones.
+    # Samples shared between seeds are less informative than new ones.
     _, _, of_new = module.effects(best, "MNIST 1,000")[1]["CR"]
     assert (high - difference) / (of_new - difference) == pytest.approx(np.sqrt((0.2 + 0.5) / 0.2))
 
 
-@pytest.mark.skipif(keras.backend.backend() != "jax", reason="written in JAX")
-def test_which_regularizer_runs_and_goes_on(tmp_path):
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="the example is written in JAX")
+def test_which_regularizer_runs_and_resumes(tmp_path):
     module = loaded("which_regularizer")
     names = ("Baseline", "L2W", "Dropout", "DBN", "cw-SIG")
     small = {"protocol": {"iris": (2, 25, 3)}, "regularizers": names}

@@ -1,4 +1,4 @@
-"""Files are whole or not there, and replace others only where they should."""
+"""Files are written completely or not at all, and replace only regular files that they may replace."""
 
 import errno
 import os
@@ -10,7 +10,7 @@ import pytest
 from keras_repreg.files import kind_of, write_atomically
 
 
-def test_it_writes_text_and_bytes_and_replaces(tmp_path):
+def test_writes_and_replaces_text_and_bytes(tmp_path):
     path = tmp_path / "folder" / "file"
     write_atomically(path, "é")
     assert path.read_bytes() == "é".encode()
@@ -19,7 +19,7 @@ def test_it_writes_text_and_bytes_and_replaces(tmp_path):
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_a_file_that_is_there_stays_unless_told_otherwise(tmp_path):
+def test_existing_file_is_kept_by_default(tmp_path):
     path = tmp_path / "file"
     path.write_text("old")
     with pytest.raises(FileExistsError, match=r"overwrite=False keeps it: '.*/file'$"):
@@ -32,7 +32,7 @@ def test_a_file_that_is_there_stays_unless_told_otherwise(tmp_path):
 
 
 def without_links(number):
-    """`os.link` as file systems without hard links have it."""
+    """Make `os.link` fail as on file systems without hard links."""
 
     def link(*args, **kwargs):
         raise OSError(number, os.strerror(number))
@@ -41,7 +41,7 @@ def without_links(number):
 
 
 @pytest.mark.parametrize("number", [errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EACCES, errno.EMLINK])
-def test_where_there_are_no_hard_links(number, tmp_path, monkeypatch):
+def test_works_without_hard_links(number, tmp_path, monkeypatch):
     monkeypatch.setattr(os, "link", without_links(number))
     path = tmp_path / "file"
     write_atomically(path, "new", overwrite=False)
@@ -52,7 +52,7 @@ def test_where_there_are_no_hard_links(number, tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_without_hard_links_a_move_that_fails_leaves_nothing(tmp_path, monkeypatch):
+def test_failed_move_without_hard_links_leaves_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "link", without_links(errno.EPERM))
     monkeypatch.setattr(os, "replace", without_links(errno.ENOSPC))
     with pytest.raises(OSError, match="No space left"):
@@ -60,14 +60,14 @@ def test_without_hard_links_a_move_that_fails_leaves_nothing(tmp_path, monkeypat
     assert list(tmp_path.iterdir()) == []
 
 
-def test_where_there_are_no_permissions(tmp_path, monkeypatch):
+def test_works_without_file_permissions(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "chmod", without_links(errno.EPERM))
     write_atomically(tmp_path / "file", "new")
     assert (tmp_path / "file").read_text() == "new"
 
 
 def special(kind, path):
-    """Something at a path that is no regular file, and how to see that it is still there."""
+    """Create something other than a regular file at a path; return a check that it still exists."""
     if kind == "symbolic link":
         (path.parent / "target").write_text("old")
         path.symlink_to("target")
@@ -86,7 +86,7 @@ def special(kind, path):
 @pytest.mark.parametrize("overwrite", [True, False])
 @pytest.mark.parametrize("kind", ["symbolic link", "dangling link", "FIFO", "socket", "directory"])
 def test_only_regular_files_are_replaced(kind, overwrite, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)  # a socket's path is short
+    monkeypatch.chdir(tmp_path)  # the path of a socket must be short
     path = Path("special")
     before = special(kind, path)
     with pytest.raises(FileExistsError, match=kind.removeprefix("dangling ")):
@@ -99,14 +99,14 @@ def test_only_regular_files_are_replaced(kind, overwrite, tmp_path, monkeypatch)
         assert Path("target").read_text() == "old"
 
 
-def test_devices_are_devices():
+def test_devices_are_recognized():
     assert kind_of(Path("/dev/null")) == "device"
     with pytest.raises(FileExistsError, match="a device, which is kept"):
         write_atomically(Path("/dev/null"), "new")
     assert kind_of(Path("/dev/null")) == "device"
 
 
-def test_names_as_long_as_the_system_allows(tmp_path):
+def test_file_names_of_maximal_length(tmp_path):
     path = tmp_path / ("x" * 255)
     write_atomically(path, "new")
     assert path.read_text() == "new"

@@ -1,4 +1,4 @@
-"""Penalties put into existing models."""
+"""Insertion of penalties into existing models."""
 
 import keras
 import numpy as np
@@ -47,7 +47,7 @@ def shared():
 
 
 def structured():
-    """A backbone of a class of its own, whose output is a dict."""
+    """A model with a custom backbone class whose output is a dict."""
 
     class Backbone(keras.Model):
         def __init__(self, width):
@@ -67,10 +67,10 @@ def within_class_variance(z, labels):
 
 
 @pytest.mark.parametrize("build", BUILDS)
-def test_the_penalty_is_that_of_the_layers_output_and_weights_are_shared(build):
+def test_penalty_is_computed_on_the_layer_output_and_weights_are_shared(build):
     model, name = build()
     named = build is functional
-    metrics = [] if named else ["accuracy"]  # the oldest Keras has no metrics of outputs in a dict
+    metrics = [] if named else ["accuracy"]  # the oldest Keras has no metrics for dict outputs
     model.compile(keras.optimizers.SGD(0.05), {"y": LOSS} if named else LOSS, metrics=metrics)
     y = {"y": Y} if build is functional else Y
     x = {"x": X} if build is functional else X
@@ -96,12 +96,12 @@ def test_the_penalty_is_that_of_the_layers_output_and_weights_are_shared(build):
     new.fit(x, y, verbose=0)
     assert [id(weight) for weight in new.weights] == [id(weight) for weight in model.weights]
     assert any(not np.array_equal(a, b) for a, b in zip(start, model.get_weights(), strict=True))
-    # The given model has no penalty.
+    # The original model has no penalty.
     assert not any(layer.name == "penalty" for layer in keras_repreg.seam.all_sublayers(model))
 
 
 @pytest.mark.parametrize("build", BUILDS[:-1])
-def test_a_model_that_is_not_compiled_stays_so_and_can_be_saved(build, tmp_path):
+def test_uncompiled_model_stays_uncompiled_and_can_be_saved(build, tmp_path):
     model, name = build()
     new = keras_repreg.insert(model, name, keras_repreg.L1Regularization(0.1, name="penalty"))
     assert not new.compiled
@@ -113,7 +113,7 @@ def test_a_model_that_is_not_compiled_stays_so_and_can_be_saved(build, tmp_path)
     assert "penalty" in [layer.name for layer in keras_repreg.seam.all_sublayers(loaded)]
 
 
-def test_a_label_aware_model_stays_so():
+def test_label_aware_model_stays_label_aware():
     model = keras_repreg.label_aware(sequential()[0])
     assert is_label_aware(keras_repreg.insert(model, "z", keras_repreg.L1Regularization(0.1)))
 
@@ -143,7 +143,7 @@ class Subclassed(keras.Model):
         return self.hidden(x)
 
 
-def test_wrong_arguments():
+def test_invalid_arguments_raise():
     model, _ = sequential()
     penalty = keras_repreg.L1Regularization(0.1, name="penalty")
     with pytest.raises(TypeError, match="representation regularizer. Received: 3"):
@@ -166,7 +166,7 @@ def test_wrong_arguments():
         keras_repreg.insert(own, "hidden", penalty)
 
 
-def test_a_loss_that_cannot_be_read_leaves_the_new_model_uncompiled_with_a_warning():
+def test_unreadable_loss_warns_and_leaves_the_new_model_uncompiled():
     model, _ = sequential()
 
     def loss(y, z):
@@ -178,7 +178,7 @@ def test_a_loss_that_cannot_be_read_leaves_the_new_model_uncompiled_with_a_warni
     assert not new.compiled
 
 
-def test_methods_of_a_class_of_ones_own_that_are_lost_are_named():
+def test_lost_methods_of_a_custom_class_are_named_in_a_warning():
     class Own(keras.Model):
         def compute_loss(self, *args, **kwargs):
             return 100.0 + super().compute_loss(*args, **kwargs)
@@ -190,7 +190,7 @@ def test_methods_of_a_class_of_ones_own_that_are_lost_are_named():
         keras_repreg.insert(model, "hidden", keras_repreg.L1Regularization(0.1))
 
 
-def test_names_of_outputs_stay():
+def test_output_names_are_kept():
     start = keras.Input((5,))
     z = layers.Dense(6, name="hidden")(start)
     model = keras.Model(start, {"a": layers.Dense(3, name="a")(z), "b": layers.Dense(3, name="b")(z)})
@@ -199,7 +199,7 @@ def test_names_of_outputs_stay():
     assert np.isfinite(new.fit(X, {"a": Y, "b": Y}, verbose=0).history["loss"]).all()
 
 
-def test_one_part_of_an_output_with_several_is_named():
+def test_one_part_of_a_structured_output_can_be_named():
     start = keras.Input((5, 3))
     z, *states = layers.LSTM(4, return_state=True, name="lstm")(start)
     model = keras.Model(start, layers.Dense(3)(layers.Concatenate()([z, states[1]])))

@@ -1,4 +1,4 @@
-"""The label scope and the forms that labels come in."""
+"""The label scope and the accepted forms of labels."""
 
 import contextlib
 import threading
@@ -12,7 +12,7 @@ import keras_repreg
 from keras_repreg.labels import class_ids, current_labels
 
 
-def test_scope_is_left_on_exceptions_and_nests():
+def test_scopes_nest_and_exit_on_exceptions():
     with keras_repreg.label_scope("outer"):
         with contextlib.suppress(RuntimeError), keras_repreg.label_scope("inner"):
             assert current_labels() == "inner"
@@ -71,8 +71,8 @@ def test_class_ids(labels):
     np.testing.assert_array_equal(ops.convert_to_numpy(ids), [2, 0, 1])
 
 
-@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="shapes are known elsewhere")
-def test_a_second_dimension_that_is_not_known_is_refused():
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="only TensorFlow has unknown shapes")
+def test_unknown_second_dimension_raises():
     import tensorflow as tf
 
     @tf.function(input_signature=[tf.TensorSpec((None, None), tf.int32)])

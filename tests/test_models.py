@@ -1,4 +1,4 @@
-"""Label-aware models: every way to copy or save one, and what counts as labels wherever they can be seen."""
+"""Label-aware models: copying, saving, and validation of labels."""
 
 import copy
 import pickle
@@ -19,7 +19,7 @@ X, Y = RNG.normal(size=(24, 5)).astype("float32"), RNG.integers(0, 3, 24).astype
 
 @keras.saving.register_keras_serializable(package="test_models")
 class Own(keras.Model):
-    """A class of a user's own, which is not label aware."""
+    """A user's class that is not label aware."""
 
     def __init__(self, **arguments):
         super().__init__(**arguments)
@@ -39,7 +39,7 @@ class Own(keras.Model):
 
 @keras.saving.register_keras_serializable(package="test_models")
 class Derived(keras_repreg.Model):
-    """A class of a user's own, which is label aware."""
+    """A user's class that is label aware."""
 
     build, call = Own.build, Own.call
 
@@ -52,7 +52,7 @@ class Derived(keras_repreg.Model):
 
 @keras.saving.register_keras_serializable(package="test_models")
 class Graph(keras_repreg.Model):
-    """A class of a user's own that builds a graph."""
+    """A user's class that builds a graph."""
 
     def __init__(self, **arguments):
         super().__init__(*graph(), **arguments)
@@ -90,7 +90,7 @@ def by_input():
 
 
 def wrapped(model):
-    """The model within a plain one, which is made label aware."""
+    """Return the model nested in a plain one, which is made label aware."""
     start = keras.Input((5,))
     return keras_repreg.label_aware(keras.Model(start, model(start)))
 
@@ -130,7 +130,7 @@ WAYS = {
     "from_config": lambda model, folder: with_weights(type(model).from_config(model.get_config()), model),
     "around its tensors": lambda model, folder: keras.Model(model.inputs, model.outputs),
 }
-# What is no longer label aware, because Keras returns a plain model or one of the user's own class.
+# Copies that are no longer label aware, because Keras returns a plain model or one of the user's class.
 PLAIN = {
     ("Sequential", "clone"),
     ("label_aware(Sequential)", "clone"),
@@ -138,7 +138,7 @@ PLAIN = {
     *((kind, "around its tensors") for kind in KINDS),
     *(("label_aware(own)", way) for way in ("save and load", "pickle", "copy", "deep copy", "clone", "from_config")),
 }
-# What Keras itself cannot do: a subclass has no graph.
+# Keras itself cannot copy these: a subclass has no graph.
 IMPOSSIBLE = {(kind, "around its tensors") for kind in ("derived", "label_aware(own)")}
 
 
@@ -168,7 +168,7 @@ def weights_of(dense):
 
 
 def expected_loss(model):
-    """Cross-entropy plus twice the variances within classes, in NumPy."""
+    """Return the cross-entropy plus twice the within-class variances, in NumPy."""
     by_name = {layer.name: layer for layer in keras_repreg.seam.all_sublayers(model)}
     kernel, bias = weights_of(by_name["hidden"])
     z = np.maximum(X @ kernel + bias, 0)
@@ -182,9 +182,9 @@ def expected_loss(model):
 @pytest.mark.slow
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("kind", KINDS)
-def test_copies_stay_label_aware_or_say_that_they_are_not(kind, way, tmp_path):
+def test_copies_stay_label_aware_or_report_that_they_are_not(kind, way, tmp_path):
     if (kind, way) in IMPOSSIBLE or (kind == "label input" and way == "clone"):
-        pytest.skip("Keras cannot do it")
+        pytest.skip("not supported by Keras")
     model = built(kind)
     expected = expected_loss(model)
     assert model.evaluate(inputs(kind), Y, batch_size=24, verbose=0) == pytest.approx(expected, rel=1e-4)
@@ -200,7 +200,7 @@ def test_copies_stay_label_aware_or_say_that_they_are_not(kind, way, tmp_path):
             found = [copied.evaluate(X, Y, batch_size=24, verbose=0) for _ in range(2)]
         assert sum("left out" in str(warning.message) for warning in warned) == 1
         assert max(found) < 0.9 * expected
-        if BACKEND != "jax":  # where Keras loses the weights with an exception in the first step
+        if BACKEND != "jax":  # on JAX, Keras loses the weights if the first step fails
             with pytest.raises(ValueError, match="got no labels while training"):
                 copied.fit(X, Y, verbose=0)
         copied = keras_repreg.label_aware(copied)
@@ -209,7 +209,7 @@ def test_copies_stay_label_aware_or_say_that_they_are_not(kind, way, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_copy_in_the_middle_of_a_warm_up_has_the_same_loss(tmp_path):
+def test_copy_during_warm_up_has_the_same_loss(tmp_path):
     schedule = keras_repreg.WeightSchedule(lambda epoch: 0.25)
     for way in ("save and load", "pickle", "deep copy", "weights file"):
         model = built("Sequential")
@@ -230,14 +230,14 @@ def test_lora_and_frozen_layers_keep_the_labels():
     model.fit(X, Y, verbose=0)
 
 
-def test_prediction_says_nothing():
+def test_prediction_does_not_warn():
     model = keras.Sequential(stack())
     model.compile("sgd", LOSS)
     model.predict(X, verbose=0)
     model(X, training=False)
 
 
-def test_wrappers_of_scikit_learn_take_a_function_that_builds_the_model():
+def test_scikit_learn_wrappers_accept_a_model_building_function():
     pytest.importorskip("sklearn")
 
     def build(X, y):
@@ -250,8 +250,8 @@ def test_wrappers_of_scikit_learn_take_a_function_that_builds_the_model():
         keras.wrappers.SKLearnClassifier(build(X, Y), fit_kwargs={"verbose": 0}).fit(X, Y)
 
 
-@pytest.mark.skipif(BACKEND == "jax", reason="a step needs the model's state there")
-def test_a_step_with_batches_of_its_own_runs_and_may_open_a_scope():
+@pytest.mark.skipif(BACKEND == "jax", reason="on JAX a step needs the model's state")
+def test_custom_step_with_other_batches_can_open_a_label_scope():
     seen = []
 
     class Four(keras_repreg.Sequential):
@@ -270,7 +270,7 @@ def test_a_step_with_batches_of_its_own_runs_and_may_open_a_scope():
     assert seen[0] is batch[3]
 
 
-def test_model_is_a_class_to_derive_from_and_a_function_to_call():
+def test_model_can_be_subclassed_and_called():
     assert isinstance(keras_repreg.Model(*graph()), keras_repreg.Model)
     assert isinstance(Derived(), keras_repreg.Model)
     assert issubclass(Graph, keras_repreg.Model)
@@ -317,7 +317,7 @@ def datasets(y):
 
 @pytest.mark.parametrize("kind", ["Sequential", "label_aware(own)"])
 @pytest.mark.parametrize("form", FORMS)
-def test_what_holds_no_class_labels_is_refused_before_training(form, kind):
+def test_targets_without_class_labels_raise_before_training(form, kind):
     model = built(kind)
     model.compile("sgd", "mse")
     before = model.get_weights()
@@ -330,7 +330,7 @@ def test_what_holds_no_class_labels_is_refused_before_training(form, kind):
         np.testing.assert_array_equal(one, other)
 
 
-def test_a_layer_that_is_passed_its_labels_by_a_subclass_does_not_look_at_targets():
+def test_targets_are_ignored_if_a_subclass_passes_labels():
     class Passing(keras_repreg.Model):
         def __init__(self):
             super().__init__()
@@ -345,7 +345,7 @@ def test_a_layer_that_is_passed_its_labels_by_a_subclass_does_not_look_at_target
     assert np.isfinite(model.fit({"x": X, "labels": Y}, FORMS["regression"], verbose=0).history["loss"]).all()
 
 
-def test_only_targets_that_layers_take_labels_from_are_checked():
+def test_only_targets_used_as_labels_are_checked():
     x, labels = keras.Input((5,)), keras.Input((), dtype="int32")
     z = layers.Dense(6, name="hidden")(x)
     z = keras_repreg.ClasswiseVarianceRegularization(0.1)([z, labels])
@@ -356,14 +356,14 @@ def test_only_targets_that_layers_take_labels_from_are_checked():
     assert np.isfinite(model.fit([X, Y], targets, verbose=0).history["loss"]).all()
 
 
-def test_ids_that_do_not_fit_in_int32_are_refused():
+def test_ids_beyond_int32_raise():
     model = built("Sequential")
     for labels in (Y.astype("int64") * 2**32, Y.astype("float64") * 2.0**32):
         with pytest.raises(ValueError, match="fit in int32"):
             model.fit(X, labels, verbose=0)
 
 
-def test_a_generator_is_left_open_and_validation_reads_it_once():
+def test_generator_is_not_closed_and_validation_reads_it_once():
     def forever():
         while True:
             yield X, Y
@@ -378,7 +378,7 @@ def test_a_generator_is_left_open_and_validation_reads_it_once():
         model.fit(X, Y, validation_data=(X, FORMS["fractions"]), verbose=0)
 
 
-def test_a_step_of_a_mixin_sees_the_labels():
+def test_steps_of_mixins_see_the_labels():
     class Mixin:
         def test_step(self, *args):
             assert keras_repreg.labels.current_labels() is not None
@@ -402,7 +402,7 @@ def test_a_factor_of_one_is_restored(tmp_path):
     assert model.evaluate(X, Y, batch_size=24, verbose=0) == pytest.approx(expected, rel=1e-5)
 
 
-def test_a_factor_that_compiled_functions_do_not_know_is_said_and_a_schedule_compiles_them(tmp_path):
+def test_factor_unknown_to_compiled_functions_warns_and_schedules_recompile(tmp_path):
     model = built("Sequential")
     model.fit(X, Y, verbose=0, callbacks=[keras_repreg.WeightSchedule(lambda epoch: 0.5)])
     model.save_weights(tmp_path / "model.weights.h5")
@@ -422,7 +422,7 @@ def test_a_factor_that_compiled_functions_do_not_know_is_said_and_a_schedule_com
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_layers_and_measure_refuse_the_same(form):
+def test_layers_and_measure_reject_the_same_labels(form):
     y = FORMS[form]
     layer = penalty()
     with pytest.raises(ValueError, match=r"Expected `labels`.*Received: "):
@@ -432,7 +432,7 @@ def test_layers_and_measure_refuse_the_same(form):
         keras_repreg.measure(model, (X, y), "hidden", labels=True)
 
 
-def test_class_labels_of_every_form_are_taken():
+def test_class_labels_of_every_form_are_accepted():
     one_hot = np.eye(3, dtype="float32")[Y]
     rows = keras.losses.CategoricalCrossentropy(from_logits=True)
     forms = [(one_hot, rows), (0.9 * one_hot + 0.1 / 3, rows)]
@@ -459,7 +459,7 @@ def test_smoothed_binary_labels_are_soft_labels():
         layer(z.astype("float32"), labels=(p + 1).astype("float32"))
 
 
-@pytest.mark.skipif(BACKEND != "tensorflow", reason="shapes are known elsewhere")
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="only TensorFlow has unknown shapes")
 def test_one_hot_labels_of_unknown_shape_need_the_number_of_classes():
     import tensorflow as tf
 
@@ -475,7 +475,7 @@ def test_one_hot_labels_of_unknown_shape_need_the_number_of_classes():
     assert float(loss(one_hot, z)) == pytest.approx(expected, rel=1e-4)
 
 
-def test_sparse_activations_count_as_dense_ones():
+def test_sparse_activations_match_dense_ones():
     z = np.maximum(RNG.normal(size=(6, 4)), 0).astype("float32")
     if BACKEND == "tensorflow":
         import tensorflow as tf
@@ -493,7 +493,7 @@ def test_sparse_activations_count_as_dense_ones():
 
 
 class Cell(layers.Layer):
-    """A recurrent cell with a penalty within."""
+    """A recurrent cell that contains a penalty."""
 
     def __init__(self, **arguments):
         super().__init__(**arguments)
@@ -510,7 +510,7 @@ class Cell(layers.Layer):
         return z, [z]
 
 
-def test_a_penalty_in_the_loop_of_an_rnn_is_refused():
+def test_penalty_in_an_rnn_loop_raises():
     x = RNG.normal(size=(6, 3, 5)).astype("float32")
     rnn = layers.RNN(Cell(), name="rnn")
     with pytest.raises(ValueError, match="in a cell of 'rnn', which runs in a loop; `unroll=True`"):

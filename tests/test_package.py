@@ -1,4 +1,4 @@
-"""The package as a whole: what importing it costs, that every public name is there and documented, and its version."""
+"""The package as a whole: imports, public names and their documentation, and the version."""
 
 import os
 import re
@@ -14,7 +14,7 @@ import keras_repreg
 from keras_repreg.backends import BACKENDS, advice
 
 ROOT = Path(__file__).parents[1]
-# Importing any of these fails as if it were not installed.
+# Importing these fails as if they were not installed.
 HIDDEN = """
 import importlib.util, sys
 hidden = {names!r}
@@ -40,7 +40,7 @@ def run(code, **environment):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("imports", ["import keras, keras_repreg", "import keras_repreg, keras"])
-def test_what_was_saved_loads_whatever_the_order_of_the_imports(imports, tmp_path):
+def test_saved_models_load_with_any_import_order(imports, tmp_path):
     path = tmp_path / "model.keras"
     made = run(
         "import keras, keras_repreg\n"
@@ -52,14 +52,14 @@ def test_what_was_saved_loads_whatever_the_order_of_the_imports(imports, tmp_pat
     assert loaded.stdout.strip().endswith("0.1"), loaded.stderr
 
 
-def test_the_command_line_imports_keras_only_when_it_needs_it():
+def test_command_line_imports_keras_only_when_needed():
     code = "import sys; sys.argv = ['keras-repreg', '--help']; sys.orig_argv = sys.argv; import keras_repreg.commands"
     done = run(f"{code}\nassert not {{'keras', 'tensorflow', 'jax', 'torch'}} & set(sys.modules), sorted(sys.modules)")
     assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.slow
-def test_the_backend_is_the_one_that_keras_has_chosen():
+def test_backend_is_the_one_chosen_by_keras():
     done = run(
         "import keras_repreg, sys; print(*{'tensorflow', 'jax', 'torch'} & set(sys.modules))", KERAS_BACKEND="jax"
     )
@@ -73,12 +73,12 @@ def test_public_names_exist_and_are_documented(name):
     assert name in dir(keras_repreg)
 
 
-def test_unknown_names():
+def test_unknown_names_raise():
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         keras_repreg.nothing  # noqa: B018
 
 
-def test_the_package_keeps_to_keras_public_interface():
+def test_package_uses_only_the_public_interface_of_keras():
     folder = os.path.dirname(keras_repreg.__file__)
     for root, _, files in os.walk(folder):
         for file in files:
@@ -87,15 +87,15 @@ def test_the_package_keeps_to_keras_public_interface():
                     text = source.read()
                 assert "keras.src" not in text, file
                 backends = [name for name in ("tensorflow", "jax", "torch") if f"import {name}" in text]
-                # `keras.ops` cannot gather from replicas, define derivatives for all modes, or tell PyTorch to keep
-                # precision and memory.
+                # `keras.ops` cannot gather from replicas, define derivatives for all modes, or set PyTorch's
+                # precision and memory use.
                 assert not backends or file in ("derivatives.py", "replicas.py", "seam.py"), file
                 deep = ("_getframe", "currentframe", "f_locals", "__bases__", "inspect.stack")
                 assert not any(word in text for word in deep), file
 
 
 @pytest.mark.parametrize("name", ["characterize", "RankRegularization", "ion"])
-def test_without_a_backend_a_sentence_says_what_to_install(name):
+def test_missing_backend_error_says_what_to_install(name):
     code = (
         HIDDEN.format(names=BACKENDS)
         + f"""
@@ -114,18 +114,18 @@ for _ in range(2):  # the second time half of Keras is there
     assert first.endswith("Received: No module named 'tensorflow'")
 
 
-def test_with_another_backend_than_keras_wants_a_sentence_says_what_to_set(monkeypatch):
+def test_wrong_backend_error_says_what_to_set(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: name in ("jax", "torch") or None)
     said = advice(ModuleNotFoundError("No module named 'tensorflow'", name="tensorflow"))
     assert said.startswith("Keras wants the backend tensorflow, which is not installed. Installed: jax, torch; set")
     assert "KERAS_BACKEND=jax" in said
 
 
-def test_other_modules_that_are_missing_are_none_of_its_business():
+def test_other_missing_modules_raise_unchanged_errors():
     assert advice(ModuleNotFoundError("No module named 'h5py'", name="h5py")) is None
 
 
-def test_the_command_says_so_in_a_line(tmp_path):
+def test_command_reports_missing_backend_in_one_line(tmp_path):
     with zipfile.ZipFile(tmp_path / "model.keras", "w") as archive:
         for name in ("config.json", "model.weights.h5"):
             archive.writestr(name, "{}")
@@ -150,7 +150,7 @@ def test_the_version_is_the_same_everywhere():
     assert re.findall(r"^version: (\S+)", (ROOT / "CITATION.cff").read_text(), re.MULTILINE) == [version]
 
 
-def test_the_description_of_a_package_index_runs():
-    """Its links, which are none, are checked with the distributions."""
+def test_code_in_the_package_description_runs():
+    """That it has no relative links is checked with the distributions."""
     (block,) = re.findall(r"^```python\n(.*?)^```$", (ROOT / "DESCRIPTION.md").read_text(), re.MULTILINE | re.DOTALL)
     exec(compile(block, "DESCRIPTION.md", "exec"), {"__name__": "page"})

@@ -42,7 +42,7 @@ def test_stable_rank(spectrum, seed):
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_all_classes_at_once(seed):
+def test_all_classes_are_computed_together(seed):
     spectra = list(SPECTRA.values())
     z = np.concatenate([with_singular_values(s, 70, seed) for s in spectra])
     ids = np.repeat(np.arange(len(spectra)), [len(s) for s in spectra])
@@ -53,7 +53,7 @@ def test_all_classes_at_once(seed):
     assert np.isfinite(gradient).all()
 
 
-def test_the_gram_matrix_and_passes_over_z_agree(monkeypatch):
+def test_gram_matrix_and_passes_over_z_agree(monkeypatch):
     z = with_singular_values(SPECTRA["random"], 90, 0)
     by_gram = value_and_gradient(lambda t: batch_statistics.stable_rank(t, "power"), z)
     monkeypatch.setattr(batch_statistics, "SMALL_GRAM", 1)
@@ -62,8 +62,8 @@ def test_the_gram_matrix_and_passes_over_z_agree(monkeypatch):
     np.testing.assert_allclose(by_passes[1], by_gram[1], rtol=1e-2, atol=1e-4)
 
 
-def test_rows_and_their_opposites():
-    # Orthogonal to every start vector that is the same for a row and its opposite.
+def test_rows_with_their_negatives():
+    # The eigenvector is orthogonal to every start vector that is equal for a row and its negative.
     half = np.random.default_rng(0).normal(size=(20, 30)).astype("float32")
     z = np.concatenate([half, -half])
     s = np.linalg.svd(z.astype(np.float64), compute_uv=False)
@@ -72,7 +72,7 @@ def test_rows_and_their_opposites():
 
 
 def batched(grams):
-    """The matrices of shape (K, n, n), with vectors as the columns of an (n, K) array."""
+    """Return the products of matrices of shape (K, n, n) with vectors in the columns of an (n, K) array."""
     return Matrices(
         lambda u: ops.einsum("kij,jk->ik", grams, u),
         lambda *pairs: tuple(ops.sum(u * v, axis=0, keepdims=True) for u, v in pairs),
@@ -81,7 +81,7 @@ def batched(grams):
 
 
 def relative_errors(z):
-    """Of the leading eigenvalues of z z^T, and the ratios of the two largest singular values."""
+    """Return errors of the leading eigenvalues of z z^T, and ratios of the two largest singular values."""
     z = z.astype(np.float64)
     grams = z @ z.transpose(0, 2, 1)
     u = leading_vectors(batched, ops.convert_to_tensor(grams.astype("float32")))
@@ -92,16 +92,16 @@ def relative_errors(z):
 
 
 @pytest.mark.parametrize(("samples", "units"), [(2, 4), (5, 3), (12, 40)])
-def test_each_of_thousands_of_matrices_has_its_vector(samples, units):
-    # Those that converge early have to wait for the others unharmed.
+def test_thousands_of_matrices_converge_to_their_own_vectors(samples, units):
+    # Matrices that converge early must stay correct while the others continue.
     errors, ratios = relative_errors(np.random.default_rng(0).normal(size=(5000, samples, units)))
     assert errors[ratios > 1.05].max() < 1e-6
     assert errors.max() < 1e-3
 
 
 @pytest.mark.parametrize("t", [0.995, 0.9925, 0.99])
-def test_a_start_that_is_the_second_eigenvector(t):
-    # The matrix [[1, -c], [-c, t^2]] whose smaller eigenvalue belongs to the first start, for this c.
+def test_start_at_the_second_eigenvector_converges(t):
+    # For this c, the first start is the eigenvector of the smaller eigenvalue of [[1, -c], [-c, t^2]].
     ratio = t * (1.5 + np.sin(2)) / (1.5 + np.sin(1))
     c = (1 - t**2) / (ratio - 1 / ratio)
     z = np.array([[[1.0, 0.0], [-c, np.sqrt(t**2 - c**2)]]])

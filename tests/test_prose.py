@@ -1,4 +1,4 @@
-"""Phrases that a native speaker would not write do not come back, in pages, docstrings, comments and messages."""
+"""Unidiomatic phrases do not reappear in pages, docstrings, comments and messages."""
 
 import re
 from pathlib import Path
@@ -7,7 +7,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 THINGS = "layer|core|unit|class|characteristic|network|epoch|model|seed|regularizer"
-# The phrase, and what to write.
+# Each phrase, and its replacement.
 PHRASES = {
     r"\bshall\b": "must, should, will",
     r"\banew\b": "again",
@@ -32,7 +32,7 @@ PHRASES = {
     r"\bat most so many\b": "the largest number",
     r"\ball else is there\b": "the base class provides",
 }
-# Quotations, and this list.
+# Quotations and this list are exempt.
 EXCEPT = {"tests/test_prose.py"}
 FILES = [
     *(
@@ -45,7 +45,7 @@ FILES = [
 
 
 @pytest.mark.parametrize("phrase", PHRASES)
-def test_phrase_is_not_used(phrase):
+def test_discouraged_phrases_are_not_used(phrase):
     pattern = re.compile(phrase, re.IGNORECASE)
     found = [
         f"{path.relative_to(ROOT)}:{number}: {line.strip()}"

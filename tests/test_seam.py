@@ -1,4 +1,4 @@
-"""What the package assumes of Keras beyond its documented interface: one contract per assumption."""
+"""Contract tests for what the package assumes about Keras beyond its documented interface."""
 
 import threading
 
@@ -50,7 +50,7 @@ def test_methods_are_replaced_and_restored_in_any_order(order, own):
     assert vars(model).get("evaluate") is (before if own else None)
 
 
-def test_what_was_replaced_by_others_meanwhile_is_left_alone():
+def test_later_replacements_by_others_are_kept():
     model = network()
     undo = seam.replace_method(model, "evaluate", lambda original, *args, **kwargs: 7.0)
     inner = model.evaluate
@@ -62,7 +62,7 @@ def test_what_was_replaced_by_others_meanwhile_is_left_alone():
 
 
 @pytest.mark.parametrize("own", [False, True])
-def test_a_method_is_substituted_for_a_while(own):
+def test_method_is_substituted_temporarily(own):
     model = network()
     if own:
         seam.replace_method(model, "evaluate", lambda original, *args, **kwargs: 7.0)
@@ -99,7 +99,7 @@ def test_layers_within_layers_are_found():
     assert [layer.name for layer in seam.sublayers(model)] == ["block", "wrapper", "nested"]
 
 
-def test_the_outermost_layer_of_a_call_is_known_and_a_direct_call_leaves_no_trace():
+def test_outermost_layer_of_a_call_is_known_and_direct_calls_leave_no_trace():
     found = []
 
     class Ask(layers.Layer):
@@ -117,11 +117,11 @@ def test_the_outermost_layer_of_a_call_is_known_and_a_direct_call_leaves_no_trac
     assert found[1:] == [ask, ask]
     penalty = keras_repreg.L1Regularization(1.0)
     penalty.call(ops.convert_to_tensor(X))
-    penalty(X)  # begins a forward pass of its own
+    penalty(X)  # starts a separate forward pass
     assert len(penalty.losses) == 1
 
 
-def test_a_model_can_become_one_of_a_subclass():
+def test_model_class_can_change_to_a_subclass():
     model = network()
     seam.become(model, keras_repreg.Sequential)
     assert type(model) is keras_repreg.Sequential
@@ -129,7 +129,7 @@ def test_a_model_can_become_one_of_a_subclass():
     assert seam.functional_class() is type(keras.Model(model.inputs, model.outputs))
 
 
-def test_own_methods_are_told_from_keras_and_this_package():
+def test_custom_methods_are_distinguished_from_library_methods():
     class Own(keras.Sequential):
         def test_step(self, *args):
             return super().test_step(*args)
@@ -152,7 +152,7 @@ def record(model, names, run):
     return seen
 
 
-def test_the_tap_sees_each_call_of_its_thread_and_leaves_nothing():
+def test_tap_sees_each_call_of_its_thread_and_leaves_no_trace():
     model = network()
     other = threading.Thread(target=lambda: model(2 * X))
     seen = record(model, ["a", "b"], lambda: (model(X), other.start(), other.join(), model.get_layer("a")(X)))
@@ -182,7 +182,7 @@ def test_taps_in_several_threads_see_their_own_calls():
 
 
 @pytest.mark.parametrize("mode", ["int8", "int4", "float8"])
-def test_the_tap_sees_quantized_layers(mode):
+def test_tap_sees_quantized_layers(mode):
     model = network()
     model(X)
     try:
@@ -193,7 +193,7 @@ def test_the_tap_sees_quantized_layers(mode):
     np.testing.assert_allclose(ops.convert_to_numpy(seen[1]), ops.convert_to_numpy(model.get_layer("a")(X)))
 
 
-def test_the_tap_sees_one_call_of_a_layer_that_calls_itself():
+def test_tap_sees_one_call_of_a_recursive_layer():
     class Twice(layers.Layer):
         def call(self, x, again=True):
             return self.call(x + 1, again=False) if again else x
@@ -203,7 +203,7 @@ def test_the_tap_sees_one_call_of_a_layer_that_calls_itself():
     np.testing.assert_array_equal(ops.convert_to_numpy(seen[1]), X + 1)
 
 
-def test_the_tap_reads_masks():
+def test_tap_reads_masks():
     ids = np.array([[1, 2, 0], [3, 0, 0]])
     start = keras.Input((3,), dtype="int32")
     z = layers.Embedding(5, 4, mask_zero=True, name="embedding")(start)
@@ -217,7 +217,7 @@ def test_the_tap_reads_masks():
             np.testing.assert_array_equal(ops.convert_to_numpy(mask), ids != 0)
 
 
-def test_values_are_told_from_tensors_that_are_traced():
+def test_concrete_values_are_distinguished_from_traced_tensors():
     assert seam.value_of(ops.ones((2,))).tolist() == [1, 1]
     assert seam.value_of(keras.Input((2,))) is None
     seen = []
@@ -235,7 +235,7 @@ def test_values_are_told_from_tensors_that_are_traced():
 
 
 class Two(seam.ExactLosses):
-    """Adds what it is given; `reads` counts how often a model has summed up its losses."""
+    """Adds given losses; `reads` counts how often a model has summed its losses."""
 
     reads = 0
 
@@ -247,7 +247,7 @@ class Two(seam.ExactLosses):
         self.reads += 1
 
 
-def test_losses_are_read_by_evaluations_and_not_by_predictions():
+def test_evaluation_reads_losses_and_prediction_does_not():
     layer = Two()
     model = keras.Sequential([keras.Input((3,)), layer, layers.Dense(2, kernel_initializer="zeros")])
     model.compile("sgd", "mse")
@@ -257,14 +257,14 @@ def test_losses_are_read_by_evaluations_and_not_by_predictions():
     assert layer.reads > 0
 
 
-def test_losses_of_every_call_count_on_every_backend():
+def test_losses_of_every_call_are_summed_on_every_backend():
     layer = Two()
     start = keras.Input((3,))
     model = keras.Model(start, layers.Dense(2, kernel_initializer="zeros")(layer(start) + layer(2 * start)))
     model.compile("sgd", "mse")
     for _ in range(2):
         assert model.evaluate(X, Y, verbose=0) == pytest.approx(54)
-    # Outside of a step, those of the last forward pass.
+    # Outside of a step, only the losses of the last forward pass count.
     model(X)
     model(X)
     assert sum(map(float, model.losses)) == pytest.approx(54)
@@ -272,13 +272,13 @@ def test_losses_of_every_call_count_on_every_backend():
     assert sum(map(float, layer.losses)) == pytest.approx(18)
 
 
-def test_prediction_on_pytorch_keeps_nothing_for_a_backward_pass():
+def test_prediction_on_pytorch_keeps_no_graph():
     with seam.without_gradients():
         z = network()(X)
     assert BACKEND != "torch" or not z.requires_grad
 
 
-@pytest.mark.skipif(BACKEND != "torch", reason="autocast of PyTorch")
+@pytest.mark.skipif(BACKEND != "torch", reason="autocast exists on PyTorch only")
 def test_full_precision_within_autocast():
     import torch
 
@@ -289,9 +289,9 @@ def test_full_precision_within_autocast():
             assert (z @ z).dtype == torch.float32
 
 
-@pytest.mark.skipif(BACKEND != "jax", reason="hooks of JAX")
+@pytest.mark.skipif(BACKEND != "jax", reason="hooks exist on JAX only")
 @pytest.mark.parametrize("used", [True, False])
-def test_hooks_tell_whether_a_gradient_comes_back(used):
+def test_hooks_detect_whether_a_gradient_arrives(used):
     import jax
 
     forward, backward = [], []

@@ -1,4 +1,4 @@
-"""Data sets: MNIST from this folder, those made of factors, any other from tensorflow-datasets."""
+"""Data sets: MNIST from this folder, data with a known number of factors, and any from tensorflow-datasets."""
 
 import functools
 import hashlib
@@ -13,18 +13,17 @@ from benchmarks.data.tfds import load_tfds
 
 __all__ = ["Split", "Splits", "digest", "load", "load_mnist", "load_pca_mnist", "load_synthetic", "load_tfds"]
 
-
 _FIRST = re.compile(r"(.+):(\d+)")
 _MADE = re.compile(r"(mnist-pca|synthetic)-(\d+)")
 
 
 def load(name: str, *, flatten: bool = True) -> Splits:
-    """Return the splits of a data set; they are read once per process, and again if the data have changed.
+    """Return the splits of a data set. They are cached until the data change.
 
     Args:
-        name: `mnist`, `mnist-pca-D` or `synthetic-D` with a number of factors D, or a name of tensorflow-datasets.
-            `NAME:N` has the first N samples of each split.
-        flatten: Whether images become vectors. Data made of factors are vectors in any case.
+        name: `mnist`, `mnist-pca-D` or `synthetic-D` with D factors, or the name of a data set in tensorflow-datasets.
+            `NAME:N` is the first N samples of each split.
+        flatten: Whether to flatten images. Data made of factors are always vectors.
     """
     first = _FIRST.fullmatch(name)
     if first:
@@ -33,7 +32,7 @@ def load(name: str, *, flatten: bool = True) -> Splits:
 
 
 def digest(name: str) -> str:
-    """Return a digest of what a data set is read or made from, so that results of changed data are not reused.
+    """Return a digest of the source of a data set, so that results on changed data are not reused.
 
     Raises:
         ValueError: if there is no such data set.

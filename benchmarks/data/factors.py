@@ -16,13 +16,13 @@ from benchmarks.data.splits import Split, Splits
 
 FACTORS = (10, 50, 100, 250, 500)
 INPUTS, CLASSES = 1000, 10
-# The paper does not say how many samples. scikit-learn's classes are harder to tell apart than digits, so that this
-# many leave differences between the networks.
+# The paper does not give the number of samples. scikit-learn's classes are harder to separate than digits, and with
+# this many samples the networks' accuracies still differ.
 TRAINING, HELD_OUT = 20_000, 5_000
 
 
 def load_synthetic(factors: int) -> Splits:
-    """Return the synthetic data with this number of factors: 20,000 training, 5,000 validation, 5,000 test samples."""
+    """Return synthetic data with this number of factors: 20,000 training, 5,000 validation and 5,000 test samples."""
     from sklearn.datasets import make_classification
 
     if not 4 <= factors <= INPUTS:
@@ -36,12 +36,12 @@ def load_synthetic(factors: int) -> Splits:
 
 
 def recipe() -> str:
-    """Return what the synthetic data depend on besides the number of factors."""
+    """Return everything that the synthetic data depend on except the number of factors."""
     return f"scikit-learn {importlib.metadata.version('scikit-learn')}, {TRAINING}, {HELD_OUT}, {INPUTS}, {CLASSES}"
 
 
 def load_pca_mnist(factors: int) -> Splits:
-    """Return MNIST reduced to the first principal components of its training images, as images again."""
+    """Return MNIST images reconstructed from the first principal components of the training images."""
     from sklearn.decomposition import PCA
 
     mnist = load_mnist()

@@ -1,4 +1,4 @@
-"""MNIST from the four official IDX files beside this module (format: the database's own web page)."""
+"""MNIST from the four official IDX files in the folder `mnist`."""
 
 import hashlib
 import json
@@ -16,10 +16,10 @@ VALIDATION = 10_000
 
 
 def load_mnist(folder: Path = FOLDER, *, flatten: bool = True) -> Splits:
-    """Return MNIST: the first 50,000 training images train, the next 10,000 validate.
+    """Return MNIST, with the last 10,000 of the 60,000 training images as the validation split.
 
     Raises:
-        ValueError: if a file is missing, is not the one that `SHA256SUMS` names, or is not in IDX format.
+        ValueError: if a file is missing, does not match its entry in `SHA256SUMS`, or is not in IDX format.
     """
     sums = _checksums(folder)
     read = {
@@ -33,7 +33,7 @@ def load_mnist(folder: Path = FOLDER, *, flatten: bool = True) -> Splits:
 
 
 def checksums(folder: Path = FOLDER) -> str:
-    """Return the file of checksums, which every file is compared with when it is read."""
+    """Return the expected checksums as JSON; `load_mnist` verifies each file against them."""
     return json.dumps(_checksums(folder), sort_keys=True)
 
 
@@ -46,10 +46,10 @@ def _checksums(folder: Path) -> dict[str, str]:
 
 
 def read_checked(folder: Path, name: str, sha256: str) -> NDArray[Any]:
-    """Return the array in a gzipped IDX file, after a check of the file's SHA-256.
+    """Return the array in a gzipped IDX file after verifying its SHA-256.
 
     Raises:
-        ValueError: if the file is missing, damaged, or no IDX file.
+        ValueError: if the file is missing, damaged, or not an IDX file.
     """
     path = folder / f"{name}.gz"
     if not path.is_file():

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Split:
-    """Inputs, float32 in [0, 1], and integer class ids of the same number of samples."""
+    """Inputs (float32, images in [0, 1]) and one integer class id per sample."""
 
     x: NDArray[np.float32]
     y: NDArray[np.int32]
@@ -17,8 +17,8 @@ class Split:
     def __len__(self) -> int:
         return len(self.y)
 
-    def first(self, samples: int) -> "Split":
-        """Return the first samples."""
+    def first(self, samples: int | None) -> "Split":
+        """Return the first samples, or all of them for None."""
         return Split(self.x[:samples], self.y[:samples])
 
     def where(self, kept: NDArray[np.bool_]) -> "Split":
@@ -28,7 +28,7 @@ class Split:
 
 @dataclass(frozen=True)
 class Splits:
-    """The three splits of an experiment."""
+    """Training, validation and test split of a data set."""
 
     train: Split
     validation: Split
@@ -36,7 +36,7 @@ class Splits:
 
     @property
     def classes(self) -> int:
-        """Number of classes: one more than the largest id."""
+        """Number of classes, the largest id plus one."""
         return int(max(self.train.y.max(), self.test.y.max())) + 1
 
     def first(self, samples: int) -> "Splits":
@@ -54,6 +54,6 @@ class Splits:
 
 
 def scaled(images: NDArray[Any], labels: NDArray[Any], *, flatten: bool) -> Split:
-    """Return a split of uint8 images with pixels in [0, 1], as vectors if `flatten`."""
+    """Return a split with the uint8 images scaled to [0, 1], as vectors if `flatten`."""
     x = images.reshape(len(images), -1) if flatten else images
     return Split(x.astype(np.float32) / np.float32(255), labels.astype(np.int32))

@@ -1,11 +1,9 @@
-"""Any image classification data set by its name in tensorflow-datasets."""
+"""Image classification data sets from tensorflow-datasets."""
 
 import contextlib
 import functools
 import hashlib
 import os
-import socket
-import urllib.parse
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,31 +12,25 @@ import numpy as np
 
 from benchmarks.data.splits import Split, Splits, scaled
 
-PATIENCE_SECONDS = 5.0
 VALIDATION, SMALL = 10_000, 5_000
-# Of the data sets that are stored here.
+# Version of the data sets that `store_tfds` writes.
 VERSION = "1.0.0"
 
 
-def load_tfds(name: str, data_dir: str | Path | None = None, *, download: bool = False, flatten: bool = True) -> Splits:
-    """Return the splits of a prepared data set; the last `validation_size` training samples validate.
+def load_tfds(name: str, data_dir: str | Path | None = None, *, flatten: bool = True) -> Splits:
+    """Return the splits of a prepared data set; the last `validation_size` training samples are for validation.
 
     Args:
-        name: Of the data set in tensorflow-datasets, such as `fashion_mnist`.
-        data_dir: Where it is prepared; by default `TFDS_DATA_DIR`, or else `~/tensorflow_datasets`.
-        download: Download and prepare it if it is not there.
-        flatten: Images as vectors.
+        name: Name of the data set in tensorflow-datasets, such as `fashion_mnist`.
+        data_dir: Folder in which it is prepared; by default `TFDS_DATA_DIR` or `~/tensorflow_datasets`.
+        flatten: Whether to flatten images to vectors.
 
     Raises:
-        ValueError: at once, if there is no such data set, it is neither prepared nor available, or its files are
-            damaged.
+        ValueError: if there is no such data set, it is not prepared, or its files are damaged.
     """
     builder = _builder(name, data_dir)
     if not builder.is_prepared():
-        if not download:
-            raise ValueError(_not_prepared(name, builder.data_path))
-        _check_reachable(name, builder)
-        builder.download_and_prepare()
+        raise ValueError(_not_prepared(name, builder.data_path))
     images, labels = _arrays(builder, "train")
     train = scaled(images, labels, flatten=flatten)
     test = scaled(*_arrays(builder, "test"), flatten=flatten)
@@ -47,9 +39,9 @@ def load_tfds(name: str, data_dir: str | Path | None = None, *, download: bool =
 
 
 def validation_size(samples: int) -> int:
-    """Return how many of the training samples validate: 10,000 as in Appendix D, or a fifth if fewer would remain.
+    """Return the number of validation samples: 10,000 as in Appendix D, or a fifth if fewer than 5,000 would remain.
 
-    At least 5,000 remain, as many as the largest of the paper's conditions of few samples has.
+    The paper's conditions with few samples need up to 5,000 training samples.
     """
     return VALIDATION if samples >= VALIDATION + SMALL else samples // 5
 
@@ -72,7 +64,7 @@ def checksums(name: str, data_dir: str | Path | None = None) -> str:
 
 @functools.lru_cache(maxsize=256)
 def _sha256(path: Path, _size: int, _changed: int) -> str:
-    """Return the digest of a file, which is read again once its size or time has changed."""
+    """Return the digest of a file; size and modification time are part of the cache key."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -81,9 +73,9 @@ def store_tfds(name: str, arrays: dict[str, Any], data_dir: str | Path | None = 
     """Write images and class ids as a prepared data set, version 1.0.0, and return its folder.
 
     Args:
-        name: Of the data set.
+        name: Name of the data set.
         arrays: uint8 images `x_train` and `x_test`, (N, height, width, channels), and class ids `y_train`, `y_test`.
-        data_dir: Where data sets are; by default as in `load_tfds`.
+        data_dir: Folder of the data sets; by default as in `load_tfds`.
 
     Raises:
         ValueError: if a data set of this name exists.
@@ -94,7 +86,7 @@ def store_tfds(name: str, arrays: dict[str, Any], data_dir: str | Path | None = 
     root = _root(data_dir)
     place = root / name / VERSION
     if place.exists():
-        raise ValueError(f"Expected a name that is not taken. Received: {name!r}, which is in {place}")
+        raise ValueError(f"Expected an unused name. Received: {name!r}, which exists in {place}")
     classes = 1 + max(int(arrays["y_train"].max()), int(arrays["y_test"].max()))
     tfds.dataset_builders.store_as_tfds_dataset(
         name=name,
@@ -124,7 +116,7 @@ def _builder(name: str, data_dir: str | Path | None) -> Any:
         with _undamaged(name):
             builder = tfds.builder(name, data_dir=_root(data_dir))
             stored = _root(data_dir) / name / VERSION
-            # tensorflow-datasets looks for a version of its own where it knows the name.
+            # For a name that it knows, tensorflow-datasets looks for the version in its catalogue only.
             if not builder.is_prepared() and stored.is_dir():
                 builder = tfds.builder_from_directory(stored)
             return builder
@@ -141,7 +133,7 @@ def _not_prepared(name: str, folder: str | Path) -> str:
 
 
 def _root(data_dir: str | Path | None) -> Path:
-    """Return where data sets are, as tensorflow-datasets does, but with the environment of now."""
+    """Return the folder of data sets as tensorflow-datasets does, but read the environment at each call."""
     return Path(data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets").expanduser()
 
 
@@ -162,7 +154,7 @@ def _arrays(builder: Any, split: str) -> tuple[Any, Any]:
 
 @contextlib.contextmanager
 def _undamaged(name: str) -> Iterator[None]:
-    """Turn whatever tensorflow-datasets raises for damaged files into a ValueError of one line."""
+    """Turn any exception for damaged files into a one-line ValueError."""
     import tensorflow_datasets as tfds
 
     try:
@@ -172,22 +164,6 @@ def _undamaged(name: str) -> Iterator[None]:
     except Exception as error:
         received = " ".join(str(error).split())[:300]
         raise ValueError(
-            f"Expected the files of data set '{name}' to be whole; prepare it again. "
+            f"Expected the files of data set '{name}' to be intact; prepare it again. "
             f"Received: {type(error).__name__}: {received}"
         ) from error
-
-
-def _check_reachable(name: str, builder: Any) -> None:
-    """Raise a ValueError within seconds where there is no network; tensorflow-datasets would try for minutes."""
-    for url in builder.url_infos or {}:
-        parts = urllib.parse.urlsplit(url)
-        port = parts.port or (443 if parts.scheme == "https" else 80)
-        try:
-            socket.create_connection((parts.hostname or "", port), timeout=PATIENCE_SECONDS).close()
-        except OSError as error:
-            raise ValueError(
-                f"Expected data set '{name}' to be prepared in {builder.data_path}, or a connection to "
-                f"{parts.hostname} to download it. Prepare it where there is a connection and name its folder by "
-                f"the environment variable TFDS_DATA_DIR. Received: {error}"
-            ) from None
-        return

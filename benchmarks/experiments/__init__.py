@@ -1,1 +1,1 @@
-"""The paper's tables and figures, one declaration per file, and what else the command line offers."""
+"""The paper's tables and figures, one declaration per file, and the other commands."""

@@ -1,12 +1,11 @@
-"""Twelve short trainings, one per regularizer, whose numbers are kept in `benchmarks/results/canary.csv`.
+"""Twelve short trainings, one per regularizer, with reference numbers in `benchmarks/results/canary.csv`.
 
-A test trains them again. A change to code that training depends on changes these numbers, and then either the change is
-a mistake, or results have to be made again and the numbers with them: `python -m benchmarks canary --out
-benchmarks/results`.
+A test repeats them on TensorFlow. If the numbers change, either a code change altered training by mistake, or all
+results must be updated, including these numbers: `python -m benchmarks canary --out benchmarks/results`.
 
-The loss weights are such that a penalty that is 1% larger moves one of the numbers by 0.18% to 2.7%. The tolerance is
-0.05%. Without oneDNN and with two threads instead of one, the numbers of batch normalization move by 0.008% and all
-others by less than 0.00005%. They are those of TensorFlow.
+With these loss weights, a penalty that is 1% larger changes one of the numbers by 0.18% to 2.7%. The tolerance is
+0.05%. Disabling oneDNN and using two threads instead of one changes the numbers of batch normalization by 0.008% and
+all others by less than 0.00005%.
 """
 
 import argparse
@@ -16,9 +15,9 @@ from benchmarks import command
 from benchmarks.sweeps import records
 from benchmarks.tables.aggregate import as_csv
 
-HELP = "twelve short trainings, whose numbers show whether the code still trains as it did"
+HELP = "twelve short trainings, which detect changes in training"
 SAMPLES, EPOCHS, LEARNING_RATE, SEED = 1000, 2, 1e-3, 1
-# Relative: loose enough for another CPU, and tight enough for a penalty that is 1% larger.
+# Relative tolerance: passes on another CPU, and fails if a penalty is 1% larger.
 TOLERANCE = 5e-4
 WEIGHTS = {
     "Baseline": 0.0,
@@ -37,12 +36,12 @@ WEIGHTS = {
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the command line's arguments."""
-    command.add_place_arguments(parser, "writes into a folder of its own: does it run?")
+    """Add the command's arguments."""
+    command.add_place_arguments(parser, "check that it runs: write to a separate folder")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Train, print, and write the numbers."""
+    """Train, and print and write the numbers."""
     from benchmarks.training import backend
 
     backend.start(threads=1)
@@ -55,8 +54,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def numbers(name: str, weight: float) -> dict[str, Any]:
-    """Train one network, and return the losses of its epochs and the mean and spread of its representation."""
-    # Here, not above: the process that prints the help needs no backend.
+    """Train one network, and return the loss of each epoch and the mean and deviation of its representation."""
+    # Imported here, because `--help` needs no backend.
     import keras
 
     from benchmarks.data import load
@@ -67,7 +66,7 @@ def numbers(name: str, weight: float) -> dict[str, Any]:
     keras.utils.set_random_seed(SEED)
     data = load("mnist").train.first(SAMPLES)
     model = mlp(name, weight)
-    # Tracing takes a second, XLA several.
+    # Without XLA, because it compiles for several seconds where tracing takes one.
     trainer = EpochTrainer(model, keras.optimizers.Adam(LEARNING_RATE), data, seed=SEED, jit_compile=False)
     losses = trainer.train(EPOCHS)
     z = representation(model, data.x).astype("float64")

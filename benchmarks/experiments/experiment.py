@@ -1,4 +1,4 @@
-"""What a table or figure of the paper is declared with, and how it is made."""
+"""Declaration of a table or figure of the paper, and how it is made."""
 
 import abc
 import argparse
@@ -19,8 +19,8 @@ class Experiment(abc.ABC):
     """A table or figure of the paper.
 
     Attributes:
-        name: Of the command and of the files, such as `table2`.
-        place: Where in the paper.
+        name: Name of the command and the files, such as `table2`.
+        place: Section of the paper.
         title: What it shows.
         claim: What the paper says about it.
     """
@@ -32,31 +32,31 @@ class Experiment(abc.ABC):
 
     @property
     def heading(self) -> str:
-        """The name in words, and the title."""
+        """Name and title, such as "Table 2: characteristics of linear and ReLU layers"."""
         return f"{self.name[:-1].capitalize()} {self.name[-1]}: {self.title}"
 
     @abc.abstractmethod
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        """Add the command line's arguments."""
+        """Add the command's arguments."""
 
     @abc.abstractmethod
     def run(self, arguments: argparse.Namespace) -> int:
-        """Train, print, and write the table or figure; return the exit status."""
+        """Train, print and write the table or figure, and return the exit status."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sweep(Experiment):
-    """A table or figure that is made from one sweep.
+    """A table or figure made from one sweep.
 
     Attributes:
-        epochs: Of training, unless the command line says otherwise.
-        runs: The configurations, from the command line's arguments.
-        train: The result of a run.
-        table: The table, from the records.
-        setting: How it was made, in words, from the first run and the number of networks.
-        picture: The picture, from the table and the records.
-        further: Further tables from the same records: name, heading, table.
-        extra_arguments: Adds arguments that are this experiment's own.
+        epochs: Default number of training epochs.
+        runs: Returns the configurations for the parsed arguments.
+        train: Returns the result of a run.
+        table: Returns the table for the records.
+        setting: Returns how it was made as text, for the first run and the number of networks.
+        picture: Returns the picture for the table and the records.
+        further: Returns additional tables from the same records: name, heading, table.
+        extra_arguments: Adds arguments that only this experiment has.
     """
 
     epochs: int
@@ -92,5 +92,5 @@ class Sweep(Experiment):
 
 
 def seeds(arguments: argparse.Namespace) -> range:
-    """Return the seeds of the networks of each kind: 1, 2, ..."""
+    """Return the seeds of the networks per setting: 1, 2, ..."""
     return range(1, arguments.trials + 1)

@@ -1,7 +1,7 @@
-"""Figure 1: what five regularizers make of the fifth layer's representation, unit by unit and class by class.
+"""Figure 1: activations of single units of the fifth layer, by class, under five regularizers.
 
-The networks are those of Table 6; the units are drawn at random from those that are not dead. What the paper says of
-the pictures is counted over all units beside them.
+The networks are those of Table 6. The units shown are drawn at random from those that are not dead; a table checks the
+paper's description of the pictures over all units.
 """
 
 import argparse
@@ -25,14 +25,14 @@ EPOCHS = 50
 
 @dataclass(frozen=True)
 class PicturedRun(MnistRun):
-    """A network of Table 6 of which two units' test activations are kept."""
+    """A network of Table 6; the test activations of `units` units are kept."""
 
     units: int = 2
     experiment: str = "figure1"
 
 
 def train(run: PicturedRun) -> dict[str, Any]:
-    """Train, count over all units, and keep the activations of some."""
+    """Train, describe all units, and keep the activations of some."""
     import numpy as np
 
     from benchmarks.data import load
@@ -46,19 +46,20 @@ def train(run: PicturedRun) -> dict[str, Any]:
     chosen = np.sort(np.random.default_rng(run.seed).choice(alive, min(run.units, len(alive)), replace=False))
     return {
         **result,
-        **counted(z, test.y),
+        **class_statistics(z, test.y),
         "units": chosen.tolist(),
         "activations": z[:, chosen].round(4).tolist(),
     }
 
 
-def counted(z: Any, y: Any) -> dict[str, float]:
-    """What is said of the pictures, over all units that are not dead.
+def class_statistics(z: Any, y: Any) -> dict[str, float]:
+    """Return statistics that test the paper's description of the pictures, over all units that are not dead.
 
     Returns:
-        The share of the variance that is within classes; the correlation within a class, mean over classes, as in
-        Table 1; the number of classes of which a unit is active for most samples, mean over units; standard deviation
-        over mean of the positive activations of a unit and such a class, mean over both.
+        `within_class_variance`: the fraction of the variance within classes. `class_wise_correlation`: the correlation
+        within a class as in Table 1, averaged over classes. `classes_of_a_unit`: the number of classes for which a unit
+        is active on most samples, averaged over units. `spread_when_active`: standard deviation divided by mean of the
+        positive activations, averaged over units and such classes.
     """
     import numpy as np
 
@@ -82,7 +83,7 @@ def counted(z: Any, y: Any) -> dict[str, float]:
 
 
 def runs_of(arguments: argparse.Namespace) -> list[PicturedRun]:
-    """Return the networks, with the kept loss weights."""
+    """Return the runs, with the loss weights kept in the repository."""
     chosen, shared = search.kept_weights(), command.epochs_and_samples(arguments)
     return [
         PicturedRun(name, chosen.get(name, 0.0), seed, **shared) for name in REGULARIZERS for seed in seeds(arguments)
@@ -96,7 +97,7 @@ def table_of(found: Records) -> Table:
 
 
 def picture(found: Records) -> bytes:
-    """A column a regularizer: above the histogram of a unit, below two units against each other."""
+    """Draw one column per regularizer: the histogram of one unit above a scatter plot of two units."""
     return pictures.drawn(lambda plt: _draw(plt, found))
 
 
@@ -111,7 +112,7 @@ def _draw(plt: Any, found: Records) -> Any:
     columns = figure.subfigures(1, len(REGULARIZERS))
     for column, name in zip(columns, REGULARIZERS, strict=True):
         column.suptitle(name, fontweight="bold")
-        # A network that ended in a loss spike is pictured only if all did.
+        # A network that ended in a loss spike is shown only if all did.
         usual = [record for record in found if record not in spiked(found)]
         results = finished_of(usual, regularizer=name) or finished_of(found, regularizer=name)
         if not results:
@@ -119,7 +120,7 @@ def _draw(plt: Any, found: Records) -> Any:
         upper, lower = column.subfigures(2, 1)
         z, units = np.array(results[0]["activations"]), results[0]["units"]
         plots.unit_histograms(z, y, [0], figure=upper)
-        for legend in upper.legends:  # the lower panel has the same
+        for legend in upper.legends:  # the lower panel shows the same legend
             legend.remove()
         upper.axes[0].set_title(upper.axes[0].get_title().replace("unit 0", f"unit {units[0]}"))
         axis = lower.subplots()

@@ -1,13 +1,11 @@
-"""Figure 2: L1R's loss weight against sparsity and accuracy, for data of d independent factors."""
+"""Figure 2: sparsity and accuracy against L1R's loss weight, on data with d independent factors."""
 
-from benchmarks.experiments.factors import Factors
+from benchmarks.experiments.factors import figure
 
-EXPERIMENT = Factors(
-    name="figure2",
-    place="Section 4.3",
-    title="sparsity and accuracy under L1R by number of factors",
+EXPERIMENT = figure(
+    "figure2",
+    "L1R",
+    "sparsity",
     claim="Sparsity is controlled well by L1R's loss weight, while the accuracy shows no meaningful dependency on the "
     "number of independent factors of the data.",
-    regularizer="L1R",
-    characteristic="sparsity",
 )

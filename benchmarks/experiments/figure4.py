@@ -1,9 +1,9 @@
-"""Figure 4: I(z;x) and I(z;y) of the twelve regularizers, values and bounds, beside the generalization error.
+"""Figure 4: values and bounds of I(z;x) and I(z;y) under the twelve regularizers, and the generalization error.
 
-The networks are those of Table 6. The paper does not say which noise variance its bounds are for, so they are computed
-for several. The figure shows that of 1: below it, many of the networks are saturated, with every sample told from every
-other. The correlations with the error are given for each, and also for noise relative to the deviation of each unit,
-which leaves out the scale that an identical output network can change at will (Theorem 2).
+The networks are those of Table 6. The paper does not give the noise variance of its bounds, so several are computed.
+The figure shows a variance of 1; with less noise, many networks are saturated, because all samples are distinguishable.
+The correlation with the error is given for each variance, and for noise relative to the standard deviation of each
+unit, which removes the scale that an identical output network can change arbitrarily (Theorem 2).
 """
 
 import argparse
@@ -24,22 +24,22 @@ from keras_repreg.regularizer_set import REGULARIZERS
 
 EPOCHS = 50
 NOISE_VARIANCES = (0.001, 0.01, 0.1, 1.0, 10.0)
-# Standard deviations of the noise, in those of each unit.
+# Standard deviation of the noise relative to that of each unit.
 RELATIVE_NOISE = (0.1, 0.3, 1.0, 3.0, 10.0)
 SHOWN = 1.0
 BOUNDS = ("zx_lower", "zx_upper", "zy_lower", "zy_upper")
 VALUES = ("zx", "zy")
-# What is correlated with the error; I(z;y) and its bounds may be the same for all.
+# Quantities correlated with the error. I(z;y) is left out because it may be the same for all regularizers.
 OF_INPUT = {"zx": "value", "zx_lower": "lower bound", "zx_upper": "upper bound"}
 OF_LEVELS = ("error", *OF_INPUT)
-# Differences of bounds, as in the authors' own figure, which bound nothing.
+# Differences of bounds, as in the authors' figure. They are not bounds.
 CONVENTIONAL = ("zy_lower_conventional", "zy_upper_conventional")
 COLUMNS = ("error", *VALUES, *BOUNDS, *CONVENTIONAL)
 
 
 @dataclass(frozen=True)
 class InformationRun(MnistRun):
-    """A network of Table 6 of which the mutual information is measured, in nats, on the test images."""
+    """A network of Table 6 whose mutual information is measured, in nats, on the test images."""
 
     noise_variances: tuple[float, ...] = NOISE_VARIANCES
     relative_noise: tuple[float, ...] = RELATIVE_NOISE
@@ -47,23 +47,22 @@ class InformationRun(MnistRun):
 
 
 def train(run: InformationRun) -> dict[str, Any]:
-    """Train, and measure the information at each noise."""
+    """Train, and measure the mutual information for each noise level."""
     from benchmarks.data import load
 
     model, result = trained(run)
     if model is None:
         return result
-    test = load(run.dataset).test
-    if run.samples is not None:  # the cost grows with the square of their number
-        test = test.first(run.samples)
+    # The cost grows with the square of the number of samples.
+    test = load(run.dataset).test.first(run.samples)
     return {**result, **information(run, representation(model, test.x), test.y)}
 
 
 def information(run: InformationRun, z: Any, y: Any) -> dict[str, Any]:
-    """Of a representation, with noise of the same variance for all units, and with noise relative to each unit's."""
+    """Return the mutual information for noise of equal variance in all units, and for noise relative to each unit."""
     from keras_repreg.information import noise_sweep
 
-    # Information does not change if the noise and a unit are divided by the same number. Dead units have none.
+    # Dividing a unit and its noise by the same number does not change the information. Dead units carry none.
     relative = z[:, z.std(axis=0) > 0]
     relative = relative / relative.std(axis=0) if relative.size else z
     return {
@@ -78,12 +77,12 @@ def information(run: InformationRun, z: Any, y: Any) -> dict[str, Any]:
 
 
 def choices() -> dict[str, dict[str, float]]:
-    """Return the loss weights of both choices: nearest to the paper's rows, and of least validation error."""
+    """Return two choices of loss weights: those nearest to the paper's rows, and those of least validation error."""
     return {"nearest": search.kept_weights(), "validation": search.validated_weights()}
 
 
 def runs_of(arguments: argparse.Namespace) -> list[InformationRun]:
-    """Return the networks of Table 6, with the loss weights of both choices; those in common once."""
+    """Return the runs for both choices of loss weights, without duplicates."""
     shared = command.epochs_and_samples(arguments)
     return list(
         dict.fromkeys(
@@ -96,7 +95,7 @@ def runs_of(arguments: argparse.Namespace) -> list[InformationRun]:
 
 
 def further_tables(found: Records) -> list[tuple[str, str, Table]]:
-    """Return the tables beside the figure's own, with name and heading."""
+    """Return the additional tables, with name and heading."""
     of_bounds = "Correlation of I(z;x) with the error, over networks"
     of_values = "Correlation of I(z;x) with the error, and 95% intervals over the regularizers"
     return [
@@ -107,13 +106,13 @@ def further_tables(found: Records) -> list[tuple[str, str, Table]]:
 
 
 def of_choice(found: Records, weights: str) -> Records:
-    """Return the records with the loss weights of a choice."""
+    """Return the records whose loss weights belong to a choice."""
     chosen = choices()[weights]
     return [one for one in found if one["config"]["weight"] == chosen.get(one["config"]["regularizer"], 0.0)]
 
 
 def bounds(found: Records, noise: float, *, relative: bool = False, weights: str = "nearest") -> Table:
-    """Return a row for each regularizer, at a noise variance or a relative noise."""
+    """Return a row for each regularizer, for one noise variance or relative noise."""
     records = of_choice(found, weights)
     rows = [
         {"regularizer": name, **summary(_at(finished_of(records, regularizer=name), noise, relative), COLUMNS)}
@@ -135,7 +134,7 @@ def levels(found: Records) -> Table:
 
 
 def correlations(found: Records) -> Table:
-    """Return a row for each noise variance: Pearson's correlation of I(z;x) and its bounds with the error."""
+    """Return Pearson's correlation of I(z;x) and its bounds with the error, a row for each noise variance."""
     rows = []
     for noise_variance in NOISE_VARIANCES:
         means = [row for row in bounds(found, noise_variance).rows if row["trials"]]
@@ -151,12 +150,12 @@ def correlations(found: Records) -> Table:
 
 
 def intervals(found: Records) -> Table:
-    """Return a row for each noise, absolute and relative: the correlation of I(z;x) with the error, and its intervals.
+    """Return correlations of I(z;x) with the error and their intervals, a row for each noise level.
 
-    Pearson's and Spearman's correlation over regularizers with means over networks; 95% intervals of both by the
-    percentile bootstrap over regularizers; and Pearson's over single networks of the same regularizer only: of each
-    network's differences from the mean of its regularizer. Of the value with the weights nearest to the paper's, then
-    of both bounds, and of all three with the weights of least validation error.
+    Pearson's and Spearman's correlation are over regularizers, with means over networks. Their 95% intervals come from
+    the percentile bootstrap over regularizers. `same_regularizer` is Pearson's correlation of single networks, of the
+    differences from the mean of their regularizer. The first rows are for the value with the weights nearest to the
+    paper's; then follow both bounds, and all three with the weights of least validation error.
     """
     rows = []
     for weights in choices():
@@ -195,7 +194,7 @@ def _at(results: list[dict[str, Any]], noise: float, relative: bool = False) -> 
 
 
 def picture(table: Table) -> bytes:
-    """I(z;x) with bounds, I(z;y) with bounds, and the error, one place per regularizer."""
+    """Draw I(z;x) and I(z;y) with their bounds, and the error, for each regularizer."""
     return pictures.drawn(lambda plt: _draw(plt, table))
 
 

@@ -1,8 +1,8 @@
-"""Store images from an npz file as a data set of tensorflow-datasets, to be read by its name from then on.
+"""Store images from an npz file as a data set of tensorflow-datasets, which `--data` can then name.
 
-The file holds the arrays x_train, y_train, x_test, y_test: uint8 images of shape (N, height, width, channels) and
-integer class ids. The last 10,000 training images validate, or a fifth where fewer than 5,000 would remain. Further
-arrays are ignored.
+The file contains the arrays x_train, y_train, x_test, y_test: uint8 images of shape (N, height, width, channels) and
+integer class ids. The last 10,000 training images are used for validation, or a fifth if fewer than 5,000 would remain.
+Other arrays are ignored.
 """
 
 import argparse
@@ -22,16 +22,16 @@ ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the command line's arguments."""
+    """Add the command's arguments."""
     parser.add_argument("file", type=Path, help="the npz file")
-    parser.add_argument("--name", required=True, help="of the data set: lower-case letters, digits, underscores")
+    parser.add_argument("--name", required=True, help="name of the data set: lower-case letters, digits, underscores")
     parser.add_argument(
-        "--data-dir", type=Path, default=None, help="default: TFDS_DATA_DIR, or else ~/tensorflow_datasets"
+        "--data-dir", type=Path, default=None, help="folder (default: TFDS_DATA_DIR, or ~/tensorflow_datasets)"
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Read, check, store."""
+    """Read, check and store the images."""
     if not re.fullmatch("[a-z][a-z0-9_]*", arguments.name):
         raise ValueError(f"Expected a name of lower-case letters, digits and underscores. Received: {arguments.name!r}")
     arrays = read_images(arguments.file)
@@ -42,10 +42,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def read_images(path: Path) -> dict[str, Any]:
-    """The four arrays of a file.
+    """Return the four arrays of a file.
 
     Raises:
-        ValueError: if it is no npz file, an array is missing, or is not of images or ids of the same number.
+        ValueError: if it is not an npz file, or an array is missing or has the wrong type or shape.
     """
     try:
         file = Npz(path)
@@ -66,7 +66,7 @@ def read_images(path: Path) -> dict[str, Any]:
             raise ValueError(f"Expected {len(x)} class ids >= 0. Received: y_{part} of {y.dtype} and shape {y.shape}")
     if arrays["x_train"].shape[1:] != arrays["x_test"].shape[1:]:
         raise ValueError(
-            "Expected training and test images of one shape. Received: "
+            "Expected training and test images of the same shape. Received: "
             f"{arrays['x_train'].shape[1:]} and {arrays['x_test'].shape[1:]}"
         )
     return arrays

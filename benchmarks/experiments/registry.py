@@ -1,4 +1,4 @@
-"""All experiments of the paper, in its order, and the other commands."""
+"""All experiments in the order of the paper, and the other commands."""
 
 from types import ModuleType
 
@@ -26,10 +26,5 @@ _MODULES = (figure1, table2, table3, figure2, figure3, figure4, table4, table6, 
 PAPER: dict[str, Experiment] = {module.EXPERIMENT.name: module.EXPERIMENT for module in _MODULES}
 # Modules with HELP, add_arguments and run.
 OTHERS: dict[str, ModuleType] = {
-    "report": report,
-    "prepare": prepare,
-    "schedule": schedule,
-    "status": status,
-    "canary": canary,
-    "speed": speed,
+    module.__name__.rpartition(".")[2]: module for module in (report, prepare, schedule, status, canary, speed)
 }

@@ -1,7 +1,7 @@
-"""Hold the results against the paper: for each claim, whether it holds here, what was seen, and how sure that is.
+"""Compare the results with the paper: for each claim, whether it holds here, what was observed, and how certain it is.
 
-Reads what the other commands have written into the folder; with `--out benchmarks/results`, what the repository keeps.
-`python docs/tables.py` then puts the tables into the pages.
+Reads the results that the other commands wrote to the folder, or with `--out benchmarks/results` those kept in the
+repository. `python docs/tables.py` then inserts the tables into the documentation.
 """
 
 import argparse
@@ -12,23 +12,23 @@ from benchmarks.claims import Judged, Verdict, correlations, judging
 from benchmarks.claims import page as claims_page
 from benchmarks.tables import page, published
 
-HELP = "one page: each claim of the paper, and whether it holds here"
+HELP = "one page with each claim of the paper and whether it holds here"
 COLORS = {Verdict.HOLDS: "holds", Verdict.PARTLY: "in-part", Verdict.FAILS: "not", Verdict.NOT_RUN: "not-run"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.add_argument("--out", type=Path, default=command.DEFAULT_OUT, help="folder of the results (default runs)")
+    parser.add_argument("--out", type=Path, default=command.DEFAULT_OUT, help="folder with the results (default runs)")
     parser.add_argument(
-        "--draws", type=command.positive, default=None, help="random tables per null (default: each null's own)"
+        "--draws", type=command.positive, default=None, help="random tables per null (default: each null has its own)"
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Judge, print, and write the pages."""
+    """Judge the claims, and print and write the verdicts."""
     folder: Path = arguments.out
     if not any(folder.glob("*.json")):
-        raise ValueError(f"Expected a folder with results, such as `table6` writes. Received: {folder}")
+        raise ValueError(f"Expected a folder with results, such as those written by `table6`. Received: {folder}")
     judged = claims.judge(folder, draws=arguments.draws)
     for one in judged:
         print(f"{one.verdict:<14} {one.claim.place}: {one.claim.text}\n{'':<15}{one.seen or 'no results'}")
@@ -48,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def as_html(judged: list[Judged], folder: Path) -> str:
-    """Return the claims, and below them each table with its picture."""
+    """Return a page with the claims, followed by each table and its picture."""
     sources = [source for one in judged for source in one.claim.tables if (folder / f"{source}.json").is_file()]
     results = []
     for source in dict.fromkeys(sources):

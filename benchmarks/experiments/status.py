@@ -1,4 +1,4 @@
-"""Count the runs of each kind that finished, diverged or crashed, and show why runs crashed."""
+"""Count the runs of each kind that finished, diverged or crashed, and show the errors of crashed runs."""
 
 import argparse
 from collections import Counter
@@ -7,21 +7,21 @@ from typing import Any
 from benchmarks import command
 from benchmarks.sweeps import records
 
-HELP = "what has been run, and with what outcome"
+HELP = "recorded runs and their outcomes"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the command line's arguments."""
+    """Add the command's arguments."""
     parser.add_argument(
-        "--out", type=command.place, default=command.DEFAULT_OUT, help="folder of the records (default runs)"
+        "--out", type=command.place, default=command.DEFAULT_OUT, help="folder with the records (default runs)"
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print one line per kind of run, and one per run that crashed."""
+    """Print one line per kind of run, and one per crashed run."""
     folder = arguments.out / "records"
     if not folder.is_dir():
-        raise ValueError(f"Expected a folder of records. Received: {folder}, which is not there")
+        raise ValueError(f"Expected a folder of records. Received: {folder}, which does not exist")
     counts: dict[str, Counter[str]] = {}
     seconds: Counter[str] = Counter()
     crashes = []
@@ -37,13 +37,13 @@ def run(arguments: argparse.Namespace) -> int:
             crashes.append(f"{path.name}: {record['config']} {' '.join(record['error'].strip().splitlines()[-1:])}")
     for kind, outcomes in sorted(counts.items()):
         words = ", ".join(f"{number} {outcome}" for outcome, number in sorted(outcomes.items()))
-        print(f"{kind:<40} {words}; {seconds[kind] / 60:.0f} minutes of one process")
+        print(f"{kind:<40} {words}; {seconds[kind] / 60:.0f} process minutes")
     print("\n".join(crashes) if crashes else f"{sum(map(Counter.total, counts.values()))} record(s) in {folder}")
     return 0
 
 
 def kind_of(config: dict[str, Any]) -> str:
-    """Return what a run belongs to: its experiment, or its data set and what differs from the default."""
+    """Return the experiment of a run, or its data set and the fields that differ from the default."""
     if "experiment" in config:
         return str(config["experiment"])
     samples = f", {config['samples']} samples" if config["samples"] else ""

@@ -1,8 +1,8 @@
-"""Table 2: representation characteristics of a linear layer and of the ReLU layer before it are similar.
+"""Table 2: representation characteristics of a linear layer and the ReLU layer before it.
 
-Protocol: that of Table 6 (`benchmarks.experiments.table6`) for initial weights, optimizer and epochs. Dropout and BN
-are applied at every hidden layer: so the sparsity of the first layer under both comes out as printed, while applied
-to one layer they would leave the first as it is in the baseline.
+Initial weights, optimizer and epochs are those of Table 6 (`benchmarks.experiments.table6`). Dropout and BN are applied
+to every hidden layer, which reproduces the printed sparsity of the first layer; applied to one layer only, they would
+leave the first layer as in the baseline.
 """
 
 import argparse
@@ -22,7 +22,7 @@ COLUMNS = ("amplitude", "covariance", "correlation", "sparsity", "dead_units", "
 
 @dataclass(frozen=True)
 class LayersRun:
-    """A 7-layer MLP on MNIST of which three layers are measured."""
+    """A 7-layer MLP on MNIST; three of its layers are measured."""
 
     regularizer: str
     seed: int
@@ -35,7 +35,7 @@ class LayersRun:
 
 
 def train(run: LayersRun) -> dict[str, Any]:
-    """Train, and measure the three layers on the test images, positive activations only."""
+    """Train, and measure the positive activations of the three layers on the test images."""
     import keras
     import numpy as np
 
@@ -46,7 +46,7 @@ def train(run: LayersRun) -> dict[str, Any]:
 
     keras.utils.set_random_seed(run.seed)
     data = load("mnist")
-    training = data.train if run.samples is None else data.train.first(run.samples)
+    training = data.train.first(run.samples)
     model = with_linear_layer(run.regularizer)
     optimizer = keras.optimizers.Adam(run.learning_rate)
     losses = EpochTrainer(model, optimizer, training, batch_size=run.batch_size, seed=run.seed).train(run.epochs)
@@ -54,26 +54,26 @@ def train(run: LayersRun) -> dict[str, Any]:
     if math.isfinite(losses[-1]):
         probe = keras.Model(model.inputs, [model.get_layer(name).output for name in LAYERS])
         for name, z in zip(LAYERS, probe.predict(data.test.x, batch_size=1000, verbose=0), strict=True):
-            # "Only using positive activation values": of the linear layer too, whose negative values count as zero.
+            # The paper uses only positive activations, so negative values of the linear layer count as zero.
             result[name] = characterize(np.maximum(z, 0))
     return result
 
 
 def runs_of(arguments: argparse.Namespace) -> list[LayersRun]:
-    """Return the runs that the table is made of."""
+    """Return the runs of the table."""
     shared = command.epochs_and_samples(arguments)
     return [LayersRun(name, seed, **shared) for name in REGULARIZERS for seed in seeds(arguments)]
 
 
 def table_of(found: Records) -> Table:
-    """A row for each regularizer and layer."""
+    """Return a row for each regularizer and layer."""
     rows = []
     for name in REGULARIZERS:
         results = finished_of(found, regularizer=name)
         for layer, place in LAYERS.items():
             measured = [result[layer] for result in results]
             rows.append({"layer": f"{name} ({place})", **summary(measured, COLUMNS)})
-    return Table(rows, COLUMNS, paper.table2(), label="layer")
+    return Table(rows, COLUMNS, paper.printed("table2"), label="layer")
 
 
 EXPERIMENT = Sweep(

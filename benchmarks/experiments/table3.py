@@ -1,8 +1,8 @@
-"""Table 3: a network's representation transformed by some Q, with the output layer fine-tuned afterwards.
+"""Table 3: a network's representation transformed by a matrix Q, with the output layer fine-tuned afterwards.
 
 The first two rows are identical output networks (Theorem 2), the other two comparable performance networks
-(section 3.2). The original network is the baseline of Table 6, trained twice as long: at 100 epochs its amplitude,
-covariance and error are those of the table's first row, at 50 they are not.
+(section 3.2). The original network is the baseline of Table 6, trained twice as long: after 100 epochs its amplitude,
+covariance and error match the first row of the table, after 50 they do not.
 """
 
 import argparse
@@ -22,15 +22,15 @@ ONES, WHITENING = "Ones with random positive diagonal", "Whitening"
 
 @dataclass(frozen=True)
 class TransformedRun:
-    """A 6-layer MLP on MNIST whose fifth layer is then transformed in four ways.
+    """A 6-layer MLP on MNIST whose fifth layer is transformed in four ways after training.
 
     Attributes:
-        seed: Of the network and of the random matrices.
-        epochs: Of training the network.
-        tries: Random matrices of ones with a random diagonal, of which one is kept.
-        margin: How much more error the kept one may have, in percentage points, on the validation images.
-        fine_tuning: Epochs of training the output layer of the whitened network. That of each matrix of ones is trained
-            for one: its inputs, in the hundreds, let a longer training at the same rate oscillate.
+        seed: Seed of the network and the random matrices.
+        epochs: Training epochs of the network.
+        tries: Number of random matrices of ones with a random diagonal, of which one is kept.
+        margin: How much the validation error of the kept matrix may increase, in percentage points.
+        fine_tuning: Epochs of fine-tuning the output layer of the whitened network. For matrices of ones it is one
+            epoch, because their inputs are in the hundreds, and longer training at the same learning rate oscillates.
     """
 
     seed: int
@@ -55,7 +55,7 @@ def train(run: TransformedRun) -> dict[str, Any]:
 
     keras.utils.set_random_seed(run.seed)
     data = load("mnist")
-    training = data.train if run.samples is None else data.train.first(run.samples)
+    training = data.train.first(run.samples)
     model = mlp("Baseline", 0.0)
     losses = EpochTrainer(model, keras.optimizers.Adam(1e-4), training, seed=run.seed).train(run.epochs)
     if not math.isfinite(losses[-1]):
@@ -99,7 +99,7 @@ def train(run: TransformedRun) -> dict[str, Any]:
 
 
 def whitening_before_relu(model: Any, x: Any) -> tuple[Any, Any]:
-    """Q and m that whiten the fifth layer's values before its ReLU, as if it had none."""
+    """Return Q and m that whiten the fifth layer's values before its ReLU."""
     import keras
     import numpy as np
 
@@ -120,19 +120,19 @@ def add_tries(parser: argparse.ArgumentParser) -> None:
 
 
 def runs_of(arguments: argparse.Namespace) -> list[TransformedRun]:
-    """Return the runs that the table is made of."""
+    """Return the runs of the table."""
     shared = command.epochs_and_samples(arguments) | {"tries": 3 if arguments.smoke else arguments.tries}
     return [TransformedRun(seed, **shared) for seed in seeds(arguments)]
 
 
 def table_of(found: Records) -> Table:
-    """A row for each Q."""
+    """Return a row for each Q."""
     results = finished_of(found)
     rows = [
         {"q": name, **summary([result["rows"][name] for result in results], COLUMNS)}
         for name in (IDENTITY, DIAGONAL, ONES, WHITENING)
     ]
-    return Table(rows, COLUMNS, paper.table3(), label="q")
+    return Table(rows, COLUMNS, paper.printed("table3"), label="q")
 
 
 EXPERIMENT = Sweep(

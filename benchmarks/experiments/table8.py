@@ -1,8 +1,8 @@
-"""Table 8: the twelve regularizers under five conditions on MNIST, with the loss weight of each chosen by validation.
+"""Table 8: the twelve regularizers under five conditions on MNIST, with loss weights chosen by validation error.
 
-The width is that of all hidden layers; narrow networks start from other weights (`benchmarks.training.models`). On a
-smaller training set, training takes 200 epochs, until the validation error no longer falls; so do networks of width 2
-on the whole set, whose error still falls then.
+The width applies to all hidden layers; narrow networks have other initial weights (`benchmarks.training.models`). With
+fewer training samples, training takes 200 epochs, until the validation error stops falling. Networks of width 2 are
+also trained for 200 epochs, although their error still falls then.
 """
 
 from benchmarks import paper

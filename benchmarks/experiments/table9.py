@@ -1,7 +1,7 @@
 """Table 9: the twelve regularizers under seven conditions on CIFAR-100, the CNN's fully connected layer regularized.
 
-Batches of 500 (Appendix D.1), so that each class has some samples in them. With fewer classes, these are the first. On
-1,000 and 5,000 images training takes five times as many epochs as in Table 4, and so as many steps.
+Batches have 500 samples (Appendix D.1), so that each contains most classes. Conditions with fewer classes use the first
+ones. With 1,000 and 5,000 images, training takes five times as many epochs as in Table 4, and so as many steps.
 """
 
 from benchmarks import paper

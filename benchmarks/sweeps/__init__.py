@@ -1,1 +1,1 @@
-"""Many independent runs: workers, locks, records, and the search for loss weights."""
+"""Sweeps of independent runs: workers, locks, records, and the search for loss weights."""

@@ -1,6 +1,6 @@
-"""Which process is at work on which run: two sweeps on the same records divide the runs and repeat none.
+"""Locks on runs, so that two sweeps with the same folder of records share the runs and repeat none.
 
-A claim is a lock of the operating system on one byte of one file. It ends with its process.
+Each lock is an operating system lock on one byte of a file, which is released when its process ends.
 """
 
 import contextlib
@@ -13,12 +13,12 @@ _FILE = ".claims"
 
 @contextlib.contextmanager
 def claimed(folder: Path, key: str, *, wait: bool) -> Iterator[bool]:
-    """Return whether the run with this key belongs to this process while the context lasts.
+    """Try to lock a run for the duration of the context; yield whether this process holds the lock.
 
     Args:
-        folder: Of the records.
-        key: Of the run.
-        wait: Whether to wait until another process that is at work on it has ended.
+        folder: Folder of the records.
+        key: Key of the run.
+        wait: Whether to wait until a process that holds the lock releases it.
     """
     folder.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(folder / _FILE, os.O_RDWR | os.O_CREAT, 0o666)
@@ -31,7 +31,7 @@ def claimed(folder: Path, key: str, *, wait: bool) -> Iterator[bool]:
 def _lock(descriptor: int, byte: int, wait: bool) -> bool:
     try:
         import fcntl
-    except ImportError:  # a system without such locks: runs can be made twice there, which does no harm
+    except ImportError:  # a system without such locks; at worst a run is executed twice
         return True
     try:
         fcntl.lockf(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB), 1, byte)

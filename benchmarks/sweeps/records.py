@@ -1,8 +1,8 @@
-"""One JSON record per run, under a hash of the run's configuration.
+"""One JSON record per run, named by a hash of the run's configuration.
 
-A record is written once, whole, when its run has finished, diverged or crashed. A sweep continues where it stopped:
-runs that finished or diverged are not repeated unless their data have changed. Runs that crashed are repeated, as the
-cause may have passed.
+A record is written atomically when its run has finished, diverged or crashed. An interrupted sweep continues where it
+stopped: runs that finished or diverged are repeated only if their data have changed. Crashed runs are repeated, since
+the cause may be temporary.
 """
 
 import contextlib
@@ -26,16 +26,16 @@ from benchmarks import data
 from benchmarks.training import backend
 from keras_repreg.files import kind_of, write_atomically
 
-# Bumped when a change of the code makes earlier results incomparable.
+# Increased when a code change makes earlier results incomparable.
 PROTOCOL = 1
 FINISHED, DIVERGED, CRASHED = "finished", "diverged", "crashed"
-# An unfinished file that is older than this was left by a process that was killed.
+# An unfinished file older than this was left by a killed process.
 LEFT_OVER_SECONDS = 3600
 
 
 def key(run: Any) -> str:
-    """Return the content hash of a frozen dataclass and the backend: equal for equal configurations only."""
-    # Another backend draws other random numbers. TensorFlow is not named, so that keys of old records stay the same.
+    """Return a hash of the configuration, a frozen dataclass, and of the backend."""
+    # Backends draw different random numbers. TensorFlow is left out, so that keys of old records stay valid.
     elsewhere = {} if backend.name() == "tensorflow" else {"backend": backend.name()}
     content = json.dumps({"protocol": PROTOCOL, **elsewhere, **dataclasses.asdict(run)}, sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()[:20]
@@ -47,13 +47,13 @@ def path(folder: Path, run: Any) -> Path:
 
 
 def data_of(run: Any) -> str | None:
-    """Return the digest of a run's data set; None for a run that names none."""
+    """Return the digest of a run's data set, or None for a run without one."""
     name = getattr(run, "dataset", None)
     return None if name is None else data.digest(name)
 
 
 def write(folder: Path, run: Any, status: str, *, data: str | None = None, **content: Any) -> dict[str, Any]:
-    """Write the record of a run that has ended, on data of this digest."""
+    """Write and return the record of a run that has ended; `data` is the digest of its data set."""
     record = {
         "key": key(run),
         "config": dataclasses.asdict(run),
@@ -67,18 +67,18 @@ def write(folder: Path, run: Any, status: str, *, data: str | None = None, **con
 
 
 def keep(folder: Path, record: dict[str, Any]) -> None:
-    """Write a record that a worker has written elsewhere, on a file system of its own."""
+    """Write a record that a worker may have written to another file system."""
     place, content = folder / f"{record['key']}.json", json.dumps(record, indent=1)
     if not place.is_file() or place.read_text(encoding="utf-8") != content:
         write_atomically(place, content)
 
 
 def read(folder: Path, run: Any) -> dict[str, Any] | None:
-    """Return the record of a run, or None if there is none; a damaged one is set aside, which is said on stderr."""
+    """Return the record of a run, or None if there is none; rename a damaged one, and report it on stderr."""
     place = path(folder, run)
     try:
         record = read_file(place)
-        # As in JSON, where a tuple is a list.
+        # JSON turns tuples into lists.
         if record["config"] == json.loads(json.dumps(dataclasses.asdict(run))):
             return record
         problem = "it is not the record of this run"
@@ -87,12 +87,14 @@ def read(folder: Path, run: Any) -> dict[str, Any] | None:
     except ValueError as error:
         problem = str(error)
     aside = _set_aside(place)
-    print(f"The record {place} is damaged ({problem}); kept as {aside.name}, the run is repeated.", file=sys.stderr)
+    print(
+        f"The record {place} is damaged ({problem}); it is now {aside.name}, and the run is repeated.", file=sys.stderr
+    )
     return None
 
 
 def outcome(folder: Path, run: Any) -> dict[str, Any] | None:
-    """Return the record of a run that finished or diverged, or None."""
+    """Return the record of a run if it finished or diverged, otherwise None."""
     record = read(folder, run)
     return record if record is not None and record["status"] != CRASHED else None
 
@@ -104,7 +106,7 @@ def read_file(place: Path) -> dict[str, Any]:
         ValueError: if it is not a record.
         OSError: if the file cannot be read.
     """
-    # Opening a FIFO waits for a writer, and a device may have no end.
+    # Opening a FIFO blocks until there is a writer, and reading a device may never end.
     if not stat.S_ISREG(place.stat().st_mode):
         raise ValueError(f"it is not a file but a {kind_of(place)}")
     try:
@@ -124,23 +126,23 @@ def read_file(place: Path) -> dict[str, Any]:
     if not {"python", "versions", "machine"} <= set(environment) or not isinstance(environment["versions"], dict):
         raise ValueError("its environment is incomplete")
     if not isinstance(record.get("wall_seconds", 0), (int, float)):
-        raise ValueError("its wall_seconds are no number")
+        raise ValueError("its wall_seconds is not a number")
     return record
 
 
 def _set_aside(place: Path) -> Path:
-    """Rename a damaged record, so that nothing is lost that was set aside before."""
+    """Rename a damaged record to a name that no earlier one has."""
     number, aside = 0, place.with_suffix(".damaged")
     while aside.exists():
         number += 1
         aside = place.with_suffix(f".{number}.damaged")
-    with contextlib.suppress(FileNotFoundError):  # another sweep has done so in the meantime
+    with contextlib.suppress(FileNotFoundError):  # another sweep has just renamed it
         os.replace(place, aside)
     return aside
 
 
 def remove_left_over(folder: Path) -> None:
-    """Remove the unfinished files of processes that were killed while they wrote a record."""
+    """Remove the unfinished files of processes that were killed while writing a record."""
     for unfinished in folder.glob(".*.json.*"):
         with contextlib.suppress(FileNotFoundError):
             if time.time() - unfinished.stat().st_mtime > LEFT_OVER_SECONDS:
@@ -148,7 +150,7 @@ def remove_left_over(folder: Path) -> None:
 
 
 def environment() -> dict[str, Any]:
-    """Return what else a result depends on: versions, machine, commit."""
+    """Return the versions, machine and commit that a result depends on."""
     versions: dict[str, str] = {}
     for package in ("keras", *backend.PACKAGES.get(backend.name(), ()), "numpy"):
         try:
@@ -166,12 +168,12 @@ def environment() -> dict[str, Any]:
 
 
 def is_of_data(record: dict[str, Any], data: str | None) -> bool:
-    """Return whether a record is of the data with this digest; True for a run that names no data."""
+    """Return whether a record was made with the data of this digest; True for a run without data."""
     return data is None or record.get("data") == data
 
 
 def differences(found: Sequence[dict[str, Any]]) -> list[str]:
-    """Return what records that are reused differ in from this process, as "12 of 12 records were made with ..."."""
+    """Return how versions in reused records differ from this process, as "12 of 12 records were made with ..."."""
     ours = environment()["versions"]
     counts = Counter(
         f"{package} {version}"
@@ -183,7 +185,7 @@ def differences(found: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def discard(folder: Path, runs: Iterable[Any], before: float) -> None:
-    """Remove the records of runs that were written before a time, in seconds since 1970."""
+    """Remove the records of these runs that were written before a time, in seconds since 1970."""
     for run in runs:
         with contextlib.suppress(FileNotFoundError, IsADirectoryError):
             if path(folder, run).stat().st_mtime < before:
@@ -191,7 +193,7 @@ def discard(folder: Path, runs: Iterable[Any], before: float) -> None:
 
 
 def provenance(found: Sequence[dict[str, Any]]) -> str:
-    """Return what a table is made of, for a comment: the commits, and a digest of all configurations and data."""
+    """Return the provenance of a table for a comment line: commits, and a digest of all configurations and data."""
     commits = sorted({str(record["environment"].get("commit")) for record in found})
     content = sorted(json.dumps([record["config"], record.get("data")], sort_keys=True) for record in found)
     digest = hashlib.sha256("\n".join(content).encode()).hexdigest()[:16]
@@ -199,13 +201,13 @@ def provenance(found: Sequence[dict[str, Any]]) -> str:
 
 
 def environments(found: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the machines, versions and commits that records name, each once."""
+    """Return the distinct environments of the records."""
     distinct = {json.dumps(record["environment"], sort_keys=True): record["environment"] for record in found}
     return list(distinct.values())
 
 
 def in_words(environment: dict[str, Any]) -> str:
-    """Return machine and versions of an environment in words."""
+    """Return the machine and versions of an environment as text."""
     versions = ", ".join(f"{package} {version}" for package, version in environment["versions"].items())
     return f"{environment['machine']}; Python {environment['python']}, {versions}"
 

@@ -1,7 +1,7 @@
-"""Many independent runs, each on a worker with one thread, each leaving a record.
+"""Sweeps: many independent runs, each executed by a single-threaded worker that writes a record.
 
-On two cores, two such processes train 1.5 times as many networks an hour as one process with two threads
-(`python -m benchmarks speed --only processes`): the matrices of one network are too small to be divided.
+On two cores, two such processes train 1.5 times as many networks per hour as one process with two threads
+(`python -m benchmarks speed --only processes`), because the matrices of one network are too small to split.
 """
 
 import os
@@ -21,25 +21,24 @@ from benchmarks.sweeps.locks import claimed
 from benchmarks.sweeps.workers import LOCAL, Workers
 from benchmarks.training import backend
 
-# Gives the results of a run, with a non-finite `loss` where training diverged.
+# Returns the results of a run; `loss` is not finite if training diverged.
 Train = Callable[[Any], dict[str, Any]]
 
 
 def sweep(
     runs: Sequence[Any], train: Train, folder: Path, *, workers: Workers = LOCAL, title: str = "runs"
 ) -> list[dict[str, Any]]:
-    """Train what has no record of an outcome yet, and return the records of all runs, in order.
+    """Train the runs that have no finished or diverged record yet, and return the records of all runs, in order.
 
-    Records of runs on other data are not reused. Records made with other versions are, which is said on stderr.
-    Another sweep may be at work on the same folder: the runs that it has begun are left to it and waited for at the
-    end.
+    Records made with other data are not reused. Records made with other versions are reused, with a message on stderr.
+    Several sweeps can share a folder: each skips the runs that another one is executing and waits for them at the end.
 
     Args:
-        runs: Frozen dataclasses, the configurations. A run on a data set has its name as attribute `dataset`.
-        train: A function of a module, called with a run by a worker.
-        folder: Where the records are.
-        workers: How many, and where.
-        title: Of the progress bar.
+        runs: Configurations, as frozen dataclasses. The attribute `dataset`, if any, names a data set.
+        train: A module-level function that a worker calls with a run.
+        folder: Folder of the records.
+        workers: How many processes to use, and where.
+        title: Title of the progress bar.
     """
     records.remove_left_over(folder)
     digests = _digests(runs)
@@ -58,7 +57,7 @@ def sweep(
             workers.ready(),
             tqdm(total=len(digests), initial=len(kept), desc=title, disable=workers.quiet) as bar,
         ):
-            # A worker that has grown by 300 MB, as compiled code piles up, is replaced; nothing is lost by it.
+            # Loky replaces workers that have grown by 300 MB, here with compiled code; no results are lost.
             warnings.filterwarnings("ignore", "A worker stopped while some jobs were given")
             parallel = joblib.Parallel(return_as=workers.return_as, batch_size=1)
             for wait in (False, True):
@@ -82,7 +81,7 @@ def sweep(
 
 
 def _digests(runs: Sequence[Any]) -> dict[Any, str | None]:
-    """Return the digest of the data of each run; each data set is read once."""
+    """Return the digest of the data of each run, reading each data set once."""
     one_of_each = {getattr(run, "dataset", None): run for run in runs}
     digests = {name: records.data_of(run) for name, run in one_of_each.items()}
     return {run: digests[getattr(run, "dataset", None)] for run in runs}
@@ -98,17 +97,17 @@ def execute(
     data: str | None = None,
     wait: bool = True,
 ) -> dict[str, Any] | None:
-    """Train one run in this process, on the `chosen` backend, and record the outcome.
+    """Train one run in this process on the `chosen` backend, and record the outcome.
 
-    Where another process is at work on it, `wait` for its record, or return None. `data` is the digest of the data.
+    If another process is executing it, `wait` for the record or return None. `data` is the digest of the data.
     """
-    # The workers of a cluster have an environment of their own.
+    # Workers of a cluster do not inherit the environment.
     os.environ["KERAS_BACKEND"] = chosen or backend.name()
     with claimed(folder, records.key(run), wait=wait) as ours:
         if not ours:
             return None
         record = records.outcome(folder, run)
-        # Another sweep has made it since this one began.
+        # Another sweep may have recorded it since this one started.
         if record is not None and records.is_of_data(record, data):
             return record
         return _executed(train, run, folder, threads, data)
@@ -123,7 +122,7 @@ def _executed(train: Train, run: Any, folder: Path, threads: int, data: str | No
         result = train(run)
     except Exception:
         return records.write(folder, run, records.CRASHED, data=data, error=traceback.format_exc())
-    # Comparisons with NaN are false, so that NaN counts as diverged.
+    # Comparisons with NaN are false, so NaN counts as diverged.
     status = records.FINISHED if abs(result["loss"]) < float("inf") else records.DIVERGED
     seconds = round(time.time() - started, 2)
     return records.write(folder, run, status, data=data, result=result, wall_seconds=seconds)

@@ -1,4 +1,4 @@
-"""Where runs are trained: in processes of this machine, or on a Dask or Ray cluster, by joblib's own backends."""
+"""The workers that execute runs: local processes, or a Dask or Ray cluster, through joblib's backends."""
 
 import contextlib
 import importlib
@@ -16,23 +16,23 @@ from joblib.externals.loky import get_reusable_executor
 from benchmarks.quiet import quiet
 
 BACKENDS = ("loky", "dask", "ray")
-# How often a worker looks for its parent.
-PATIENCE_SECONDS = 1.0
+# How often a worker checks that its parent is alive.
+PARENT_CHECK_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
 class Workers:
-    """How many, and where.
+    """Number and location of worker processes.
 
-    On a cluster each worker has one thread, this package installed, and the records' folder on a file system that all
-    share; where they share none, the records are written by the process that asked for the runs.
+    On a cluster, each worker should have one thread, this package, and preferably a file system shared with the others.
+    Without one, the process that started the sweep writes the records that workers return.
 
     Attributes:
-        jobs: Processes; -1 for one per core, or all that the cluster has.
+        jobs: Number of processes; -1 for one per core, or for all workers of the cluster.
         backend: One of `BACKENDS`.
-        address: Of the cluster's scheduler; without it a Dask or Ray cluster is started on this machine.
-        quiet: No progress bar.
-        threads: Of each process, on this machine.
+        address: Address of the cluster's scheduler; None starts a Dask or Ray cluster on this machine.
+        quiet: Whether to hide the progress bar.
+        threads: Threads per local process.
     """
 
     jobs: int = -1
@@ -43,22 +43,22 @@ class Workers:
 
     def __post_init__(self) -> None:
         if self.backend not in BACKENDS:
-            raise ValueError(f"Expected a backend of {BACKENDS}. Received: {self.backend!r}")
+            raise ValueError(f"Expected a backend in {BACKENDS}. Received: {self.backend!r}")
         if self.address and self.backend == "loky":
-            raise ValueError(f"Expected no address for processes of this machine. Received: {self.address!r}")
+            raise ValueError(f"Expected no address for local processes. Received: {self.address!r}")
 
     @property
     def return_as(self) -> str:
-        """How joblib hands out results: each as it comes, but Ray's backend all at the end."""
+        """How joblib returns results: one by one as they finish, or with Ray all at the end."""
         return "list" if self.backend == "ray" else "generator_unordered"
 
     @contextlib.contextmanager
     def ready(self) -> Iterator[None]:
-        """Within it, `joblib.Parallel()` runs on these workers.
+        """Run `joblib.Parallel()` on these workers within the context.
 
         Raises:
             ValueError: if the backend is not installed, or no scheduler answers at the address.
-            BrokenExecutor: if a worker has died.
+            BrokenExecutor: if a worker dies.
         """
         with contextlib.ExitStack() as stack:
             if self.backend == "loky":
@@ -84,13 +84,13 @@ def _loky(jobs: int, threads: int) -> Iterator[None]:
         ):
             yield
     except BaseException:
-        # What they have begun would be finished first, and they would wait for more for minutes.
+        # Otherwise the workers would finish their runs and then stay idle for minutes.
         get_reusable_executor(reuse=True).shutdown(kill_workers=True)
         raise
 
 
 def begin(parent: int) -> None:
-    """Start a worker process: it ends when its parent does, however that ends, and Keras's messages are held back."""
+    """Initialize a worker process: end it when its parent ends, and suppress Keras's import messages."""
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     with quiet():
         importlib.import_module("keras_repreg")
@@ -98,7 +98,7 @@ def begin(parent: int) -> None:
 
 def _end_with(parent: int) -> None:
     while os.getppid() == parent:
-        time.sleep(PATIENCE_SECONDS)
+        time.sleep(PARENT_CHECK_SECONDS)
     os._exit(1)
 
 

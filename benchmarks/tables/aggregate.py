@@ -1,4 +1,4 @@
-"""From records of runs to rows of a table, and from rows to CSV and back."""
+"""Aggregate records of runs into rows of a table, and convert rows to and from CSV."""
 
 import csv
 import io
@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.sweeps import records
+from benchmarks.tables.correlation import array, spearman
 
 
 def finished_of(found: Iterable[dict[str, Any]], **config: Any) -> list[dict[str, Any]]:
-    """Return the results of the finished runs with these fields in their configuration, in the order of the records."""
+    """Return the results of the finished runs whose configuration has these values, in the order of the records."""
     return [
         record["result"]
         for record in found
@@ -22,7 +23,7 @@ def finished_of(found: Iterable[dict[str, Any]], **config: Any) -> list[dict[str
 
 
 def summary(results: Sequence[Mapping[str, Any]], columns: Iterable[str]) -> dict[str, Any]:
-    """Return the number of trials, and mean and deviation of each column; NaN where there are none."""
+    """Return the number of trials and each column's mean and standard deviation; NaN without trials."""
     row: dict[str, Any] = {"trials": len(results)}
     for column in columns:
         row[f"{column}_mean"], row[f"{column}_std"] = mean_and_std([float(result[column]) for result in results])
@@ -30,24 +31,20 @@ def summary(results: Sequence[Mapping[str, Any]], columns: Iterable[str]) -> dic
 
 
 def mean_and_std(values: Sequence[float]) -> tuple[float, float]:
-    """Return mean and sample standard deviation; (NaN, NaN) without values, a deviation of 0 for a single one."""
+    """Return mean and sample standard deviation: (NaN, NaN) without values, a deviation of 0 for a single one."""
     if not values:
         return math.nan, math.nan
     return statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else 0.0
 
 
 def rank_correlation(a: Sequence[float], b: Sequence[float]) -> float:
-    """Return Spearman's correlation over the finite pairs; NaN for fewer than five, or where one side is constant."""
-    from scipy.stats import spearmanr
-
+    """Return Spearman's correlation over the finite pairs; NaN for fewer than five, or if one side is constant."""
     pairs = [pair for pair in zip(a, b, strict=True) if all(map(math.isfinite, pair))]
-    if len(pairs) < 5 or any(len(set(values)) < 2 for values in zip(*pairs, strict=True)):
-        return math.nan
-    return float(spearmanr(*zip(*pairs, strict=True)).statistic)
+    return float(spearman(array(pairs))) if len(pairs) >= 5 else math.nan
 
 
 def as_csv(rows: Sequence[Mapping[str, Any]], comment: str = "") -> str:
-    """Return rows as CSV, floats with six significant digits, below a line with a comment if there is one."""
+    """Return rows as CSV, floats with six significant digits, after a comment line if `comment` is given."""
     file = io.StringIO()
     if comment:
         file.write(f"# {comment}\n")
@@ -59,6 +56,6 @@ def as_csv(rows: Sequence[Mapping[str, Any]], comment: str = "") -> str:
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:
-    """Return the rows of a file that `as_csv` has made, with or without a comment."""
+    """Return the rows of a file written by `as_csv`, with or without a comment."""
     with path.open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(line for line in file if not line.startswith("#")))

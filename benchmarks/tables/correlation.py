@@ -1,4 +1,4 @@
-"""One yardstick for every characteristic: Pearson's and Spearman's correlation with bootstrap intervals."""
+"""Pearson's and Spearman's correlation with bootstrap intervals."""
 
 import math
 from collections.abc import Callable
@@ -10,7 +10,7 @@ RESAMPLES = 10_000
 
 
 def pearson(pairs: Any) -> Any:
-    """Return the correlation of pairs, shape (..., n, 2); NaN for fewer than three or where one of the two is constant.
+    """Return Pearson's correlation of pairs, shape (..., n, 2); NaN for fewer than three or if one side is constant.
 
     Example:
         >>> float(pearson(np.array([[1.0, 2.0], [2.0, 4.0], [3.0, 6.0]])).round(6))
@@ -25,7 +25,7 @@ def pearson(pairs: Any) -> Any:
 
 
 def spearman(pairs: Any) -> Any:
-    """Return the rank correlation of pairs, as `pearson`."""
+    """Return Spearman's rank correlation of pairs; shapes and NaN as in `pearson`."""
     from scipy.stats import rankdata
 
     return pearson(rankdata(pairs, axis=-2))
@@ -39,7 +39,7 @@ def array(pairs: Any) -> Any:
 def bootstrap(
     pairs: Any, statistic: Callable[[Any], Any], resamples: int = RESAMPLES, seed: int = 0
 ) -> tuple[float, float]:
-    """Return the 2.5% and 97.5% quantiles of a statistic over resamples of the pairs, leaving out undefined ones."""
+    """Return the 2.5% and 97.5% quantiles of a statistic over resamples of the pairs, ignoring undefined values."""
     if len(pairs) < 3:
         return math.nan, math.nan
     found = statistic(pairs[np.random.default_rng(seed).integers(0, len(pairs), (resamples, len(pairs)))])

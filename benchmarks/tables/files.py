@@ -1,4 +1,4 @@
-"""Results that replace no others."""
+"""Write results without losing earlier ones."""
 
 import os
 from pathlib import Path
@@ -7,7 +7,7 @@ from keras_repreg.files import write_atomically
 
 
 def write_keeping_old(path: Path, content: str | bytes) -> Path | None:
-    """As `write_atomically`; a file that is there with other content is kept under a numbered name, returned."""
+    """Write a file atomically; keep an existing file with different content under a numbered name, and return it."""
     if not path.exists() or path.read_bytes() == (content.encode() if isinstance(content, str) else content):
         write_atomically(path, content)
         return None
@@ -18,6 +18,6 @@ def write_keeping_old(path: Path, content: str | bytes) -> Path | None:
     try:
         write_atomically(path, content)
     except BaseException:
-        kept.unlink()  # the file itself is still there
+        kept.unlink()  # `path` still has the old content
         raise
     return kept

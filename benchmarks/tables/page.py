@@ -1,4 +1,4 @@
-"""Self-contained HTML pages, from the templates."""
+"""Self-contained HTML pages rendered from the templates."""
 
 import base64
 from pathlib import Path
@@ -11,12 +11,12 @@ TEMPLATES = Path(__file__).parents[1] / "templates"
 
 
 def as_html(result: Published, png: bytes) -> str:
-    """One table or figure: heading, claim, the table, a picture, and how it was made."""
+    """Return the page of one table or figure."""
     return render("table.html", result=result, png=embedded(png))
 
 
 def render(template: str, **values: Any) -> str:
-    """A template with values, all of them escaped."""
+    """Render a template; all values are escaped."""
     import jinja2
 
     environment = jinja2.Environment(
@@ -26,5 +26,5 @@ def render(template: str, **values: Any) -> str:
 
 
 def embedded(png: bytes) -> str:
-    """A picture as text, to be part of a page."""
+    """Return a picture as base64, to be embedded in a page."""
     return base64.b64encode(png).decode()

@@ -1,4 +1,4 @@
-"""Pictures of measured against printed numbers, and of characteristics against a loss weight, as PNG."""
+"""Draw figures as PNG; plot measured against printed numbers."""
 
 import io
 import math
@@ -9,14 +9,14 @@ from typing import Any
 from benchmarks.tables.table import Table, title
 from keras_repreg.plots.colours import CATEGORIES
 
-# Twelve of each, for the twelve regularizers.
+# One for each of the twelve regularizers.
 MARKERS = "osD^v<>PX*hp"
 COLORS = (*CATEGORIES, "#7f7f7f", "#8c6d1f")
 LOGARITHMIC = ("amplitude", "covariance")
 
 
 def drawn(draw: Callable[[Any], Any]) -> bytes:
-    """Return the figure that `draw` makes with `matplotlib.pyplot`, as PNG."""
+    """Return the figure that `draw` creates with `matplotlib.pyplot`, as PNG."""
     os.environ.setdefault("MPLBACKEND", "Agg")
     import matplotlib.pyplot as plt
 
@@ -28,7 +28,7 @@ def drawn(draw: Callable[[Any], Any]) -> bytes:
 
 
 def against_paper(table: Table) -> bytes:
-    """Return a picture of measured against printed numbers: one panel per column, one point per row."""
+    """Plot measured against printed numbers: one panel per column, one point per row."""
     return drawn(lambda plt: _against_paper(plt, table))
 
 

@@ -1,4 +1,4 @@
-"""A published table with all that is needed to show and to judge it: what it is, its numbers, how they were made."""
+"""A published table: its numbers, what the paper claims, and how it was made."""
 
 import json
 import math
@@ -11,14 +11,14 @@ from benchmarks.tables.table import Table
 
 @dataclass(frozen=True)
 class Published:
-    """A table or figure of the paper as it came out.
+    """A reproduced table or figure of the paper.
 
     Attributes:
-        heading: What it is.
+        heading: Its heading.
         claim: What the paper says about it.
-        setting: How it was made, in words.
+        setting: How it was made, as text.
         table: Measured and printed numbers.
-        environments: Versions, machine and commit of the runs that it is made of, each once.
+        environments: The distinct versions, machines and commits of its runs.
     """
 
     heading: str
@@ -28,15 +28,15 @@ class Published:
     environments: list[dict[str, Any]]
 
     def as_json(self) -> str:
-        """Return it as strict JSON: a missing number is null."""
+        """Return it as strict JSON, with null for a missing number."""
         return json.dumps(_without_nan(asdict(self)), indent=1, allow_nan=False) + "\n"
 
 
 def read(path: Path) -> Published:
-    """Return what `Published.as_json` has written.
+    """Read a file written by `Published.as_json`.
 
     Raises:
-        ValueError: if the file is something else.
+        ValueError: if the file is not such a table.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -44,7 +44,7 @@ def read(path: Path) -> Published:
         rows = [{key: math.nan if value is None else value for key, value in row.items()} for row in table.pop("rows")]
         return Published(table=Table(rows, **table), **content)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"Expected a table that was published here. Received: {path}, {error!r}") from None
+        raise ValueError(f"Expected a table written by `python -m benchmarks`. Received: {path}, {error!r}") from None
 
 
 def _without_nan(value: Any) -> Any:

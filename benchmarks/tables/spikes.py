@@ -1,7 +1,7 @@
-"""Networks whose training ended in a loss spike, which a table names.
+"""Find networks whose training ended in a loss spike, so that tables can name them.
 
-Adam sometimes ends in a spike: in the last epoch the training error jumps, and the characteristics with it. Such a
-network stays in the means, since leaving it out would choose by outcome.
+With Adam, the training error sometimes jumps in the last epoch, and the characteristics with it. Such a network stays
+in the means, because leaving it out would be selection by outcome.
 """
 
 import json
@@ -11,7 +11,7 @@ from typing import Any
 
 from benchmarks.sweeps import records
 
-# Of the median training error of the networks that differ by the seed only, and percentage points beyond that.
+# Limit on the training error: a multiple of the median over seeds, plus percentage points.
 MULTIPLE, POINTS = 2.0, 0.2
 FEWEST = 3
 
@@ -19,8 +19,8 @@ FEWEST = 3
 def spiked(found: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """Return the records of the runs that ended in a loss spike.
 
-    A run ended in a spike if its training error is more than twice the median of the runs that differ from it by the
-    seed only, itself among them, plus 0.2 percentage points. With fewer than three such runs there is no telling.
+    A run ended in a spike if its training error exceeds twice the median over all seeds of its configuration, plus 0.2
+    percentage points. With fewer than three seeds, no run counts as ended in a spike.
     """
     groups: dict[str, list[Mapping[str, Any]]] = {}
     for record in found:
@@ -37,7 +37,7 @@ def spiked(found: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
 
 
 def in_words(found: Iterable[Mapping[str, Any]]) -> str:
-    """Return which networks ended in a loss spike, for the line below a table; nothing if none did."""
+    """Return the networks that ended in a loss spike, for the line below a table; "" if there are none."""
     names = []
     for record in spiked(found):
         config = record["config"]

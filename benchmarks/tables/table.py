@@ -1,4 +1,4 @@
-"""A table of the paper: what was measured, and beside it what the paper prints."""
+"""A table of the paper: measured numbers with the printed ones beside them."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -13,16 +13,16 @@ Paper = Mapping[str, Mapping[str, float]]
 
 @dataclass(frozen=True)
 class Table:
-    """Rows with a mean and a deviation per column, and the paper's number for each.
+    """Rows with a mean and a standard deviation per column, and the paper's number for each.
 
     Attributes:
-        rows: Each with its name under `label`, with `trials`, and with `<column>_mean` and `<column>_std`.
-        columns: In this order.
-        paper: The printed numbers by row and column; what is missing is not in the paper.
-        label: What the rows are, as a key of each.
-        shown: Further keys of the rows, shown after the label as they are.
-        competition: Whether lower is better and the rows compete in each column: the best is marked and so is
-            every other whose range of mean and deviation overlaps with the best one's, as in the paper.
+        rows: Rows with a name under the key `label`, `trials`, and `<column>_mean` and `<column>_std`.
+        columns: The columns, in order.
+        paper: The printed numbers by row and column; numbers that the paper does not print are missing.
+        label: Key of a row's name.
+        shown: Additional keys of the rows, shown unchanged after the label.
+        competition: Whether lower is better. If so, as in the paper, the best of each column is marked, and so are
+            those whose range of mean and deviation overlaps with the best one's.
     """
 
     rows: Sequence[Mapping[str, Any]]
@@ -33,11 +33,11 @@ class Table:
     competition: bool = False
 
     def printed(self, row: Mapping[str, Any], column: str) -> float:
-        """The paper's number; NaN where it prints none."""
+        """Return the paper's number, or NaN if it prints none."""
         return float(self.paper.get(row[self.label], {}).get(column, math.nan))
 
     def spearman(self) -> dict[str, float]:
-        """Spearman's rank correlation between measured and printed over the rows, per column; NaN below five."""
+        """Return each column's rank correlation of measured and printed numbers; NaN for fewer than five rows."""
         return {
             column: rank_correlation(
                 [float(row[f"{column}_mean"]) for row in self.rows], [self.printed(row, column) for row in self.rows]
@@ -46,7 +46,7 @@ class Table:
         }
 
     def standing(self, row: Mapping[str, Any], column: str) -> str:
-        """`best` or `tied` where the rows compete, else nothing."""
+        """Return `best`, `tied` or ""; always "" unless `competition`."""
         if not self.competition or not math.isfinite(row[f"{column}_mean"]):
             return ""
         best, tied = best_and_tied(
@@ -55,7 +55,7 @@ class Table:
         return "best" if row[self.label] == best else "tied" if row[self.label] in tied else ""
 
     def feet(self) -> list[tuple[str, dict[str, str]]]:
-        """The lines below the rows: a name, and a text per column."""
+        """Return the lines below the rows: a name, and one text per column."""
         feet = []
         if self.competition:
             feet.append(("Best improvement", {column: self._improvement(column) for column in self.columns}))
@@ -66,7 +66,7 @@ class Table:
         return feet
 
     def _improvement(self, column: str) -> str:
-        """How far the best is below the baseline, as the tables of the paper end, and what the paper has there."""
+        """Return by how much the best improves on the baseline (the last line in the paper), and the paper's value."""
         means = {row[self.label]: float(row[f"{column}_mean"]) for row in self.rows}
         printed = {row[self.label]: self.printed(row, column) for row in self.rows}
         ours, theirs = (
@@ -77,7 +77,7 @@ class Table:
 
 
 def cell(value: float, std: float | None = None) -> str:
-    """Two decimals as in the paper, one for large numbers; `std` after a ±, where there is one."""
+    """Format with two decimals as in the paper, or one for large numbers; a nonzero `std` follows after ±."""
     if math.isnan(value):
         return "–"
     digits = 2 if abs(value) < 100 else 1
@@ -85,17 +85,17 @@ def cell(value: float, std: float | None = None) -> str:
 
 
 def title(column: str) -> str:
-    """A column's name in words."""
+    """Return a column's name with spaces."""
     return column.replace("_", " ")
 
 
 def shown(value: Any) -> str:
-    """A further value of a row, such as a loss weight; nothing for 0."""
+    """Format an additional value of a row, such as a loss weight; 0 becomes ""."""
     return (f"{value:g}" if value else "") if isinstance(value, float | int) else str(value)
 
 
 def as_text(table: Table) -> str:
-    """Cells read `measured | paper`; the best of competing rows has a `*`, those tied with it a `+`."""
+    """Return plain text with cells `measured | paper`; the best of competing rows has a `*`, tied ones a `+`."""
     several = any(row["trials"] > 1 for row in table.rows)
     lines = [[title(table.label).capitalize(), *table.shown, *map(title, table.columns)]]
     for row in table.rows:
@@ -121,7 +121,7 @@ def as_text(table: Table) -> str:
 
 
 def as_markdown(table: Table, *, deviations: bool = False) -> str:
-    """For a page: measured (printed), the best of competing rows bold, those tied with it starred."""
+    """Return Markdown with cells `measured (paper)`; the best of competing rows is bold, tied ones are starred."""
     header = ["", *table.shown, *map(title, table.columns)]
     lines = [header, ["---"] + ["---:"] * (len(header) - 1)]
     for row in table.rows:

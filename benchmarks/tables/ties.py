@@ -1,4 +1,4 @@
-"""The paper's rule for ties in its tables: ranges of mean and standard deviation that overlap with the best one's."""
+"""The paper's rule for ties: a range of mean and standard deviation that overlaps with the best one's."""
 
 import math
 from collections.abc import Hashable, Mapping
@@ -11,11 +11,10 @@ def best_and_tied(values: Mapping[Name, tuple[float, float]]) -> tuple[Name | No
     """Return the name with the lowest mean, and the names that are tied with it.
 
     Args:
-        values: Mean and standard deviation by name. What is not finite does not compete.
+        values: Mean and standard deviation by name. Values that are not finite are ignored.
 
     Returns:
-        The best (the first of equals; None if nothing competes), and a set of all that are tied with it and are not
-        itself.
+        The best (the first of equals; None if no value is finite), and the set of the others that are tied with it.
     """
     finite = {name: value for name, value in values.items() if math.isfinite(value[0])}
     if not finite:

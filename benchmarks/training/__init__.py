@@ -1,1 +1,1 @@
-"""The paper's networks, how they are trained, and what one run is."""
+"""The paper's networks, their training, and the configuration of a run."""

@@ -1,4 +1,4 @@
-"""Start Keras's backend with a given number of threads, and without its start-up messages."""
+"""Start Keras's backend with a given number of threads and without start-up messages."""
 
 import contextlib
 import importlib.util
@@ -7,7 +7,7 @@ import sys
 
 from benchmarks.quiet import quiet
 
-# Those that whole epochs are compiled on, and the packages whose versions matter.
+# The backends with a compiled epoch, and the packages whose versions are recorded.
 PACKAGES = {"tensorflow": ("tensorflow", "tensorflow-cpu"), "jax": ("jax", "jaxlib")}
 
 
@@ -20,7 +20,7 @@ def checked(chosen: str) -> str:
     """Return the name of a backend.
 
     Raises:
-        ValueError: if networks cannot be trained on it here.
+        ValueError: if networks cannot be trained on it, or it is not installed.
     """
     if chosen not in PACKAGES:
         raise ValueError(f"Expected KERAS_BACKEND to be one of {tuple(PACKAGES)}. Received: {chosen!r}")
@@ -30,10 +30,10 @@ def checked(chosen: str) -> str:
 
 
 def start(threads: int) -> None:
-    """Import the backend, which then computes with this number of threads unless it is already in use.
+    """Import the backend and set its number of threads, unless it has already started.
 
     Raises:
-        ValueError: if networks cannot be trained on it here, or this process has Keras on another.
+        ValueError: if networks cannot be trained on it, or Keras already runs on another backend in this process.
     """
     os.environ["KERAS_BACKEND"] = checked(name())
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -48,7 +48,7 @@ def start(threads: int) -> None:
 def _start_tensorflow(threads: int) -> None:
     import tensorflow as tf
 
-    # Each run traces a function of its own, which TensorFlow would warn about.
+    # TensorFlow would warn that each run traces a new function.
     tf.get_logger().setLevel("ERROR")
     with contextlib.suppress(RuntimeError):
         tf.config.threading.set_intra_op_parallelism_threads(threads)
@@ -56,21 +56,21 @@ def _start_tensorflow(threads: int) -> None:
         # Several processes share a GPU.
         for device in tf.config.list_physical_devices("GPU"):
             tf.config.experimental.set_memory_growth(device, True)
-    # The first operation starts the devices, with messages of their own.
+    # The first operation starts the devices, which print messages.
     tf.zeros(())
 
 
 def _start_jax(threads: int) -> None:
-    # Several processes share a GPU, of which JAX would take three quarters for each.
+    # Several processes share a GPU; by default JAX preallocates three quarters of its memory in each.
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     flags = os.environ.get("XLA_FLAGS", "")
     if threads == 1 and "xla_cpu_multi_thread_eigen" not in flags:
-        # There is no flag for a number of threads: one, or one per core.
+        # XLA has no flag for the number of threads, only for one thread or one per core.
         os.environ["XLA_FLAGS"] = f"{flags} --xla_cpu_multi_thread_eigen=false".strip()
     import jax
 
     jax.numpy.zeros(()).block_until_ready()
-    # Keras imports it where it is installed. It reads data, and must leave the GPU's memory to JAX.
+    # TensorFlow reads the data, and Keras imports it if installed. It must leave the GPU's memory to JAX.
     with contextlib.suppress(ImportError, RuntimeError):
         import tensorflow as tf
 
@@ -78,7 +78,7 @@ def _start_jax(threads: int) -> None:
 
 
 def accelerators() -> list[str]:
-    """The GPUs that the backend in use computes on, by their names, and JAX's TPUs."""
+    """Return the names of the GPUs (with JAX, also TPUs) of the current backend."""
     chosen = name()
     if chosen == "jax" and "jax" in sys.modules:
         return [device.device_kind for device in sys.modules["jax"].devices() if device.platform != "cpu"]

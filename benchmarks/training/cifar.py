@@ -1,26 +1,24 @@
-"""One run of the CIFAR experiments: train the CNN of Table 7 with one regularizer, then test it."""
+"""A run of the CIFAR experiments: train the CNN of Table 7 with one regularizer, then test it."""
 
 from dataclasses import dataclass
 from typing import Any
 
-# Frozen: a run is identified by its content.
-
 
 @dataclass(frozen=True)
 class CifarRun:
-    """Everything that the result of a run depends on.
+    """The configuration of a run, which determines its result.
 
     Attributes:
-        regularizer: One of the twelve names.
-        weight: Its loss weight; 0 for those without.
-        seed: Of initial weights, dropout and order of the samples.
-        epochs: Passes over the training data.
-        samples: Number of training samples, from the first on; None for all.
-        merged: Whether the validation images are training images as well, after the others, as in Appendix D.1 once
-            the loss weight is fixed.
-        classes: Number of classes, from the first on; None for all.
-        dataset: A name of tensorflow-datasets.
-        optimizer: One of `OPTIMIZERS`.
+        regularizer: Name of one of the twelve regularizers.
+        weight: Its loss weight; 0 for regularizers without one.
+        seed: Seed of the initial weights, dropout and the order of the samples.
+        epochs: Number of training epochs.
+        samples: Use only the first `samples` training samples; None for all.
+        merged: Whether to append the validation images to the training images, as in Appendix D.1 once the loss weight
+            is fixed.
+        classes: Use only the first `classes` classes; None for all.
+        dataset: Name of the data set in tensorflow-datasets.
+        optimizer: A key of `OPTIMIZERS`.
     """
 
     regularizer: str
@@ -36,7 +34,7 @@ class CifarRun:
     width: int = 128
 
 
-# Of Appendix D.3: name of Keras's class, and its arguments.
+# Appendix D.3: name of the Keras class, and its arguments.
 OPTIMIZERS: dict[str, tuple[str, dict[str, float]]] = {
     "adam": ("Adam", {"learning_rate": 1e-4}),
     "momentum": ("SGD", {"learning_rate": 0.01, "momentum": 0.9}),
@@ -45,8 +43,8 @@ OPTIMIZERS: dict[str, tuple[str, dict[str, float]]] = {
 
 
 def train(run: CifarRun) -> dict[str, Any]:
-    """Train, and return the errors in percent on the training, validation and test samples."""
-    # Here, not above: the process that only reads records needs no backend.
+    """Train, and return the error rates in percent on the training, validation and test samples."""
+    # Imported here, because a process that only reads records needs no backend.
     import keras
 
     from benchmarks.data import load
@@ -58,7 +56,7 @@ def train(run: CifarRun) -> dict[str, Any]:
     if run.classes is not None:
         data = data.of_first_classes(run.classes)
     pool = data.merged().train if run.merged else data.train
-    training = pool if run.samples is None else pool.first(run.samples)
+    training = pool.first(run.samples)
     model = cnn(run.regularizer, run.weight, inputs=training.x.shape[1:], width=run.width, classes=data.classes)
     name, arguments = OPTIMIZERS[run.optimizer]
     trainer = EpochTrainer(

@@ -1,4 +1,4 @@
-"""An epoch of training inside one function that TensorFlow compiles."""
+"""A training epoch in one function compiled by TensorFlow."""
 
 from collections.abc import Callable
 from typing import Any
@@ -19,11 +19,11 @@ def compiled_epoch(
     data: Split,
     jit_compile: bool | None,
 ) -> Callable[[Any], Any]:
-    """What `EpochTrainer` calls; the optimizer is built for the model.
+    """Return the function that trains one epoch for `EpochTrainer`; the optimizer must be built.
 
-    By default XLA compiles the loop on a GPU (not measured), and on a CPU unless the model has a layer that XLA is slow
-    at there: dropout, whose random numbers make an epoch of the MLP take 1.9 s instead of 0.3 s, or convolutions, whose
-    gradients make a step of the CNN take more than a minute instead of 0.1 s.
+    By default, XLA compiles the loop on a GPU (not measured), and on a CPU unless the model has a layer that is slow
+    there under XLA. With dropout, an epoch of the MLP takes 1.9 s instead of 0.3 s; with convolutions, a step of the
+    CNN takes more than a minute instead of 0.1 s.
     """
     x, y = tf.constant(data.x), tf.constant(data.y)
     if jit_compile is None:

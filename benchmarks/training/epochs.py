@@ -1,7 +1,7 @@
-"""Training with whole epochs inside one compiled function.
+"""Training with one compiled function per epoch.
 
-The arrays are tensors in memory; a compiled loop gathers each batch and takes the optimizer's step, so that
-Python runs once per epoch instead of once per batch. Measured against `model.fit` by `python -m benchmarks speed`.
+The data are tensors in memory. A compiled loop gathers each batch and applies the optimizer, so that Python runs once
+per epoch instead of once per batch. `python -m benchmarks speed` compares it with `model.fit`.
 """
 
 import importlib
@@ -18,15 +18,15 @@ BATCH = 100
 
 
 class EpochTrainer:
-    """Trains a classifier that returns logits, one epoch per call.
+    """Train a classifier that returns logits, one epoch per call.
 
     Args:
         model: A built Keras model.
         optimizer: A Keras optimizer.
         data: The training samples.
-        batch_size: Samples per step; a last incomplete batch is left out.
-        seed: Of the order of the samples.
-        jit_compile: Whether XLA compiles the loop; by default, the backend's `compiled_epoch` decides.
+        batch_size: Samples per step; an incomplete last batch is dropped.
+        seed: Seed of the order of the samples.
+        jit_compile: Whether XLA compiles the loop; by default `compiled_epoch` of the backend decides.
     """
 
     def __init__(
@@ -45,18 +45,18 @@ class EpochTrainer:
         self._order = np.random.default_rng(seed)
         optimizer.build(model.trainable_variables)
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-        # Takes a step on each row of sample numbers, and returns the mean loss.
+        # Trains one step per row of sample indices, and returns the mean loss.
         backend = importlib.import_module(f"benchmarks.training.epoch_{keras.backend.backend()}")
         self._epoch = backend.compiled_epoch(model, optimizer, loss, data, jit_compile)
 
     def epoch(self) -> float:
-        """Train one epoch in a new random order; return the mean loss, penalties included."""
+        """Train one epoch in a new random order, and return the mean loss including penalties."""
         steps = self._samples // self._batch_size
         order = self._order.permutation(self._samples)[: steps * self._batch_size]
         return float(self._epoch(order.astype(np.int32).reshape(steps, self._batch_size)))
 
     def train(self, epochs: int) -> list[float]:
-        """Train until the loss is not finite, or for this number of epochs; return the mean losses."""
+        """Train for this number of epochs or until the loss is not finite, and return the mean losses."""
         losses: list[float] = []
         while len(losses) < epochs and (not losses or math.isfinite(losses[-1])):
             losses.append(self.epoch())
@@ -67,9 +67,9 @@ def train_and_test(trainer: EpochTrainer, epochs: int, **splits: Split) -> dict[
     """Train, and return the losses, the seconds and, unless training diverged, the error rate on each split.
 
     Args:
-        trainer: Of the model.
-        epochs: Passes over its data.
-        splits: What to test on, by the name of the error rate in the result.
+        trainer: Trainer of the model.
+        epochs: Number of epochs.
+        splits: Splits to test on, by the name of the error rate in the result.
     """
     started = time.perf_counter()
     losses = trainer.train(epochs)
@@ -81,7 +81,7 @@ def train_and_test(trainer: EpochTrainer, epochs: int, **splits: Split) -> dict[
 
 
 def error_rate(model: keras.Model, data: Split) -> float:
-    """Return the share of misclassified samples, in percent."""
+    """Return the percentage of misclassified samples."""
     predicted = np.concatenate(
         [keras.ops.convert_to_numpy(model(data.x[i : i + 1000], training=False)).argmax(axis=1)
          for i in range(0, len(data), 1000)]

@@ -1,23 +1,21 @@
-"""One run of the MNIST experiments: train the MLP with one regularizer, then measure it."""
+"""A run of the MNIST experiments: train the MLP with one regularizer, then measure it."""
 
 import math
 from dataclasses import dataclass
 from typing import Any
 
-# Frozen: a run is identified by its content.
-
 
 @dataclass(frozen=True)
 class MnistRun:
-    """Everything that the result of a run depends on.
+    """The configuration of a run, which determines its result.
 
     Attributes:
-        regularizer: One of the twelve names.
-        weight: Its loss weight; 0 for those without.
-        seed: Of initial weights, dropout and order of the samples.
-        epochs: Passes over the training data.
-        samples: Number of training samples, from the first on; None for all.
-        dataset: `mnist`, or a name of tensorflow-datasets.
+        regularizer: Name of one of the twelve regularizers.
+        weight: Its loss weight; 0 for regularizers without one.
+        seed: Seed of the initial weights, dropout and the order of the samples.
+        epochs: Number of training epochs.
+        samples: Use only the first `samples` training samples; None for all.
+        dataset: A name that `benchmarks.data.load` accepts.
     """
 
     regularizer: str
@@ -32,7 +30,7 @@ class MnistRun:
 
 
 def train(run: MnistRun) -> dict[str, Any]:
-    """Train, and return the errors in percent on the three splits and the test characteristics of the fifth layer."""
+    """Train, and return the error rates on the three splits and the fifth layer's characteristics on the test split."""
     import keras_repreg
     from benchmarks.data import load
 
@@ -41,17 +39,17 @@ def train(run: MnistRun) -> dict[str, Any]:
         return result
     x = load(run.dataset).test.x
     measured = keras_repreg.measure(model, x, "representation", batch_size=1000)["representation"]
-    of_pairs = ("covariance", "correlation")
-    # Appendix C: with the zeros they differ.
+    pairwise = ("covariance", "correlation")
+    # Appendix C: including zeros changes them.
     every = keras_repreg.measure(
-        model, x, "representation", characteristics=of_pairs, batch_size=1000, positive_only=False
+        model, x, "representation", characteristics=pairwise, batch_size=1000, positive_only=False
     )
-    return {**result, **measured, **{f"{name}_all": every["representation"][name] for name in of_pairs}}
+    return {**result, **measured, **{f"{name}_all": every["representation"][name] for name in pairwise}}
 
 
 def trained(run: MnistRun) -> tuple[Any, dict[str, Any]]:
-    """Return the trained network, or None where training diverged, its losses, and its errors on the three splits."""
-    # Here, not above: the process that only reads records needs no backend.
+    """Return the trained network (None if training diverged), and its losses and error rates on the three splits."""
+    # Imported here, because a process that only reads records needs no backend.
     import keras
 
     from benchmarks.data import load
@@ -60,14 +58,8 @@ def trained(run: MnistRun) -> tuple[Any, dict[str, Any]]:
 
     keras.utils.set_random_seed(run.seed)
     data = load(run.dataset)
-    training = data.train if run.samples is None else data.train.first(run.samples)
-    model = mlp(
-        run.regularizer,
-        run.weight,
-        inputs=training.x.shape[1],
-        width=run.width,
-        classes=data.classes,
-    )
+    training = data.train.first(run.samples)
+    model = mlp(run.regularizer, run.weight, inputs=training.x.shape[1], width=run.width, classes=data.classes)
     trainer = EpochTrainer(
         model, keras.optimizers.Adam(run.learning_rate), training, batch_size=run.batch_size, seed=run.seed
     )

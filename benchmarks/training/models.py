@@ -1,4 +1,4 @@
-"""The paper's networks, with one of the twelve regularizers on one layer."""
+"""The paper's networks, with one of the twelve regularizers."""
 
 from typing import Any
 
@@ -7,37 +7,34 @@ import keras
 import keras_repreg
 from keras_repreg.regularizer_set import REGULARIZERS
 
-# The paper names neither initializers nor the dropout rate. Kernels as below, common with the TensorFlow 1.5 that it
-# used, and biases of zero reproduce the baseline's row of Table 6; He's and Glorot's kernels do not.
+# The paper gives neither the initializers nor the dropout rate. These kernels, common with the TensorFlow 1.5 that it
+# used, and zero biases reproduce the baseline's row of Table 6; He's and Glorot's kernels do not.
 KERNEL_STDDEV = 0.1
 DROPOUT_RATE = 0.5
-# With these, hidden layers of 2 or 8 units instead of 100 hardly ever learn: the signal is lost on the way. Glorot's
-# kernels with biases of 0.1 are the only ones of those tried with which every network of width 2 did.
+# With the kernels above, networks of width 2 or 8 hardly ever learn, because the signal vanishes. Of the initializers
+# tried, only Glorot's kernels with biases of 0.1 let every network of width 2 learn.
 WIDTH = 100
 NARROW_BIAS = 0.1
 
 
-def mlp(
-    regularizer: str, weight: float, *, inputs: int = 784, width: int = 100, hidden: int = 5, classes: int = 10
-) -> keras.Model:
-    """The MLP of Appendix D.2: `hidden` ReLU layers and a linear output, the last hidden layer regularized.
+def mlp(regularizer: str, weight: float, *, inputs: int = 784, width: int = 100, classes: int = 10) -> keras.Model:
+    """Return the MLP of Appendix D.2: five ReLU layers, the last one regularized, and a linear output.
 
     The layer whose activations are measured is named `representation`.
     """
     narrow = width < WIDTH
     layers: list[Any] = [keras.Input((inputs,))]
-    layers += [_dense(width, narrow=narrow, activation="relu") for _ in range(hidden - 1)]
-    layers += _representation(regularizer, weight, width if hidden > 1 else inputs, width, narrow=narrow)
+    layers += [_dense(width, narrow=narrow, activation="relu") for _ in range(4)]
+    layers += _representation(regularizer, weight, width, width, narrow=narrow)
     return keras_repreg.Sequential([*layers, _dense(classes, narrow=narrow, name="logits")])
 
 
 def cnn(
     regularizer: str, weight: float, *, inputs: tuple[int, int, int] = (32, 32, 3), width: int = 128, classes: int = 10
 ) -> keras.Model:
-    """The CNN of Table 7 for CIFAR: four convolutions and a fully connected layer, which is regularized.
+    """Return the CNN of Table 7 for CIFAR: four convolutions and a fully connected layer, which is regularized.
 
-    The paper does not say how images are padded; here they keep their size, and kernels are initialized as Keras does
-    by default.
+    The paper does not specify padding and initializers; here padding is "same" and convolutions have Keras's defaults.
     """
 
     def convolution(filters: int) -> keras.layers.Conv2D:
@@ -52,11 +49,11 @@ def cnn(
 
 
 def _representation(regularizer: str, weight: float, inputs: int, width: int, *, narrow: bool = False) -> list[Any]:
-    """The layer named `representation`, with its regularizer."""
+    """Return the layers for the regularized representation."""
     if regularizer == "BN":
         activation = keras.layers.Activation("relu", name="representation")
         return [_dense(width, narrow=narrow), keras.layers.BatchNormalization(), activation]
-    # Normalised as the other penalties are: a mean over the kernel's entries.
+    # Normalized like the other penalties: a mean over the kernel's entries.
     norms = {"L1W": keras.regularizers.L1, "L2W": keras.regularizers.L2}
     penalty = norms[regularizer](weight / (inputs * width)) if regularizer in norms else None
     arguments = {"activation": "relu", "name": "representation", "kernel_regularizer": penalty}
@@ -69,9 +66,9 @@ def _representation(regularizer: str, weight: float, inputs: int, width: int, *,
 
 
 def with_linear_layer(regularizer: str, *, inputs: int = 784, width: int = 100, classes: int = 10) -> keras.Model:
-    """The 7-layer MLP of Table 2: five ReLU layers, a linear sixth, and the output; `Dropout` and `BN` at each.
+    """Return the 7-layer MLP of Table 2: five ReLU layers, a linear sixth, and the output.
 
-    The hidden layers' representations are those of the layers named `layer1` to `layer6`.
+    `Dropout` and `BN` apply to each hidden layer. The hidden representations are the outputs of `layer1` to `layer6`.
     """
     layers: list[Any] = [keras.Input((inputs,))]
     for number in range(1, 7):

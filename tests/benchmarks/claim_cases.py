@@ -1,6 +1,6 @@
-"""What each check says of chosen numbers: cases that hold, hold in part and fail, at the exact boundary.
+"""Verdicts of each check on constructed numbers: cases that hold, hold in part and fail, at the exact boundary.
 
-A case is the module and name of a check, the tables that it is given, and the expected verdict.
+A case consists of the module and name of a check, its arguments, and the expected verdict.
 """
 
 import math
@@ -19,12 +19,12 @@ def five(column, *values):
 
 
 def twelve(given=None, **columns):
-    """Rows of the twelve regularizers; `columns` are the same for all, and `given` changes some rows."""
+    """Rows of the twelve regularizers; `columns` are equal for all, and `given` changes some rows."""
     return {name: {"trials": 4, **columns, **(given or {}).get(name, {})} for name in REGULARIZERS}
 
 
 def conditions(errors, std=1.0, trials=2):
-    """Rows under conditions: a tuple of errors by regularizer, all of one deviation; None was not run."""
+    """Rows under conditions: a tuple of errors per regularizer with equal deviations; None means not run."""
     rows = {}
     for name, values in errors.items():
         row = {"trials": trials}
@@ -43,7 +43,7 @@ def few(**errors):
 
 
 def layers(right):
-    """Table 2 in which the sixth layer is nearer in so many of the 15 comparisons, and else as far as the first."""
+    """Table 2 where the sixth layer is nearer in `number` of 15 comparisons, and otherwise as far as the first."""
     columns = ("amplitude", "covariance", "correlation", "sparsity", "stable_rank")
     rows, number = {}, 0
     for name in ("Baseline", "Dropout", "BN"):
@@ -57,7 +57,7 @@ def layers(right):
 
 
 def small_layers(fifth, first, sixth):
-    """Table 2 with 12 nearer characteristics, and one with these values."""
+    """Table 2 with 12 nearer characteristics and one with these values."""
     rows = layers(12)
     for layer, value in (("5th", fifth), ("1st", first), ("6th", sixth)):
         rows[f"BN ({layer})"]["stable_rank"] = value
@@ -76,7 +76,7 @@ ONES = "Ones with random positive diagonal"
 
 
 def line(accuracies, values=None, data="s", factors=10):
-    """A line of Figure 2 or 3 with loss weights 0, 1, 2, ..."""
+    """One line of Figure 2 or 3, with loss weights 0, 1, 2, ..."""
     values = values or [float(i) for i in range(len(accuracies))]
     return {
         f"{data} {factors} {weight}": {
@@ -87,7 +87,7 @@ def line(accuracies, values=None, data="s", factors=10):
 
 
 def many(number, line_of):
-    """So many data sets, each a line of its own."""
+    """A line for each of `number` data sets."""
     rows = {}
     for i in range(10):
         rows |= line_of(i < number, f"s{i}")
@@ -98,7 +98,7 @@ RISING, MIXED = [0.0, 1.0, 2.0, 3.0, 4.0], [0.0, 2.0, 1.0, 3.0, 0.5]
 
 
 def falling_at(accuracy):
-    """Ten lines whose characteristic rises with the weight, but at the last weight, with this accuracy, falls."""
+    """Ten lines whose characteristic rises with the weight but falls at the last one, which has this accuracy."""
     return many(10, lambda right, data: line([90.0] * 4 + [accuracy], [0.0, 1.0, 2.0, 3.0, -1.0], data))
 
 
@@ -124,13 +124,13 @@ def informed(**rows):
 GOOD, WEAK = (0.7, 0.1), (0.69, 0.1)
 NUMBERS = [float(i) for i in range(12)]
 UNRELATED = [3.0, 9.0, 5.0, 0.0, 10.0, 6.0, 1.0, 7.0, 11.0, 4.0, 2.0, 8.0]
-# A correlation of about 0.6 with NUMBERS, whose interval reaches beyond 0.7.
+# A correlation of about 0.6 with NUMBERS; its interval extends beyond 0.7.
 LOOSE = [4.0, 0.0, 7.0, 1.0, 2.0, 10.0, 3.0, 5.0, 6.0, 11.0, 8.0, 9.0]
 STATISTICS = ("amplitude", "covariance", "correlation", "sparsity", "dead_units", "stable_rank")
 
 
 def related(error, **columns):
-    """Rows of the twelve with these columns over them; other characteristics do not vary."""
+    """Rows of the twelve with these columns; other characteristics are constant."""
     return {
         name: {"trials": 4, **dict.fromkeys(STATISTICS, 1.0), "error": error[i]}
         | {column: values[i] for column, values in columns.items()}
@@ -139,13 +139,13 @@ def related(error, **columns):
 
 
 def more(covariance):
-    """Figure 4 in which I(z;x) is the error, and Table 6 with this covariance."""
+    """Figure 4 where I(z;x) equals the error, and Table 6 with this covariance."""
     figure4 = {name: {"zx": float(i), "error": float(i), "trials": 3} for i, name in enumerate(REGULARIZERS)}
     return [figure4, related(NUMBERS, covariance=covariance)]
 
 
 def label(value=0.0, lower=0.0, upper=0.0):
-    """Figure 4 in which I(z;y) and its conventional bounds have these ranges."""
+    """Figure 4 where I(z;y) and its conventional bounds have these ranges."""
     ends = {"zy": value, "zy_lower_conventional": lower, "zy_upper_conventional": upper}
     return {"Baseline": dict.fromkeys(ends, 0.0) | {"trials": 3}, "CR": ends | {"trials": 3}}
 
@@ -154,7 +154,7 @@ H_Y = math.log(10)
 
 
 def spread(lower=(0.0, 0.0), upper=(0.0, 0.0), mean=1.0, trials=3):
-    """Figure 4 of two regularizers with means `mean` and its negative, and these deviations within."""
+    """Figure 4 for two regularizers with means `mean` and `-mean` and these deviations."""
     return {
         name: {"zx_lower": m, "zx_lower_std": lower[i], "zx_upper": m, "zx_upper_std": upper[i], "trials": trials}
         for i, (name, m) in enumerate((("Baseline", mean), ("CR", -mean)))
@@ -187,7 +187,7 @@ def dead(units=0.25, error=2.0, name="L1R", std=0.0):
 
 
 def dropout(covariance, correlation, amplitude=2.0, std=ROOT_2):
-    """The baseline has 4, 4 and 4; deviations are 2 in 8 trials each, so that a standard error is 1."""
+    """The baseline has 4, 4 and 4; deviations are 2 over 8 trials, so that the standard error of a difference is 1."""
     stds = {"covariance_std": std, "correlation_std": std, "amplitude_std": 0.0}
     before = {"trials": 4, "covariance": 4.0, "correlation": 4.0, "amplitude": 4.0, **stds}
     after = before | {"covariance": covariance, "correlation": correlation, "amplitude": amplitude}
@@ -212,7 +212,7 @@ def squashed(number, amplitude=2.0, error=2.0):
 
 
 def spared(number=5, covariance=0.1, lost=0, correlation=0.1, amplitude=2.0):
-    """So many of the seven are squashed; of these so many lose half of their correlation."""
+    """Some of the seven are squashed, and some of these lose half of their correlation."""
     names = ("CR", "cw-CR", "VR", "cw-VR", "L1R", "RR", "cw-RR")[:number]
     given = {
         name: {"amplitude": amplitude, "covariance": covariance, "correlation": correlation if i < lost else 0.11}
@@ -222,7 +222,7 @@ def spared(number=5, covariance=0.1, lost=0, correlation=0.1, amplitude=2.0):
 
 
 def ranks(near):
-    """Twelve stable ranks, so many at the ends of the range and the others just beyond them."""
+    """Twelve stable ranks, some at the ends of the range and the others just beyond."""
     return {str(i): {"stable_rank": ((8.0, 12.0) if i < near else (7.9, 12.1))[i % 2]} for i in range(12)}
 
 
@@ -264,7 +264,7 @@ CASES = [
     (S3, "linear_like_relu", [layers(13)], HOLDS),
     (S3, "linear_like_relu", [layers(12)], PARTLY),
     (S3, "linear_like_relu", [layers(11)], FAILS),
-    # Values below half of the last printed digit are all the same.
+    # Values below half of the last printed digit are equivalent.
     (S3, "linear_like_relu", [small_layers(0.0, 0.0052, 0.005)], HOLDS),
     (S3, "linear_like_relu", [small_layers(0.0, 0.0049, 0.0047)], PARTLY),
     (S3, "high_correlation_performs", [transformed(ONES, 0.8, 2.2)], HOLDS),
@@ -279,14 +279,14 @@ CASES = [
     (S3, "whitening_performs", [transformed("Whitening", 0.21, 2.0)], FAILS),
     *((S4, "controlled", [controlled(n), "x", 1], v) for n, v in ((9, HOLDS), (8, PARTLY), (7, PARTLY), (6, FAILS))),
     (S4, "controlled", [controlled(10), "x", -1], FAILS),
-    # A weight with which the network is at 20% counts, one with 19.9% does not.
+    # A weight with an accuracy of 20% counts, one with 19.9% does not.
     (S4, "controlled", [falling_at(20.0), "x", 1], FAILS),
     (S4, "controlled", [falling_at(19.9), "x", 1], HOLDS),
     (S4, "controlled", [many(10, lambda right, d: line([90.0] * 5, [1.0] * 5, d)), "x", 1], FAILS),
-    # Of five weights a swap of neighbours leaves a rank correlation of 0.9.
+    # With five weights, swapping two neighbours gives a rank correlation of 0.9.
     (S4, "controlled", [many(10, lambda right, d: line([90.0] * 5, [0.0, 2.0, 1.0, 3.0, 4.0], d)), "x", 1], HOLDS),
     (S4, "controlled", [many(10, lambda right, d: line([90.0] * 5, [0.0, 3.0, 1.0, 2.0, 4.0], d)), "x", 1], FAILS),
-    # Two swaps of six leave 0.89.
+    # With six weights, two swaps give 0.89.
     (S4, "controlled", [many(10, lambda right, d: line([90.0] * 6, [1.0, 0.0, 3.0, 2.0, 4.0, 5.0], d)), "x", 1], FAILS),
     (S4, "no_gain_with_few_factors", [line([90.0, 90.5]) | line([80.0, 80.5], data="t")], HOLDS),
     (S4, "no_gain_with_few_factors", [line([90.0, 90.52]) | line([80.0, 80.5], data="t")], PARTLY),
@@ -308,9 +308,9 @@ CASES = [
     (S4, "nothing_at_fixed_rank", [related(NUMBERS, sparsity=NUMBERS, stable_rank=UNRELATED)], FAILS),
     (S4, "nothing_at_fixed_rank", [related(NUMBERS, dead_units=NUMBERS, stable_rank=UNRELATED)], FAILS),
     (S4, "nothing_at_fixed_rank", [related(NUMBERS, sparsity=LOOSE, stable_rank=UNRELATED)], PARTLY),
-    # What is left of the error after a line through the rank is nothing.
+    # A linear function of the rank leaves no residual error.
     (S4, "nothing_at_fixed_rank", [related(NUMBERS, sparsity=UNRELATED, stable_rank=NUMBERS)], HOLDS),
-    # Related to the error by the rank alone.
+    # Related to the error only through the rank.
     (S4, "nothing_at_fixed_rank", [related(NUMBERS, sparsity=NUMBERS, stable_rank=NUMBERS)], HOLDS),
     (S5, "no_statistic_explains", [related(NUMBERS, covariance=NUMBERS)], FAILS),
     (S5, "no_statistic_explains", [related(NUMBERS, amplitude=[math.exp(3 * i) for i in NUMBERS])], FAILS),
@@ -320,7 +320,7 @@ CASES = [
     *((S5, "same_information_on_the_label", [label(**{name: 0.101 * H_Y})], PARTLY) for name in ("value", "lower")),
     *((S5, "same_information_on_the_label", [label(**{name: 0.25 * H_Y})], PARTLY) for name in ("value", "upper")),
     *((S5, "same_information_on_the_label", [label(**{name: 0.251 * H_Y})], FAILS) for name in ("lower", "upper")),
-    # Between regularizers 9 and within 1; then 6 and 2.
+    # A variance of 9 between and 1 within regularizers; then 6 and 2.
     (S5, "information_depends_on_regularizer", [spread(upper=(1.0, 0.0), mean=1.5, trials=2)], HOLDS),
     (S5, "information_depends_on_regularizer", [spread(upper=(1.01, 0.0), mean=1.5, trials=2)], PARTLY),
     (S5, "information_depends_on_regularizer", [spread(lower=(2.0, 0.0), mean=2.0)], PARTLY),
@@ -339,10 +339,10 @@ CASES = [
     (S5, "information_explains", [informed(a=((-0.9, -0.95, -0.8), (-0.9, -0.95, -0.8)))], FAILS),
     (S5, "information_explains", [informed(a=(GOOD, (math.nan, math.nan)))], HOLDS),
     (S5, "information_explains", [informed(a=((math.nan, math.nan), (math.nan, math.nan)))], FAILS),
-    # Noise relative to each unit's deviation is another question.
+    # Noise relative to each unit is not part of this claim.
     (S5, "information_explains", [informed(**{"a": (GOOD, GOOD), "1 of each unit's deviation": (WEAK, WEAK)})], HOLDS),
     (S5, "information_explains_more", more(UNRELATED), HOLDS),
-    # As high in order, but not along a line.
+    # Spearman's is as high, but Pearson's is not.
     (S5, "information_explains_more", more([math.exp(2 * i) for i in NUMBERS]), PARTLY),
     (S5, "information_explains_more", more(NUMBERS), FAILS),
     (S6, "no_single_best", [conditions({"Baseline": (4.1, 0.0), "CR": (0.0, 4.0), "VR": (0.0, 4.0)})], HOLDS),
@@ -428,7 +428,7 @@ CASES = [
     (C, "dropout_correlates", [dropout(1.1, 7.0)], PARTLY),
     (C, "dropout_correlates", [dropout(1.0, 6.9)], PARTLY),
     (C, "dropout_correlates", [dropout(1.1, 6.9)], FAILS),
-    # Without a spread any difference is clear, and none is not.
+    # Without spread, every difference is significant, and equality is not.
     (C, "dropout_correlates", [dropout(3.9, 4.1, std=0.0)], HOLDS),
     (C, "dropout_correlates", [dropout(4.0, 4.1, std=0.0)], PARTLY),
     (C, "dropout_correlates", [dropout(4.0, 4.0, std=0.0)], FAILS),

@@ -1,4 +1,4 @@
-"""Claims of the paper: checks judge chosen numbers as stated, nulls find them calibrated, and pages agree."""
+"""Claims of the paper: verdicts on constructed numbers, calibration under the nulls, and the report."""
 
 import importlib
 import math
@@ -30,13 +30,13 @@ MEASURED = [one for one in CLAIMS if one.tables]
 
 
 @pytest.mark.parametrize("case", range(len(CASES)), ids=lambda i: f"{i}-{CASES[i][1]}-{CASES[i][3].replace(' ', '-')}")
-def test_a_check_judges_chosen_numbers_as_stated(case):
+def test_checks_give_the_stated_verdicts(case):
     module, name, given, expected = CASES[case]
     verdict, text = getattr(module, name)(*given)
     assert verdict == expected, text
 
 
-def test_every_check_has_cases_that_hold_and_that_fail():
+def test_every_check_has_passing_and_failing_cases():
     found = {}
     for module, name, _, expected in CASES:
         found.setdefault((module.__name__, name), set()).add(expected)
@@ -59,7 +59,7 @@ def test_a_claim_without_tables_is_decided_by_a_computation(one, monkeypatch):
     }
     assert one.null is None
     assert one.check()[0] == expected[one.name]
-    # And it would be decided otherwise by other results.
+    # Other results would give another verdict.
     others = {
         "scaling_keeps_the_class": ("scaled_predictions", ((1.0, 1.0), Verdict.HOLDS), ((0.9, 0.9), Verdict.FAILS)),
         "only_permuted_diagonals": ("nonnegative_layer", (0.1, Verdict.HOLDS), (1e-6, Verdict.FAILS)),
@@ -91,14 +91,14 @@ def test_a_claim_without_tables_is_decided_by_a_computation(one, monkeypatch):
         ((0.1, -0.69, 0.7), 0, False),
     ],
 )
-def test_the_yardstick(one, strong, excluded):
+def test_comparison_intervals_are_computed_as_documented(one, strong, excluded):
     assert yardstick.is_strong(one) == (strong != 0)
     assert yardstick.is_strong(one, sign=1) == (strong == 1)
     assert yardstick.is_strong(one, sign=-1) == (strong == -1)
     assert yardstick.is_excluded(one) == excluded
 
 
-def test_relations_are_those_of_a_loop():
+def test_relations_match_a_loop():
     rng = np.random.default_rng(3)
     pairs = rng.normal(size=(12, 2)) + rng.normal(size=(12, 1))
     found = yardstick.relation(pairs)
@@ -113,15 +113,15 @@ def test_relations_are_those_of_a_loop():
     assert constant.pearson == constant.spearman == (0.0, 0.0, 0.0)
 
 
-# Of every null's draws a tenth of those of the report; the rates of the report are tested below.
+# A tenth of the draws of the report, whose rates are tested below.
 @pytest.mark.parametrize("one", MEASURED, ids=lambda one: one.name)
-def test_no_check_is_often_wrong_under_its_null(one):
+def test_checks_are_rarely_wrong_under_their_null(one):
     tables = [evidence.measured(RESULTS, name) for name in one.tables]
     if not all(tables):
         tables = [evidence.printed(name) for name in one.printed]
     draws = max(20, one.null.draws // 20)
     found = judging.rates(one, tables, draws=draws)
-    # Five percent, and three standard errors of as many draws.
+    # Five percent plus three standard errors for this number of draws.
     assert found.holds + found.in_part <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / draws)
 
 
@@ -153,7 +153,7 @@ def judged_with_kept_rates():
     ]
 
 
-def test_the_report_is_that_of_the_results():
+def test_report_matches_the_results():
     judged = judged_with_kept_rates()
     assert page.verdicts(judged) == (RESULTS / "report.md").read_text()
     assert page.changes(judged) == (RESULTS / "claims_changes.md").read_text()
@@ -172,7 +172,7 @@ def test_claims_are_in_the_papers_order_and_each_is_named_once():
         assert one.documentation, one.name
         assert (one.null is None) == (not one.tables)
         assert one.why, one.name
-    # Of every table and figure of the paper that has numbers, at least one claim.
+    # Every table and figure with numbers has at least one claim.
     sources = {source.split("_")[0] for one in CLAIMS for source in (*one.tables, *one.nearest)}
     assert sources == set(PAPER)
 
@@ -191,7 +191,7 @@ def rows(**columns):
     }  # fmt: skip
 
 
-def test_nulls_draw_what_they_say():
+def test_nulls_draw_from_their_stated_distribution():
     numbers = [float(i) for i in range(12)]
     given, random = rows(a=numbers, b=numbers), np.random.default_rng(0)
     (permuted,) = PERMUTED_ROWS.draw([given], random)
@@ -203,7 +203,7 @@ def test_nulls_draw_what_they_say():
     assert any(row["a"] != row["b"] for row in columns.values())
     many = [IDENTICAL.draw([given], random)[0] for _ in range(200)]
     means = np.array([[row["a"] for row in drawn.values()] for drawn in many])
-    # Twelve alike around the median, with the standard error of five trials.
+    # Twelve equal regularizers around the median, with the standard error of five trials.
     assert np.abs(means.mean(axis=0) - 5.5).max() < 0.2
     assert means.std() == pytest.approx(1 / math.sqrt(5), rel=0.1)
     assert np.mean([row["a_std"] ** 2 for drawn in many for row in drawn.values()]) == pytest.approx(1, rel=0.1)
@@ -213,7 +213,7 @@ def test_nulls_draw_what_they_say():
     assert null_module.pooled(rows(a=[math.nan, *numbers[1:]]), "a") == 1.0
 
 
-def test_what_is_missing_is_not_run(tmp_path):
+def test_claims_without_results_are_not_run(tmp_path):
     def write(name, table):
         (tmp_path / f"{name}.json").write_text(Published("h", "c", "s", table, []).as_json())
 
@@ -231,7 +231,7 @@ def test_what_is_missing_is_not_run(tmp_path):
     assert {one.verdict for one in judged} == {Verdict.NOT_RUN}
 
 
-def test_the_paper_is_judged_by_the_same_check_with_the_spread_measured_here():
+def test_papers_numbers_are_judged_with_the_spread_measured_here():
     printed = evidence.printed("table6", evidence.measured(RESULTS, "table6"))
     assert printed["Baseline"]["error_std"] == 0.11  # Table 8's default condition
     ours = evidence.measured(RESULTS, "table6")["Dropout"]
@@ -239,7 +239,7 @@ def test_the_paper_is_judged_by_the_same_check_with_the_spread_measured_here():
     assert printed["Dropout"]["covariance_std"] == pytest.approx(expected)
     assert evidence.printed("figure1") is None
     bounds = evidence.printed("figure4_intervals")
-    # Fisher's interval of 0.78 with twelve points.
+    # Fisher's interval for a correlation of 0.78 with twelve points.
     assert bounds["upper bound"]["pearson_low"] == pytest.approx(0.37, abs=0.005)
     assert bounds["upper bound"]["pearson_high"] == pytest.approx(0.94, abs=0.005)
     judged = {one.claim.name: one for one in claims.judge(RESULTS, draws=0)}
@@ -267,7 +267,7 @@ def test_the_yardstick_is_shown_at_every_noise_level_and_for_both_choices(tmp_pa
     assert correlations.as_markdown(tmp_path / "none") == ""
 
 
-def test_the_spread_of_identical_regularizers_is_what_rates_are_made_of():
+def test_rates_use_the_spread_of_identical_regularizers():
     always = Claim("c", "1", "t", lambda rows: (Verdict.HOLDS, ""), ("table6",), (), (), IDENTICAL, "", "")
     assert judging.rates(always, [rows(a=[1.0] * 12)], draws=10) == judging.Rates(1.0, 0.0)
     assert judging.rates(always, [None]) is judging.rates(always, []) is None
@@ -276,7 +276,7 @@ def test_the_spread_of_identical_regularizers_is_what_rates_are_made_of():
     assert judging._first_rates(always, ([None], [rows(a=[1.0] * 12)]), 10) == judging.Rates(1.0, 0.0)
 
 
-def test_what_holds_in_some_of_the_papers_conditions_holds_in_part():
+def test_claims_true_in_some_conditions_hold_in_part():
     printed = evidence.printed("table4")
     some = {
         name: {key: value for key, value in row.items() if key.startswith(("default", "data_1k", "trials"))}
@@ -303,7 +303,7 @@ def result():
     return Published("Table 8: errors", "A claim.", "A setting.", Table(rows, ["default", "width_2"]), [{"a": "b"}])
 
 
-def test_what_is_published_is_read_again(result, tmp_path):
+def test_published_tables_round_trip(result, tmp_path):
     result.table.rows[2]["default_mean"] = math.nan
     (tmp_path / "table8.json").write_text(result.as_json())
     again = published.read(tmp_path / "table8.json")
@@ -313,14 +313,14 @@ def test_what_is_published_is_read_again(result, tmp_path):
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"table": {"rows": [1]}}', '{"table": {}, "heading": ""}'])
-def test_other_files_are_no_published_tables(content, tmp_path, capsys):
+def test_other_files_raise(content, tmp_path, capsys):
     (tmp_path / "table8.json").write_text(content)
     assert main(["report", "--out", str(tmp_path), "--draws", "1"]) == 2
-    assert "Expected a table that was published here. Received: " in capsys.readouterr().err
+    assert "Expected a table written by `python -m benchmarks`. Received: " in capsys.readouterr().err
     assert sorted(path.name for path in tmp_path.iterdir()) == ["table8.json"]
 
 
-def test_the_report_judges_every_claim(result, tmp_path, capsys):
+def test_report_judges_every_claim(result, tmp_path, capsys):
     assert main(["report", "--out", str(tmp_path / "none")]) == 2
     (tmp_path / "table8.json").write_text(result.as_json())
     assert main(["report", "--out", str(tmp_path), "--draws", "3"]) == 0

@@ -1,4 +1,4 @@
-"""The command line as a whole."""
+"""The command line."""
 
 import re
 import subprocess
@@ -8,7 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 
 
-def test_help_reads_like_the_papers_table_of_contents_and_nothing_else_is_printed():
+def test_help_lists_the_experiments_in_the_papers_order_and_nothing_else_is_printed():
     found = subprocess.run(
         [sys.executable, "-m", "benchmarks", "--help"], cwd=ROOT, capture_output=True, text=True, check=True
     )

@@ -1,4 +1,4 @@
-"""The committed results: in the form that is promised, and shown as they are."""
+"""The committed results are complete, and the documentation shows their numbers."""
 
 import runpy
 from pathlib import Path
@@ -34,7 +34,7 @@ def test_table6_has_every_regularizer_over_several_trials_with_the_kept_weights(
 
 
 @pytest.mark.parametrize("name", ["table6", "table6_by_validation"])
-def test_tables_in_markdown_are_those_of_the_csv_files(name):
+def test_markdown_tables_match_the_csv_files(name):
     expected = as_markdown(table6.table_of(rows(f"{name}.csv")))
     assert (RESULTS / f"{name}.md").read_text() == expected
 
@@ -43,7 +43,7 @@ def test_tables_in_markdown_are_those_of_the_csv_files(name):
     "name", ["table2", "table3", "figure1", "figure4", "figure4_correlations", "figure4_intervals"]
 )
 def test_other_results_have_every_row_and_their_markdown_shows_the_same_numbers(name):
-    """In the order in which they stand, to the digits that are shown."""
+    """The numbers agree in order, to the digits shown."""
     found = read_csv(RESULTS / f"{name}.csv")
     lines = (RESULTS / f"{name}.md").read_text().splitlines()[2:]
     label = next(iter(found[0]))
@@ -56,7 +56,7 @@ def test_other_results_have_every_row_and_their_markdown_shows_the_same_numbers(
 
 
 @pytest.mark.parametrize("path", sorted(RESULTS.glob("*.json")), ids=lambda path: path.stem)
-def test_what_is_published_as_json_is_the_same_and_says_where_it_was_made(path):
+def test_json_matches_the_csv_and_states_its_environment(path):
     result = published.read(path)
     lines = path.with_suffix(".csv").read_text().splitlines(keepends=True)
     assert as_csv(result.table.rows) == "".join(line for line in lines if not line.startswith("#"))
@@ -79,7 +79,7 @@ def test_what_is_published_as_json_is_the_same_and_says_where_it_was_made(path):
         ("h100/speed_kernels", kernels),
     ],
 )
-def test_speed_in_markdown_is_that_of_the_csv_files(name, part):
+def test_speed_markdown_matches_the_csv_files(name, part):
     found = [{key: number(value) for key, value in row.items()} for row in read_csv(RESULTS / f"{name}.csv")]
     table, setting = (RESULTS / f"{name}.md").read_text().split("\n\n")
     assert f"{table}\n" == part.as_markdown(found)
@@ -105,7 +105,7 @@ def test_table3_is_as_theorem_2_has_it():
     rows = {row["q"]: row for row in read_csv(RESULTS / "table3.csv")}
     for column in ("error", "sparsity", "dead_units"):
         assert rows["Random positive diagonal"][f"{column}_mean"] == rows["Identity"][f"{column}_mean"]
-    # "Considerably reduced": threefold, as in the paper.
+    # "Considerably reduced" means threefold, as in the paper.
     assert float(rows["Whitening"]["correlation_mean"]) <= float(rows["Identity"]["correlation_mean"]) / 3
 
 
@@ -116,6 +116,6 @@ def test_the_readme_shows_rows_of_the_table():
     assert expected in (ROOT / "README.md").read_text()
 
 
-def test_weights_in_markdown_are_those_of_the_csv_file():
+def test_weights_markdown_matches_the_csv_file():
     expected = search.as_markdown(read_csv(RESULTS / "table6_weights.csv"))
     assert (RESULTS / "table6_weights.md").read_text() == expected

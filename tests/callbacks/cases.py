@@ -1,4 +1,4 @@
-"""Networks to log, their data, and what must be in the logs."""
+"""Networks to log, their data, and checks of the logs."""
 
 import keras
 import numpy as np

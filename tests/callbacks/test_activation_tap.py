@@ -1,4 +1,4 @@
-"""Which forward pass the characteristics are taken from."""
+"""The forward pass in which characteristics are measured."""
 
 import keras
 import numpy as np
@@ -14,7 +14,7 @@ def forever(x, y):
         yield x[20:], y[20:]
 
 
-def test_a_generator_is_read_once_and_refused_where_it_had_to_be_read_twice():
+def test_generator_is_read_once_or_rejected():
     model, (x, y) = build(), data()
     arguments = {"validation_steps": 2, "verbose": 0}
     logger = keras_repreg.CharacteristicsLogger()
@@ -29,7 +29,7 @@ def test_a_generator_is_read_once_and_refused_where_it_had_to_be_read_twice():
 
 
 def passes(model, name="second"):
-    """Counts the calls of a layer with concrete values: forward passes, less those in compiled functions."""
+    """Count the calls of a layer with concrete values: forward passes outside of compiled functions."""
     layer, calls = model.get_layer(name), []
     original = layer.call
 
@@ -44,25 +44,25 @@ def passes(model, name="second"):
 @pytest.mark.parametrize("eager", [True, False])
 def test_validation_is_the_only_forward_pass(eager):
     model, (x, y) = build(run_eagerly=eager), data()
-    model.fit(x, y, validation_data=(x, y), verbose=0)  # builds what is built once
+    model.fit(x, y, validation_data=(x, y), verbose=0)  # builds variables and functions
     counts = {}
     for name, callbacks in {"without": [], "with": [keras_repreg.CharacteristicsLogger()]}.items():
         calls = passes(model)
         model.fit(x, y, epochs=4, validation_data=(x, y), callbacks=callbacks, verbose=0)
         counts[name] = len(calls)
         del vars(model.get_layer("second"))["call"]
-    # Compiled, the layer is called while its functions are traced and never again: one trace more at the most.
+    # In compiled functions the layer is called only while they are traced: at most one more trace.
     assert counts["with"] <= counts["without"] + (0 if eager else 2)
 
 
 @pytest.mark.parametrize("kind", ["subclassed", "second logger", "several steps", "labels in an array"])
-def test_where_it_cannot_be_taken_along_the_data_is_passed_once_more(kind):
+def test_data_are_read_again_if_validation_cannot_be_tapped(kind):
     model, (x, y) = subclassed() if kind == "subclassed" else build(), data()
     model(x)
     loggers = [keras_repreg.CharacteristicsLogger("second")]
     if kind == "several steps":
         if keras.backend.backend() == "torch":
-            pytest.skip("Keras has no several steps per execution on PyTorch")
+            pytest.skip("steps_per_execution is not supported on PyTorch")
         model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True), steps_per_execution=2)
     if kind == "second logger":
         loggers.append(keras_repreg.CharacteristicsLogger("logits"))
@@ -76,8 +76,8 @@ def test_where_it_cannot_be_taken_along_the_data_is_passed_once_more(kind):
     assert isinstance(model.evaluate(x, y, verbose=0), float)
 
 
-def test_a_test_step_of_ones_own_is_left_alone():
-    """It may call the layers more than once, or for something else."""
+def test_custom_test_steps_are_left_alone():
+    """A custom test step may call the layers more than once, or on other data."""
 
     class Twice(keras.Model):
         def test_step(self, *args):

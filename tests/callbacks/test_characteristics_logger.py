@@ -1,4 +1,4 @@
-"""The logger: its keys and values, in every way that fit can validate."""
+"""CharacteristicsLogger: keys and values for every kind of validation data."""
 
 import pickle
 import warnings
@@ -13,7 +13,7 @@ from keras_repreg.characteristics import NAMES
 from tests.callbacks.cases import assert_logged, build, data
 
 
-def test_without_arguments_the_regularized_layers_on_the_validation_data():
+def test_default_layers_are_the_regularized_ones_on_validation_data():
     model, (x, y) = build(), data()
     logger = keras_repreg.CharacteristicsLogger()
     history = model.fit(x, y, epochs=3, validation_data=(x[:20], y[:20]), callbacks=[logger], verbose=0).history
@@ -23,7 +23,7 @@ def test_without_arguments_the_regularized_layers_on_the_validation_data():
     assert_logged(history, model, "second", x[:20])
 
 
-def test_without_penalties_all_hidden_layers():
+def test_default_layers_without_penalties_are_all_hidden_layers():
     model, (x, y) = build(penalty=False), data()
     history = model.fit(
         x, y, validation_split=0.25, callbacks=[keras_repreg.CharacteristicsLogger()], verbose=0
@@ -33,7 +33,7 @@ def test_without_penalties_all_hidden_layers():
 
 
 @pytest.mark.parametrize("penalty_first", [True, False])
-def test_chosen_layers(penalty_first):
+def test_selected_layers_only(penalty_first):
     model, (x, y) = build(penalty_first), data()
     logger = keras_repreg.CharacteristicsLogger(layers=["first", model.get_layer("logits")])
     history = model.fit(x, y, validation_data=(x, y), callbacks=[logger], verbose=0).history
@@ -71,7 +71,7 @@ def test_datasets():
     assert_logged(history, model, "second", x[:20])
 
 
-def test_other_callbacks_see_the_values_whatever_their_order(tmp_path):
+def test_other_callbacks_see_the_values_in_any_order(tmp_path):
     model, (x, y) = build(), data()
 
     class Seen(keras.callbacks.Callback):
@@ -91,15 +91,15 @@ def test_other_callbacks_see_the_values_whatever_their_order(tmp_path):
         keras_repreg.CharacteristicsLogger(),
     ]
     with warnings.catch_warnings():
-        warnings.simplefilter("error", UserWarning)  # a metric that is not there is a warning in Keras
+        warnings.simplefilter("error", UserWarning)  # Keras warns of a missing metric
         history = model.fit(x, y, epochs=5, validation_data=(x, y), callbacks=callbacks, verbose=0).history
     assert "val_second_stable_rank" in before.keys
-    assert len(history["loss"]) < 5  # EarlyStopping had its metric, which never improved by so much
+    assert len(history["loss"]) < 5  # EarlyStopping found its metric, which never improved by min_delta
     assert "val_second_amplitude" in (tmp_path / "log.csv").read_text()
     assert (tmp_path / "best.keras").exists()
 
 
-def test_evaluate_is_as_before_after_training_and_after_an_exception():
+def test_evaluate_is_restored_after_training_and_after_an_exception():
     model, (x, y) = build(), data()
 
     class Fails(keras.callbacks.Callback):
@@ -118,7 +118,7 @@ def test_evaluate_is_as_before_after_training_and_after_an_exception():
     assert "evaluate" not in vars(model)
 
 
-def test_does_not_change_training():
+def test_logging_does_not_change_training():
     weights = []
     for callbacks in ([], [keras_repreg.CharacteristicsLogger()]):
         keras.utils.set_random_seed(0)
@@ -129,7 +129,7 @@ def test_does_not_change_training():
         np.testing.assert_array_equal(a, b)
 
 
-def test_nothing_to_measure_on_is_a_warning():
+def test_missing_data_warns():
     model, (x, y) = build(), data()
     with pytest.warns(UserWarning, match="validation data"):
         model.fit(x, y, callbacks=[keras_repreg.CharacteristicsLogger()], verbose=0)
@@ -143,13 +143,13 @@ def test_chosen_characteristics_of_classes_and_a_spectrum(own):
     history = model.fit(x, y, epochs=2, validation_data=(x, y), batch_size=16, callbacks=[logger], verbose=0).history
     expected = keras_repreg.measure(model, (x, y), "second", characteristics=wanted)["second"]
     logged = {key.removeprefix("val_second_") for key in history if key.startswith("val_second")}
-    assert logged == {*wanted} - {"spectrum"}  # which is no number, and is kept:
+    assert logged == {*wanted} - {"spectrum"}  # the spectrum is an array, so it is kept in the history:
     np.testing.assert_allclose(logger.tables[2]["second"]["spectrum"], expected["spectrum"], rtol=1e-4, atol=1e-7)
     for name in logged:
         assert history[f"val_second_{name}"][-1] == pytest.approx(expected[name], rel=1e-4), name
 
 
-def test_a_model_made_label_aware_stays_so():
+def test_model_made_label_aware_stays_label_aware():
     model, (x, y) = keras.Sequential(build().layers), data()
     model = keras_repreg.label_aware(model)
     model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
@@ -161,7 +161,7 @@ def test_a_model_made_label_aware_stays_so():
     assert type(model) is keras_repreg.Sequential
 
 
-def test_labels_out_of_several_targets():
+def test_labels_from_one_of_several_targets():
     x, y = data()
     start = keras.Input((5,))
     z = layers.Dense(6, activation="relu", name="second")(start)
@@ -189,7 +189,7 @@ def test_every_second_epoch():
     assert len(history["val_first_sparsity"]) == 2
 
 
-def test_convolutions_in_both_ways():
+def test_convolutions_with_channels_or_positions_as_units():
     model = keras.Sequential([keras.Input((6, 6, 1)), layers.Conv2D(4, 3, activation="relu", name="conv"),
                               layers.Flatten(), layers.Dense(2)])  # fmt: skip
     model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
@@ -229,7 +229,7 @@ def test_mixed_precision():
     assert history["val_half_amplitude"] == [pytest.approx(expected["amplitude"], rel=1e-2)]
 
 
-def test_whitening_takes_the_moments_that_were_measured_last():
+def test_whitening_uses_the_last_logged_moments():
     model = keras.Sequential([keras.Input((5,)), layers.Dense(4, name="z"), layers.Dense(3)])
     model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     x, y = data()
@@ -242,7 +242,7 @@ def test_whitening_takes_the_moments_that_were_measured_last():
 
 
 @pytest.mark.parametrize("how", ["operator", "function"])
-def test_a_penalty_behind_an_operation_is_measured_itself(how):
+def test_penalty_after_an_operation_is_measured_itself(how):
     start = keras.Input((5,))
     a = layers.Dense(6, activation="relu")(start)
     z = a + layers.Dense(6)(a) if how == "operator" else keras.ops.relu(layers.Dense(6)(a))
@@ -266,7 +266,7 @@ def test_a_penalty_within_a_nested_model():
     assert_logged(history, model, "inner", x)
 
 
-def test_divergence_is_logged_and_ends_nothing():
+def test_divergence_is_logged_and_training_continues():
     model, (x, y) = build(), data()
     model.layers[0].kernel.assign(np.full((5, 8), np.nan))
     logger = keras_repreg.CharacteristicsLogger()
@@ -290,7 +290,7 @@ def test_models_with_a_label_input():
     assert_logged(history, model, "second", ([x, y], y))
 
 
-def test_wrong_arguments():
+def test_invalid_arguments_raise():
     model, (x, y) = build(), data()
     with pytest.raises(ValueError, match="Received: 'nowhere'"):
         model.fit(x, y, callbacks=[keras_repreg.CharacteristicsLogger("nowhere")], verbose=0)
@@ -322,7 +322,7 @@ def test_layers_of_the_same_name_in_models_within_the_model():
 
 
 @pytest.mark.parametrize("layer", [None, "first"])
-def test_it_can_be_pickled_during_training(layer):
+def test_logger_can_be_pickled_during_training(layer):
     copies = []
 
     class Copying(keras.callbacks.Callback):

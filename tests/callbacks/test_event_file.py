@@ -1,4 +1,4 @@
-"""Histograms in one pass, and event files that are read back."""
+"""Histograms in one pass, and event files read back by TensorBoard's reader."""
 
 import sys
 
@@ -24,13 +24,13 @@ def test_histogram_counts_every_finite_value_batch_by_batch():
     for left, right, count in rows[1:-1]:
         assert count == np.sum((values >= left) & (values < right))
     assert rows[:, 2].sum() == 1000
-    assert rows[np.searchsorted(rows[:, 0], -1e-6), 2] == 500  # zeros, and what is too small
-    # Wherever a value is, it is known to a fifth of itself.
+    assert rows[np.searchsorted(rows[:, 0], -1e-6), 2] == 500  # zeros and tiny values
+    # Each bin bounds its values to within 20%.
     middle = EDGES[(EDGES > 0) & np.isfinite(EDGES)]
     assert (middle[1:] / middle[:-1]).max() < 1.2001
 
 
-def test_histogram_of_nothing():
+def test_histogram_without_values_is_empty():
     histogram = Histogram()
     histogram.update(np.array([np.nan]))
     assert histogram.rows().shape == (0, 3)
@@ -77,7 +77,7 @@ def test_an_event_file_holds_values_histograms_and_spectra(tmp_path):
     assert rows[-1, 1] == pytest.approx(np.log10(spectrum[0]))
 
 
-def test_without_tensorflow_it_says_what_to_install(tmp_path, monkeypatch):
+def test_missing_tensorflow_error_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorflow", None)
     with pytest.raises(ImportError, match=r"keras-repreg\[tensorflow\]"):
         EventFile(tmp_path)

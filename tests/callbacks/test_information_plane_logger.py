@@ -1,4 +1,4 @@
-"""The information plane during fit: its keys and values, in the ways that fit can validate."""
+"""InformationPlaneLogger: keys and values for every kind of validation data."""
 
 import keras
 import numpy as np
@@ -46,7 +46,7 @@ def assert_logged(history, logger, model, layer, x, y, last=-1, **arguments):
     assert point.n_samples == len(x)
 
 
-def test_without_arguments_all_hidden_layers_on_the_validation_data():
+def test_default_is_all_hidden_layers_on_validation_data():
     model, (x, y) = build(), data()
     logger = keras_repreg.InformationPlaneLogger()
     history = model.fit(x, y, epochs=3, validation_data=(x[:20], y[:20]), callbacks=[logger], verbose=0).history
@@ -99,9 +99,9 @@ def test_labels_of_either_form(one_hot):
     assert_logged(history, logger, model, "second", x, y)
 
 
-def test_at_most_so_many_samples_the_same_ones_each_time():
+def test_max_samples_draws_the_same_samples_each_time():
     model, (x, y) = build(), data()
-    x, y = x[np.argsort(y)], np.sort(y)  # the first ones would all be of one class
+    x, y = x[np.argsort(y)], np.sort(y)  # sorted, so that the first samples are all of one class
     model.compile(keras.optimizers.SGD(0.0), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     logger = keras_repreg.InformationPlaneLogger("first", max_samples=12)
     model.fit(x, y, epochs=2, validation_data=(x, y), callbacks=[logger], verbose=0)
@@ -114,7 +114,7 @@ def test_at_most_so_many_samples_the_same_ones_each_time():
     assert_logged(history, unlimited, model, "first", x, y)
 
 
-def test_of_batches_the_first_samples():
+def test_max_samples_takes_the_first_samples_of_batches():
     model, (x, y) = build(), data()
 
     class Batches(keras.utils.PyDataset):
@@ -165,10 +165,10 @@ def regression():
 
 
 @pytest.mark.parametrize("given", [None, False])
-def test_without_classes_the_information_on_the_input_alone(given):
+def test_regression_targets_give_only_information_about_the_input(given):
     model, (x, _) = regression(), data()
     y = x[:, :1] / 3
-    y[:10] = 2.0  # whole numbers in the first batch
+    y[:10] = 2.0  # regression targets whose first batch contains only whole numbers
     logger = keras_repreg.InformationPlaneLogger(labels=given, batch_size=10)
     arguments = {"validation_data": (x, y), "batch_size": 10, "epochs": 2, "callbacks": [logger], "verbose": 0}
     if given is None:
@@ -185,7 +185,7 @@ def test_without_classes_the_information_on_the_input_alone(given):
     information_plane(logger.trajectory)
 
 
-def test_without_targets_the_information_on_the_input_alone():
+def test_missing_targets_give_only_information_about_the_input():
     model, (x, y) = build(), data()
     logger = keras_repreg.InformationPlaneLogger("first", data=x)
     history = model.fit(x, y, callbacks=[logger], verbose=0).history
@@ -202,7 +202,7 @@ def test_named_targets_must_be_class_labels():
         model.fit(x, x[:, :1], callbacks=[logger], verbose=0)
 
 
-def test_convolutions_tell_with_all_their_positions():
+def test_all_positions_of_convolutions_are_used():
     x, y = data()
     model = keras.Sequential(
         [keras.Input((5, 1)), layers.Conv1D(4, 2, activation="relu", name="conv"), layers.Flatten(), layers.Dense(3)]
@@ -214,7 +214,7 @@ def test_convolutions_tell_with_all_their_positions():
     assert logger.trajectory["conv"][1].n_units == 16
 
 
-def test_beside_the_other_logger_and_in_the_way_of_nothing():
+def test_works_with_the_other_logger_and_changes_nothing():
     weights = []
     for callbacks in ([], [keras_repreg.InformationPlaneLogger(), keras_repreg.CharacteristicsLogger()]):
         keras.utils.set_random_seed(0)
@@ -227,7 +227,7 @@ def test_beside_the_other_logger_and_in_the_way_of_nothing():
         np.testing.assert_array_equal(a, b)
 
 
-def test_other_callbacks_see_the_values_whatever_their_order():
+def test_other_callbacks_see_the_values_in_any_order():
     model, (x, y) = build(), data()
     seen = []
     before = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: seen.append(logs["val_first_zx_upper"]))
@@ -236,7 +236,7 @@ def test_other_callbacks_see_the_values_whatever_their_order():
     assert seen == [point.zx_upper for point in logger.trajectory["first"].values()]
 
 
-def test_a_new_training_is_a_new_trajectory():
+def test_new_training_starts_a_new_trajectory():
     model, (x, y) = build(), data()
     logger = keras_repreg.InformationPlaneLogger("first")
     model.fit(x, y, epochs=2, validation_data=(x, y), callbacks=[logger], verbose=0)
@@ -244,7 +244,7 @@ def test_a_new_training_is_a_new_trajectory():
     assert list(logger.trajectory["first"]) == [3, 4]
 
 
-def test_divergence_is_logged_and_ends_nothing():
+def test_divergence_is_logged_and_training_continues():
     model, (x, y) = build(), data()
     model.layers[0].kernel.assign(np.full((5, 8), np.nan))
     logger = keras_repreg.InformationPlaneLogger()
@@ -254,13 +254,13 @@ def test_divergence_is_logged_and_ends_nothing():
     assert logger.trajectory == {"first": {}, "second": {}}
 
 
-def test_nothing_to_measure_on_is_a_warning():
+def test_missing_data_warns():
     model, (x, y) = build(), data()
     with pytest.warns(UserWarning, match="validation data"):
         model.fit(x, y, callbacks=[keras_repreg.InformationPlaneLogger()], verbose=0)
 
 
-def test_what_cannot_be_measured_is_refused():
+def test_layers_that_cannot_be_measured_raise():
     model, (x, y) = build(run_eagerly=True), data()
     logger = keras_repreg.InformationPlaneLogger()
     with pytest.raises(ValueError, match="no targets"):
@@ -289,7 +289,7 @@ def test_what_cannot_be_measured_is_refused():
     ],
     ids=str,
 )
-def test_wrong_arguments(argument):
+def test_invalid_arguments_raise(argument):
     ((name, value),) = argument.items()
     with pytest.raises(ValueError, match=f"Received: {name}={value!r}"):
         keras_repreg.InformationPlaneLogger(**argument)

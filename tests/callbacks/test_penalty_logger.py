@@ -1,4 +1,4 @@
-"""The penalties in the logs: the right values, for every callback, and no trace of it afterwards."""
+"""PenaltyLogger: correct values, visible to every callback, and no trace afterwards."""
 
 import csv
 
@@ -30,20 +30,20 @@ def network(case, weight=0.5, kind=keras_repreg.Sequential):
 
 
 def compiled(model, **arguments):
-    # Without learning, every epoch has the penalty of the first weights.
+    # With a learning rate of 0, every epoch has the penalty of the initial weights.
     model.compile(keras.optimizers.SGD(0.0), LOSS, **arguments)
     return model
 
 
 def expected_penalty(model, case, x, y, batch_size=20):
-    """The mean over batches, each counted by its samples, by the paper's formula."""
+    """Return the mean over batches, weighted by their samples, by the paper's formula."""
     z = keras.Model(model.inputs, model.get_layer("hidden").output).predict(x, verbose=0)
     parts = [slice(start, start + batch_size) for start in range(0, len(x), batch_size)]
     return 0.5 * np.average([case.oracle(z[p], y[p]) for p in parts], weights=[len(z[p]) for p in parts])
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_the_logged_value_is_the_penalty(case):
+def test_logged_value_is_the_penalty(case):
     x, y = data()
     model = compiled(network(case))
     history = model.fit(
@@ -51,11 +51,11 @@ def test_the_logged_value_is_the_penalty(case):
         validation_data=(x[:30], y[:30]), callbacks=[keras_repreg.PenaltyLogger()],
     ).history  # fmt: skip
     assert set(history) == {"loss", "regularizer_penalty", "val_loss", "val_regularizer_penalty"}
-    if "seed" not in case.arguments:  # whose directions are new in each training step
+    if "seed" not in case.arguments:  # its directions change in each training step
         assert history["regularizer_penalty"] == pytest.approx([expected_penalty(model, case, x, y)] * 2, rel=1e-4)
     of_validation = expected_penalty(model, case, x[:30], y[:30])
     assert history["val_regularizer_penalty"] == pytest.approx([of_validation] * 2, rel=1e-4)
-    # What is left of the loss is the cross-entropy.
+    # The loss minus the penalties is the cross-entropy.
     cross_entropy = float(LOSS(y, model.predict(x, verbose=0)))
     assert history["loss"][0] - history["regularizer_penalty"][0] == pytest.approx(cross_entropy, rel=1e-4)
 
@@ -69,9 +69,9 @@ OPTIONS = [
 
 
 @pytest.mark.parametrize("arguments", OPTIONS, ids=str)
-def test_compile_options_do_not_matter(arguments):
+def test_compile_options_give_the_same_result(arguments):
     if BACKEND == "torch" and not {"run_eagerly", "metrics"} & set(arguments):
-        pytest.skip("not on the torch backend")
+        pytest.skip("not supported on PyTorch")
     case, (x, y) = CASES[0], data()
     model = compiled(network(case, kind=keras.Sequential), **arguments)
     logger = keras_repreg.PenaltyLogger()
@@ -85,7 +85,7 @@ def test_compile_options_do_not_matter(arguments):
 
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
 def test_mixed_precision(policy):
-    # A float16 mean of these would be infinite.
+    # Their mean in float16 would be infinite.
     x, y = data()
     case = CASES[0]
     keras.config.set_dtype_policy(policy)
@@ -100,7 +100,7 @@ def test_mixed_precision(policy):
     assert history["regularizer_penalty"][0] > 65504
 
 
-def test_every_callback_sees_it(tmp_path):
+def test_every_callback_sees_the_penalty(tmp_path):
     x, y = data()
 
     class Seen(keras.callbacks.Callback):
@@ -117,20 +117,20 @@ def test_every_callback_sees_it(tmp_path):
     model = compiled(network(CASES[0]))
     callbacks = [before, stopping, writer, keras_repreg.PenaltyLogger(), after]
     history = model.fit(x, y, epochs=9, batch_size=16, verbose=0, validation_data=(x, y), callbacks=callbacks)
-    assert len(history.epoch) == 2  # it never improves
+    assert len(history.epoch) == 2  # the metric never improves
     assert before.epoch == after.epoch
     assert {"regularizer_penalty", "val_regularizer_penalty"} <= before.epoch[0]
     with open(tmp_path / "log.csv") as file:
         assert "val_regularizer_penalty" in next(csv.reader(file))
 
 
-def test_a_model_without_the_callback_logs_and_saves_as_before(tmp_path):
+def test_model_without_the_callback_logs_and_saves_as_before(tmp_path):
     x, y = data()
     model = compiled(network(CASES[0]))
     expected = model.evaluate(x, y, verbose=0)
     checkpoint = keras.callbacks.ModelCheckpoint(str(tmp_path / "model.keras"))
     model.fit(x, y, verbose=0, callbacks=[keras_repreg.PenaltyLogger(), checkpoint])
-    assert model.evaluate(x, y, verbose=0) == pytest.approx(expected)  # a number, no list
+    assert model.evaluate(x, y, verbose=0) == pytest.approx(expected)  # a number, not a list
     assert [metric.name for metric in model.metrics] == ["loss"]
     assert len(model.weights) == 4
     assert list(model.fit(x, y, verbose=0).history) == ["loss"]
@@ -138,7 +138,7 @@ def test_a_model_without_the_callback_logs_and_saves_as_before(tmp_path):
     assert loaded.evaluate(x, y, verbose=0) == pytest.approx(expected)
 
 
-def test_label_aware_models_stay_so():
+def test_label_aware_models_stay_label_aware():
     x, y = data()
     case = CASES[1]
     model = compiled(keras_repreg.label_aware(network(case, kind=keras.Sequential)))
@@ -149,7 +149,7 @@ def test_label_aware_models_stay_so():
     model.fit(x, y, verbose=0)
 
 
-def test_after_an_exception_the_next_fit_is_right():
+def test_next_fit_is_correct_after_an_exception():
     x, y = data()
 
     class Interrupt(keras.callbacks.Callback):
@@ -195,7 +195,7 @@ def test_models_within_models_shared_layers_and_several_penalties():
     assert sums == pytest.approx([once, once, 2 * once], rel=1e-5)
 
 
-def test_chosen_layers():
+def test_selected_layers_only():
     x, y = data()
     model = compiled(
         keras.Sequential(
@@ -214,14 +214,14 @@ def test_chosen_layers():
     with pytest.raises(ValueError, match="Received: 'three'"):
         model.fit(x, y, verbose=0, callbacks=[keras_repreg.PenaltyLogger("three")])
     plain = compiled(keras.Sequential([keras.Input((5,)), keras.layers.Dense(3, name="logits")]))
-    # A list of callbacks can be shared with a baseline.
+    # The same callbacks can be used for a baseline.
     assert set(plain.fit(x, y, verbose=0, callbacks=[keras_repreg.PenaltyLogger()]).history) == {"loss"}
     assert not {"train_step", "make_train_function"} & set(vars(plain))
 
 
 @pytest.mark.parametrize("arguments", [{}, {"run_eagerly": True}], ids=str)
-def test_a_model_that_its_first_step_builds(arguments):
-    """Keras calls it once more for that, on what is not data."""
+def test_model_built_by_its_first_step(arguments):
+    """Keras calls such a model once more to build it, on placeholder data."""
 
     class Own(keras_repreg.Model):
         def __init__(self):
@@ -243,7 +243,7 @@ def test_a_model_that_its_first_step_builds(arguments):
     assert history["val_regularizer_penalty"] == pytest.approx([expected] * 2, rel=1e-4)
 
 
-def test_own_steps_and_losses_are_kept():
+def test_custom_steps_and_losses_are_kept():
     x, y = data()
 
     class Own(keras_repreg.Sequential):
@@ -287,7 +287,7 @@ def test_two_loggers_in_one_fit_log_what_each_asks_for():
     assert set(again) == {"loss", "two_penalty"}
 
 
-def test_after_an_interruption_only_the_next_loggers_layers_are_logged():
+def test_only_the_new_loggers_layers_are_logged_after_an_interruption():
     class Interrupt(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):
             raise KeyboardInterrupt
@@ -300,15 +300,15 @@ def test_after_an_interruption_only_the_next_loggers_layers_are_logged():
     assert set(history) == {"loss", "two_penalty"}
 
 
-def test_prediction_leaves_nothing_behind():
+def test_prediction_leaves_no_state():
     x, y = data()
     model = two_penalties()
     model.predict(x, verbose=0, callbacks=[keras_repreg.PenaltyLogger()])
     assert set(model.evaluate(x, y, verbose=0, return_dict=True)) == {"loss"}
 
 
-def test_metrics_of_the_model_are_its_own():
-    """A `train_step` that loops over them, as Keras's guide does, finds no metric of penalties to feed with targets."""
+def test_model_metrics_contain_no_penalties():
+    """A `train_step` that updates all metrics with targets, as in Keras's guide, must not find a penalty metric."""
 
     class Own(keras_repreg.Sequential):
         def test_step(self, *args):
@@ -323,7 +323,7 @@ def test_metrics_of_the_model_are_its_own():
 
 
 @pytest.mark.parametrize("kind", ["compute_loss", "distiller"])
-def test_a_penalty_that_the_loss_leaves_out_is_named_once_and_not_logged(kind):
+def test_penalty_excluded_from_the_loss_warns_once_and_is_not_logged(kind):
     class Own(keras.Sequential):
         def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
             return LOSS(y, y_pred)
@@ -343,7 +343,7 @@ def test_a_penalty_that_the_loss_leaves_out_is_named_once_and_not_logged(kind):
         history = model.fit(x, y, epochs=2, verbose=0, callbacks=[keras_repreg.PenaltyLogger()]).history
     assert sum("no effect" in str(warning.message) for warning in warned) == 1
     assert not any("penalty" in name for name in history)
-    # Once it is said, it is not said again.
+    # The warning is not repeated.
     model.fit(x, y, verbose=0, callbacks=[keras_repreg.PenaltyLogger()])
 
 
@@ -388,7 +388,7 @@ def siamese():
 
 
 @pytest.mark.parametrize("build", [shared_twice, siamese])
-def test_all_calls_of_a_shared_layer_are_in_the_loss_and_in_the_log(build):
+def test_all_calls_of_a_shared_layer_are_in_the_loss_and_the_logs(build):
     x, y = data()
     model = compiled(build())
     expected = 3 * np.abs(x).sum()
@@ -398,7 +398,7 @@ def test_all_calls_of_a_shared_layer_are_in_the_loss_and_in_the_log(build):
     assert logs["loss"] == pytest.approx([expected + np.log(3)], rel=1e-5)
 
 
-def test_further_fits_compile_nothing_and_leave_nothing():
+def test_repeated_fits_do_not_recompile_or_leave_state():
     x, y = data()
     traced = 0
 
@@ -419,13 +419,13 @@ def test_further_fits_compile_nothing_and_leave_nothing():
     for _ in range(5):
         history = model.fit(x, y, batch_size=48, verbose=0, callbacks=[keras_repreg.PenaltyLogger()]).history
         assert len(history) == 2
-    # PyTorch compiles nothing: one call per step.
+    # PyTorch does not compile, so there is one call per step.
     assert traced - before == (5 if BACKEND == "torch" else 0)
     assert set(vars(model)) == set(hooks)
     assert [len(getattr(vars(model)[name], "around", [])) for name in hooks] == arounds
 
 
-@pytest.mark.skipif(BACKEND != "jax", reason="tracers of JAX")
+@pytest.mark.skipif(BACKEND != "jax", reason="tracers exist on JAX only")
 def test_no_tracer_outlives_a_step():
     import jax
 
@@ -437,7 +437,7 @@ def test_no_tracer_outlives_a_step():
             model.evaluate(x, y, batch_size=48, verbose=0)
 
 
-def test_runs_that_callbacks_begin_leave_the_logs_as_they_were():
+def test_steps_run_by_callbacks_do_not_change_the_logs():
     x, y = data()
 
     class Others(keras.callbacks.Callback):
@@ -456,8 +456,8 @@ def test_runs_that_callbacks_begin_leave_the_logs_as_they_were():
     )
 
 
-@pytest.mark.skipif(BACKEND == "jax", reason="a second pass needs a scope of its own there")
-def test_two_forward_passes_in_one_step_count_as_they_do_in_the_loss():
+@pytest.mark.skipif(BACKEND == "jax", reason="on JAX a second pass needs its own scope")
+def test_two_forward_passes_in_a_step_are_logged_as_in_the_loss():
     class Twice(keras.Sequential):
         def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
             first = sum(self.losses) + sum(self.losses) * 0
@@ -473,7 +473,7 @@ def test_two_forward_passes_in_one_step_count_as_they_do_in_the_loss():
     assert logs["loss"] == pytest.approx(logs["p_penalty"], rel=1e-5)
 
 
-def test_what_has_an_effect_in_one_model_may_have_none_in_another():
+def test_penalty_can_be_effective_in_one_model_and_not_in_another():
     class Own(keras.Model):
         def __init__(self, inner):
             super().__init__()
@@ -495,8 +495,8 @@ def test_what_has_an_effect_in_one_model_may_have_none_in_another():
     assert set(history) == {"loss"}
 
 
-@pytest.mark.skipif(BACKEND == "jax", reason="there only a gradient tells")
-def test_an_evaluation_that_leaves_the_penalty_out_says_so():
+@pytest.mark.skipif(BACKEND == "jax", reason="JAX detects this from the gradient only")
+def test_evaluation_without_the_penalty_warns():
     class Own(keras_repreg.Sequential):
         def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
             return LOSS(y, y_pred)
@@ -507,7 +507,7 @@ def test_an_evaluation_that_leaves_the_penalty_out_says_so():
         model.evaluate(x, y, verbose=0)
 
 
-def test_variables_have_paths_of_their_own():
+def test_variables_have_unique_paths():
     x, y = data()
     model = two_penalties()
     schedule = keras_repreg.WeightSchedule(lambda epoch: 0.5)
@@ -517,7 +517,7 @@ def test_variables_have_paths_of_their_own():
     model.get_state_tree()
 
 
-def test_a_penalty_in_a_loop_that_is_compiled_is_refused_in_words():
+def test_penalty_in_a_compiled_loop_raises():
     class Loop(keras.layers.Layer):
         def __init__(self):
             super().__init__()
@@ -530,7 +530,7 @@ def test_a_penalty_in_a_loop_that_is_compiled_is_refused_in_words():
             return keras.ops.map(lambda row: self.penalty(row[None])[0], x)
 
     if BACKEND != "tensorflow":
-        pytest.skip("PyTorch's loop is one of Python, and JAX itself refuses the tracer")
+        pytest.skip("PyTorch loops in Python, and JAX itself rejects the tracer")
     x, y = data()
     model = keras.Sequential([keras.Input((5,)), Loop(), keras.layers.Dense(3)])
     compiled(model)

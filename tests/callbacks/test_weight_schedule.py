@@ -1,4 +1,4 @@
-"""Loss weights that change in a compiled training step, without compiling it again."""
+"""Loss weights change in a compiled training step without recompilation."""
 
 import pickle
 
@@ -12,7 +12,7 @@ BACKEND = keras.backend.backend()
 
 
 class Counting(keras_repreg.layers.RepresentationRegularization):
-    """A penalty of 1, that counts how often it is traced."""
+    """A penalty of 1 that counts how often it is traced."""
 
     traces = 0
 
@@ -42,16 +42,16 @@ FACTORS = [0.0, 0.5, 1.0, 4.0]
 @pytest.mark.parametrize("arguments", [{"jit_compile": False}, {"jit_compile": True}, {"run_eagerly": True}], ids=str)
 def test_each_epoch_has_its_factor(arguments):
     if BACKEND == "torch" and arguments.get("jit_compile"):
-        pytest.skip("torch compiles elsewhere")
+        pytest.skip("does not compile on PyTorch")
     model = network(**arguments)
     found = fit(model, keras_repreg.WeightSchedule(FACTORS.__getitem__))
     assert found == pytest.approx([0.5 * factor for factor in FACTORS], abs=1e-6)
     assert model.get_layer("regularizer").weight == 0.5
 
 
-@pytest.mark.skipif(BACKEND == "torch", reason="runs eagerly")
+@pytest.mark.skipif(BACKEND == "torch", reason="PyTorch runs eagerly")
 @pytest.mark.parametrize("per", ["epoch", "batch"])
-def test_nothing_is_compiled_anew(per):
+def test_nothing_is_recompiled(per):
     traces = []
     for epochs in (1, 4):
         model = network()
@@ -63,16 +63,16 @@ def test_nothing_is_compiled_anew(per):
 
 def test_each_batch_has_its_factor():
     model = network()
-    # Two batches an epoch; the mean of their factors.
+    # An epoch has two batches; the log has the mean of their factors.
     found = fit(model, keras_repreg.WeightSchedule(float, per="batch"), epochs=3, samples=40)
     assert found == pytest.approx([0.5 * (0 + 1) / 2, 0.5 * (2 + 3) / 2, 0.5 * (4 + 5) / 2], abs=1e-6)
-    # Each `fit` begins again.
+    # Each `fit` restarts the schedule.
     found = fit(model, keras_repreg.WeightSchedule(float, per="batch"), epochs=1, samples=40)
     assert found == pytest.approx([0.25], abs=1e-6)
 
 
-@pytest.mark.skipif(BACKEND == "torch", reason="not on the torch backend")
-@pytest.mark.skipif(keras.__version__.startswith("3.10."), reason="tells callbacks the first batch of an execution")
+@pytest.mark.skipif(BACKEND == "torch", reason="not supported on PyTorch")
+@pytest.mark.skipif(keras.__version__.startswith("3.10."), reason="reports executions, not batches")
 def test_steps_per_execution():
     model = network(steps_per_execution=2)
     found = fit(model, keras_repreg.WeightSchedule(float, per="batch"), epochs=2, samples=80)
@@ -102,7 +102,7 @@ def test_training_follows_the_factor():
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
 
 
-def test_the_variable_is_none_of_the_weights(tmp_path):
+def test_variable_is_not_a_weight(tmp_path):
     plain, model = network(), network()
     plain.get_layer("regularizer")(np.ones((2, 4), "float32"))
     plain.save_weights(tmp_path / "plain.weights.h5")
@@ -113,7 +113,7 @@ def test_the_variable_is_none_of_the_weights(tmp_path):
     model.load_weights(tmp_path / "plain.weights.h5")
     model.save_weights(tmp_path / "model.weights.h5")
     plain.load_weights(tmp_path / "model.weights.h5")
-    # The last factor stays, but is not cloned.
+    # The last factor is kept, but clones do not copy it.
     x = np.zeros((4, 5), "float32")
     y = model.predict(x, verbose=0)
     assert model.evaluate(x, y, verbose=0) == pytest.approx(0.5 * 0.25, rel=1e-4)
@@ -130,7 +130,7 @@ def test_half_precision_does_not_round_the_factor():
     assert found == pytest.approx([1e-9], rel=1e-4)
 
 
-def test_chosen_layers():
+def test_selected_layers_only():
     layers = [keras_repreg.L1Regularization(name=name) for name in ("one", "two")]
     model = keras.Sequential([keras.Input((5,)), *layers, keras.layers.Dense(5)])
     model.compile("sgd", "mse")
@@ -141,7 +141,7 @@ def test_chosen_layers():
     assert history["two_penalty"] == [0.0]
 
 
-def test_in_a_loop_of_ones_own():
+def test_works_in_a_custom_training_loop():
     layer = keras_repreg.L1Regularization(1.0)
     layer.weight_factor.make_variable()
     z = np.ones((2, 2), "float32")
@@ -151,7 +151,7 @@ def test_in_a_loop_of_ones_own():
         assert float(layer.losses[0]) == 4 * factor
 
 
-def test_wrong_arguments():
+def test_invalid_arguments_raise():
     with pytest.raises(TypeError, match="Received: 0.5"):
         keras_repreg.WeightSchedule(0.5)
     with pytest.raises(ValueError, match="Received: per='step'"):
@@ -169,7 +169,7 @@ def test_wrong_arguments():
             fit(network(), keras_repreg.WeightSchedule(lambda epoch, factor=factor: factor))
 
 
-def test_a_resumed_training_goes_on_with_the_schedule():
+def test_resumed_training_continues_the_schedule():
     seen = []
 
     def schedule(index):
@@ -200,7 +200,7 @@ def test_a_resumed_training_goes_on_with_the_schedule():
     assert seen == [4, 5]
 
 
-def test_backup_and_restore_go_on_with_the_schedule(tmp_path):
+def test_backup_and_restore_continues_the_schedule(tmp_path):
     seen = []
 
     def schedule(index):
@@ -233,7 +233,7 @@ def test_schedules_can_be_pickled():
     assert [copied._schedule(epoch) for epoch in range(5)] == [0.5, 0.625, 0.75, 0.875, 1.0]
 
 
-def test_a_list_of_callbacks_can_be_shared_with_a_model_without_penalties():
+def test_callbacks_can_be_shared_with_a_model_without_penalties():
     model = keras.Sequential([keras.Input((5,)), keras.layers.Dense(5)])
     model.compile("sgd", "mse")
     x = np.ones((4, 5), "float32")

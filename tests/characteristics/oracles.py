@@ -1,4 +1,4 @@
-"""Each characteristic by its definition, in float64 with plain loops, for `(z, labels, positive_only)`."""
+"""Oracles of the characteristics by their definitions, float64 loops with arguments `(z, labels, positive_only)`."""
 
 import itertools
 
@@ -16,7 +16,7 @@ def _other(name):
 
 
 def _within(value):
-    """The mean over the classes present of a characteristic of the samples of one class."""
+    """Return the mean of a characteristic over the classes that are present."""
     return lambda z, labels, positive_only: float(
         np.mean([value(part, positive_only) for part in reference.by_class(z, labels)])
     )
@@ -27,7 +27,7 @@ def _norm(vector):
 
 
 def _centre(z, labels):
-    """The class means minus the mean of all samples."""
+    """Return the class means minus the mean of all samples."""
     return [part.mean(axis=0) - z.mean(axis=0) for part in reference.by_class(z, labels)]
 
 
@@ -41,7 +41,7 @@ def dormant_units(z, labels, positive_only):
 
 
 def unbiased_participation_ratio(z, labels, positive_only):
-    """U-statistics over all tuples of four different samples: no sum is shared with the package's formula."""
+    """Return U-statistics over all tuples of four distinct samples, independently of the package's formula."""
     n = len(z)
     first = second = number = 0.0
     for a, b, c, d in itertools.permutations(range(n), 4):

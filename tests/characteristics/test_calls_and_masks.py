@@ -1,4 +1,4 @@
-"""What `measure` and the loggers see: every call, every thread's own, parts of outputs, and no padding."""
+"""What `measure` and the loggers see: all calls of the same thread, parts of outputs, and no padding."""
 
 import threading
 
@@ -46,7 +46,7 @@ def test_all_calls_of_a_shared_layer_are_pooled():
     assert plane.trajectory["z"][1].zx_upper == pytest.approx(bounds.zx_upper, rel=1e-5)
 
 
-def test_measurements_in_threads_are_right_whatever_the_others_do():
+def test_concurrent_measurements_are_independent():
     model = keras.Sequential([keras.Input((4,)), layers.Dense(5, activation="relu", name="z"), layers.Dense(3)])
     data = [RNG.normal(size=(40, 4)).astype("float32") * scale for scale in (1.0, 5.0)]
     expected = [keras_repreg.measure(model, x, "z")["z"] for x in data]
@@ -108,7 +108,7 @@ def real_tokens(z):
 
 
 @pytest.mark.parametrize("batch_size", [2, 5])
-def test_padding_does_not_count(batch_size):
+def test_padding_is_excluded(batch_size):
     model = masked()
     embedding = ops.convert_to_numpy(model.get_layer("embedding")(IDS))
     dense = ops.convert_to_numpy(model.get_layer("dense")(embedding))
@@ -130,7 +130,7 @@ def test_padding_does_not_count(batch_size):
         keras_repreg.measure(model, IDS, "dense", units="flatten")
 
 
-def test_a_mask_can_be_an_input_of_the_model():
+def test_mask_can_be_a_model_input():
     ids, mask = keras.Input((4,), dtype="int32", name="ids"), keras.Input((4,), dtype="int32", name="padding_mask")
     z = layers.Embedding(5, 6, name="embedding")(ids)
     kept = layers.Multiply(name="times")([z, ops.expand_dims(ops.cast(mask, "float32"), -1)])
@@ -169,13 +169,13 @@ def with_backbone():
     return keras.Model(start, layers.Dense(2, name="logits")(Backbone()(start)["pooled"]))
 
 
-def test_layers_whose_output_is_a_dict_are_measured_by_their_parts():
+def test_dict_outputs_are_measured_by_their_parts():
     model = with_backbone()
     x = RNG.normal(size=(20, 4)).astype("float32")
     z = np.maximum(ops.convert_to_numpy(model.get_layer("backbone").get_layer("inner")(x)), 0)
     table = keras_repreg.measure(model, x)
     assert list(table) == ["backbone/pooled", "backbone/sequence"]
-    # Of a model's output it is not known that it is rectified.
+    # It is not known whether the output of a nested model is rectified.
     close(table["backbone/pooled"], keras_repreg.characterize(z, positive_only=False))
     close(table["backbone/sequence"], keras_repreg.characterize(np.concatenate([z, 2 * z]), positive_only=False))
     close(keras_repreg.measure(model, x, "backbone/inner")["backbone/inner"], keras_repreg.characterize(z))
@@ -190,7 +190,7 @@ def test_layers_whose_output_is_a_dict_are_measured_by_their_parts():
     )
 
 
-def test_layers_that_cannot_be_measured_are_passed_over_by_default_and_refused_by_name():
+def test_unmeasurable_layers_are_skipped_by_default_and_raise_by_name():
     class Count(layers.Layer):
         def call(self, x):
             return ops.sum(x)
@@ -204,7 +204,7 @@ def test_layers_that_cannot_be_measured_are_passed_over_by_default_and_refused_b
         keras_repreg.measure(model, x, "count")
 
 
-def test_a_model_without_hidden_layers_trains_on_with_a_warning():
+def test_model_without_hidden_layers_warns_and_trains():
     model = keras.Sequential([keras.Input((4,)), layers.Dense(2)])
     model.compile("sgd", "mse")
     x, y = RNG.normal(size=(20, 4)), np.zeros((20, 2))
@@ -217,13 +217,13 @@ def test_a_model_without_hidden_layers_trains_on_with_a_warning():
 
 @pytest.mark.parametrize("explicit", [False, True])
 def test_masks_reach_a_layer_within_time_distributed(explicit):
-    """Keras passes no mask to an inner layer whose `call` takes none; steps that are masked do not count for it."""
+    """Keras passes no mask to an inner layer whose `call` takes none, but masked steps must still be excluded."""
     start = keras.Input((4,), dtype="int32", name="ids")
     mask = keras.Input((4,), name="mask")
     z = layers.Embedding(5, 3, mask_zero=not explicit)(start)
     inner = layers.Dense(6, activation="relu", name="inner")
     z = layers.TimeDistributed(inner, name="outer")(z)
-    # Keras 3.11 wants every input connected to an output.
+    # Keras 3.11 requires every input to be connected to an output.
     model = keras.Model([start, mask], [layers.GlobalAveragePooling1D()(z), layers.Identity()(mask)])
     x = [IDS, (IDS != 0).astype("float32")]
     found = keras_repreg.measure(model, x, [inner, "outer"], mask="mask" if explicit else None)

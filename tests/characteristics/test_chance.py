@@ -1,4 +1,4 @@
-"""The values at chance: of data without dependence, whatever the batches, and the unbiased participation ratio."""
+"""Chance levels for independent data, and the unbiased participation ratio."""
 
 import itertools
 
@@ -25,7 +25,7 @@ def at_chance(z, labels=None, names=("correlation",), positive_only=False, batch
 
 @pytest.mark.parametrize("samples", [20, 100, 1000])
 def test_independent_units_are_at_chance(samples):
-    # Biased by so much that only this comparison tells that nothing is correlated.
+    # The bias is so large that only the comparison with chance shows that nothing is correlated.
     found = at_chance(normal(samples), names=["correlation", "stable_rank", "participation_ratio"])
     for name in ("correlation", "stable_rank", "participation_ratio"):
         assert found[f"{name}_at_chance"] == pytest.approx(found[name], rel=0.08)
@@ -33,14 +33,14 @@ def test_independent_units_are_at_chance(samples):
     assert found["correlation_at_chance"] == pytest.approx(np.sqrt(2 / (np.pi * samples)), rel=0.05)
 
 
-def test_correlated_units_are_not():
+def test_correlated_units_exceed_chance():
     z = normal(200, 20) + normal(200, 1, seed=1)
     found = at_chance(z, names=["correlation", "effective_rank"])
     assert found["correlation"] > 5 * found["correlation_at_chance"]
     assert found["effective_rank"] < found["effective_rank_at_chance"] - 5
 
 
-def test_margins_are_the_same():
+def test_shuffling_keeps_the_marginal_distributions():
     z = np.maximum(normal(150, 6), 0) * np.arange(1, 7)
     sample = chance.MarginSample()
     for start in range(0, 150, 40):
@@ -50,7 +50,7 @@ def test_margins_are_the_same():
     assert not np.array_equal(batch, z)
 
 
-def test_shuffled_labels_have_the_same_classes_and_samples():
+def test_shuffling_keeps_classes_and_samples():
     z, labels = normal(60, 4), np.repeat([5, 7, 9], [10, 20, 30])
     sample = chance.MarginSample()
     sample.update(z)
@@ -65,7 +65,7 @@ def test_shuffled_labels_have_the_same_classes_and_samples():
 
 
 @pytest.mark.parametrize("name", WITH_CHANCE)
-def test_batches_and_workers_do_not_matter(name):
+def test_batching_and_merging_do_not_matter(name):
     z, labels = np.maximum(normal(60, 5), 0), np.arange(60) % 3
     expected = at_chance(z, labels, [name], True)
     assert list(expected) == [name, f"{name}_at_chance"]
@@ -79,9 +79,9 @@ def test_batches_and_workers_do_not_matter(name):
         assert found[f"{name}_at_chance"] == pytest.approx(expected[f"{name}_at_chance"], rel=1e-7)
 
 
-def test_of_many_samples_a_random_part_is_kept(monkeypatch):
+def test_random_subset_of_many_samples_is_kept(monkeypatch):
     monkeypatch.setattr(chance, "KEPT", 200)
-    z = np.sort(normal(5000, 8), axis=0)  # the first samples are not as the others
+    z = np.sort(normal(5000, 8), axis=0)  # the first samples differ from the others
     one, two = chance.MarginSample(), chance.MarginSample()
     for start in range(0, 5000, 333):
         one.update(z[start : start + 333])
@@ -95,18 +95,18 @@ def test_of_many_samples_a_random_part_is_kept(monkeypatch):
     assert sum(map(len, one.independent_units(5000))) == 5000
 
 
-def test_the_same_seed_gives_the_same_values():
+def test_same_seed_gives_the_same_values():
     assert at_chance(normal(50, 5)) == at_chance(normal(50, 5))
 
 
-def test_settings_are_those_of_both_workers():
+def test_merging_different_chance_settings_raises():
     with pytest.raises(ValueError, match="chance=True.*chance=False"):
         Characteristics(chance=True).merge(Characteristics())
     with pytest.raises(TypeError, match="chance=1"):
         Characteristics(chance=1)
 
 
-def test_in_characterize_and_after_values_that_are_not_finite():
+def test_characterize_reports_chance_and_nan_after_nonfinite_values():
     z = normal(30, 4)
     found = keras_repreg.characterize(z, chance=True)
     assert {"correlation_at_chance", "covariance_at_chance", "stable_rank_at_chance"} < set(found)
@@ -117,8 +117,8 @@ def test_in_characterize_and_after_values_that_are_not_finite():
 
 
 @pytest.mark.parametrize("samples", [20, 50, 100, 1000])
-def test_the_participation_ratio_without_bias(samples):
-    # Isotropic, so that the truth is the number of units.
+def test_participation_ratio_is_unbiased(samples):
+    # Isotropic data, for which the true value is the number of units.
     ratios, biased = [], []
     for seed in range(21):
         found = keras_repreg.characterize(
@@ -133,10 +133,10 @@ def test_the_participation_ratio_without_bias(samples):
 
 
 @pytest.mark.parametrize("draw", ["exponential", "laplace", "uniform"])
-def test_the_participation_ratio_without_bias_whatever_the_distribution(draw):
+def test_participation_ratio_is_unbiased_for_any_distribution(draw):
     rng = np.random.default_rng(0)
     scales = np.linspace(0.2, 2, 60)
-    variances = scales**2  # up to one factor that the ratio does not have
+    variances = scales**2  # up to a factor that cancels in the ratio
     truth = variances.sum() ** 2 / (variances**2).sum()
     draws = [
         keras_repreg.characterize(

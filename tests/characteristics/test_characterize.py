@@ -1,4 +1,4 @@
-"""Each characteristic against a loop over pairs; batch by batch, merged, and at large means."""
+"""Characteristics of arrays: loops over pairs, batching, merging, large means, and edge cases."""
 
 import itertools
 import tracemalloc
@@ -37,7 +37,7 @@ def test_against_a_loop_over_pairs(shape, positive_only):
     assert_close(found, reference.characteristics(z, positive_only))
 
 
-def test_large_mean_costs_no_digits():
+def test_large_mean_keeps_precision():
     z = activations(60, 5, mean=1000.0)
     for positive_only in (True, False):
         found = keras_repreg.characterize(z, positive_only=positive_only)
@@ -51,7 +51,7 @@ def test_every_characteristic_against_its_definition(shape, mean, positive_only)
     z, labels = activations(*shape, mean=mean), np.arange(shape[0]) % 3
     expected = all_of_them(z, positive_only, labels)
     found = keras_repreg.characterize(z, labels, positive_only, characteristics=list(expected))
-    # Singular values of Z lose digits where the mean is large, as they are roots of eigenvalues of order mean^2.
+    # Singular values of Z lose precision for large means, because they are roots of eigenvalues of order mean^2.
     assert_close(found, expected, rel=1e-6 if mean > 100 else 1e-8, absolute=1e-8)
 
 
@@ -66,10 +66,8 @@ def test_every_characteristic_against_its_definition(shape, mean, positive_only)
     positive_only=st.booleans(),
     merge=st.booleans(),
 )
-def test_batch_by_batch_merged_in_any_order_and_all_at_once_agree(
-    samples, units, cuts, seed, mean, rectified, positive_only, merge
-):
-    # Without rectification there are negative values, in some batches or in all.
+def test_batching_and_merging_order_do_not_matter(samples, units, cuts, seed, mean, rectified, positive_only, merge):
+    # Without rectification, some or all batches have negative values.
     z = (
         activations(samples, units, seed, mean)
         if rectified
@@ -89,12 +87,12 @@ def test_batch_by_batch_merged_in_any_order_and_all_at_once_agree(
             middle = part.start + (part.stop - part.start) // 3
             for half in (slice(part.start, middle), slice(middle, part.stop)):
                 other.update(z[half], labels[half])
-                other._all.flush()  # so that its sums are not those about its own mean, which vanish
+                other._all.flush()  # so that its sums are about another mean, and do not vanish
             total.merge(other)
         else:
             total.update(z[part], labels[part])
-            total._all.flush()  # otherwise what follows waits for it, and is one batch with it
-    # Of few samples, rank and NC1 depend on eigenvalues that are zero except for rounding: 1e-10 of mean 1000 squared.
+            total._all.flush()  # otherwise it would be buffered and merged with the next batch
+    # With few samples, rank and NC1 depend on eigenvalues that are zero up to rounding, 1e-10 of the squared mean.
     steady = [name for name in whole.result() if name not in ("rankme", "nc1", "numerical_rank", "spectrum")]
     for found in (total.result(), whole.result()):
         assert_close({n: found[n] for n in steady}, {n: expected[n] for n in steady}, rel=1e-6, absolute=1e-8)
@@ -103,7 +101,7 @@ def test_batch_by_batch_merged_in_any_order_and_all_at_once_agree(
         assert_close(total.result(), whole.result(), rel=1e-6, absolute=1e-8)
 
 
-def test_only_what_is_asked_for_is_formed():
+def test_only_requested_statistics_are_computed():
     z, labels = activations(50, 7), np.arange(50) % 2
     cheap = ["amplitude", "sparsity", "dead_units", "mean", "variance", "within_class_variance", "nc1"]
     expected = keras_repreg.characterize(z, labels, characteristics="all")
@@ -111,7 +109,7 @@ def test_only_what_is_asked_for_is_formed():
     assert list(found) == cheap
     assert_close(found, {name: expected[name] for name in cheap})
     wide = Characteristics(characteristics=cheap[:-1])
-    # A matrix of so many units squared would take 80 GB.
+    # A units x units matrix would take 80 GB.
     wide.update(np.ones((4, 100_000), "float32"), labels[:4])
     assert wide.result()["mean"] == 1.0
     with pytest.raises(ValueError, match="Received: .'amplitude'"):
@@ -119,7 +117,7 @@ def test_only_what_is_asked_for_is_formed():
 
 
 def test_ranks_of_known_spectra():
-    # Four samples that are +-a along each axis in turn: the covariance is diagonal with a_i^2 / 2.
+    # Four samples at +-a_i along each axis i: the covariance is diagonal with entries a_i^2 / 2.
     z = np.concatenate([np.diag([1.0, 2.0]), -np.diag([1.0, 2.0])])
     found = keras_repreg.characterize(z, positive_only=False, characteristics="all")
     np.testing.assert_allclose(found["spectrum"], [2.0, 0.5])
@@ -130,8 +128,8 @@ def test_ranks_of_known_spectra():
     assert found["numerical_rank"] == 2
 
 
-def test_neural_collapse_of_known_classes():
-    # Two classes at +-d along the first unit, with variance v within: S_W S_B^+ is v / d^2 there.
+def test_neural_collapse_matches_the_closed_form():
+    # Two classes at +-d along the first unit with within-class variance v: S_W S_B^+ is v / d^2 there.
     d, v = 3.0, 0.25
     z = np.array([[d + 0.5, 1.0], [d - 0.5, -1.0], [-d + 0.5, -1.0], [-d - 0.5, 1.0]])
     labels = np.array(["left", "left", "right", "right"])
@@ -147,7 +145,7 @@ def test_neural_collapse_of_known_classes():
 @settings(max_examples=50, deadline=None)
 @given(samples=st.integers(1, 30), units=st.integers(1, 10), seed=st.integers(0, 10**6), mean=st.floats(-3, 1))
 def test_dead_units_are_bounded_by_sparsity_and_rank(samples, units, seed, mean):
-    # Eq. 5 and 6: P_d <= P_s, and M P_d <= M - r for the rank, hence for the stable rank, which is smaller.
+    # Eq. 5 and 6: P_d <= P_s, and M P_d <= M - r for the rank r, hence also for the smaller stable rank.
     z = activations(samples, units, seed, mean)
     found = keras_repreg.characterize(z)
     assert found["dead_units"] <= found["sparsity"] + 1e-12
@@ -156,12 +154,12 @@ def test_dead_units_are_bounded_by_sparsity_and_rank(samples, units, seed, mean)
     assert found["stable_rank"] <= rank + 1e-6
     more = keras_repreg.characterize(z, characteristics="all")
     assert units * more["dead_units"] <= units - more["numerical_rank"] + 1e-9
-    # All of them are of the same spectrum: the norm weighs the largest most, the count all alike.
+    # All ranks are of the same spectrum and ordered, because they weight large eigenvalues differently.
     assert more["stable_rank"] <= more["participation_ratio"] + 1e-9 <= more["effective_rank"] + 1e-6
     assert more["effective_rank"] <= np.count_nonzero(more["spectrum"]) + 1e-6
 
 
-def test_all_zero_is_all_zero_but_sparsity_and_dead_units():
+def test_zero_activations_have_only_sparsity_and_dead_units():
     found = keras_repreg.characterize(np.zeros((5, 3)), np.arange(5), characteristics="all")
     assert found.pop("spectrum").tolist() == [0.0, 0.0, 0.0]
     expected = dict.fromkeys(found, 0.0) | {"sparsity": 1.0, "dead_units": 1.0, "dormant_units": 1.0}
@@ -174,7 +172,7 @@ def test_constant_units_have_no_correlation():
     assert keras_repreg.characterize(z)["correlation"] == 0.0
 
 
-def test_perfectly_correlated_units():
+def test_perfectly_correlated_units_have_correlation_1():
     z = np.linspace(1, 2, 10)[:, None] * np.array([1.0, 3.0, 0.5])
     assert keras_repreg.characterize(z)["correlation"] == pytest.approx(1.0)
     assert keras_repreg.characterize(z)["stable_rank"] == pytest.approx(1.0)
@@ -219,12 +217,12 @@ def test_flattened_positions_are_units():
     ],
     ids=["rank", "dtype", "nan", "infinite", "empty", "labels", "labels rank", "fractions", "nan labels", "half sums"],
 )
-def test_wrong_input(z, labels):
+def test_invalid_input_raises(z, labels):
     with pytest.raises(ValueError, match="Received: "):
         keras_repreg.characterize(z, labels)
 
 
-def test_unequal_accumulators_do_not_merge():
+def test_merging_different_settings_raises():
     with pytest.raises(ValueError, match="positive_only=True"):
         Characteristics(True).merge(Characteristics(False))
     two, three = Characteristics(), Characteristics()
@@ -245,12 +243,12 @@ def test_unequal_accumulators_do_not_merge():
     ],
     ids=lambda value: str(value)[:20],
 )
-def test_wrong_arguments(arguments, error, message):
+def test_invalid_arguments_raise(arguments, error, message):
     with pytest.raises(error, match=message):
         keras_repreg.characterize(np.ones((4, 3)), **arguments)
 
 
-def test_labels_come_with_all_batches_or_with_none():
+def test_labels_must_be_given_for_all_batches_or_none():
     accumulator = Characteristics()
     accumulator.update(np.ones((2, 3)), np.zeros(2))
     with pytest.raises(ValueError, match="Received: labels=None"):
@@ -259,7 +257,7 @@ def test_labels_come_with_all_batches_or_with_none():
         accumulator.update(np.ones((2, 4)), np.zeros(2))
 
 
-def test_after_a_value_that_is_not_finite_all_are_nan():
+def test_nonfinite_value_makes_all_characteristics_nan():
     accumulator = Characteristics(characteristics="all")
     accumulator.update(np.array([[1.0, np.inf]]))
     accumulator.update(np.array([[1.0, 2.0]]))
@@ -267,8 +265,8 @@ def test_after_a_value_that_is_not_finite_all_are_nan():
     assert all(np.isnan(value).all() for value in accumulator.result().values())
 
 
-def test_blocks_of_any_length():
-    # More rows than are gathered at a time, in pieces that do not divide them.
+def test_block_length_does_not_matter():
+    # More rows than are buffered at a time, in pieces that do not divide them evenly.
     z = activations(2500, 4)
     expected = keras_repreg.characterize(z, characteristics="all")
     for dtype in ("float64", "float32"):
@@ -281,8 +279,8 @@ def test_blocks_of_any_length():
 
 @pytest.mark.parametrize("positive_only", [True, False])
 @pytest.mark.parametrize("samples", [40, 3000])
-def test_float32_far_from_zero_keeps_correlations_of_a_few_steps(samples, positive_only):
-    # float32 has steps of 0.06 at 1e6.
+def test_float32_with_large_mean_keeps_correlations_of_few_rounding_steps(samples, positive_only):
+    # The spacing of float32 is 0.06 at 1e6.
     spread = np.random.default_rng(0).normal(0, 0.9, size=(samples, 1))
     z = (1e6 + spread * np.ones((1, 4))).astype("float32")
     found = keras_repreg.characterize(z, positive_only=positive_only)
@@ -291,14 +289,14 @@ def test_float32_far_from_zero_keeps_correlations_of_a_few_steps(samples, positi
 
 @pytest.mark.parametrize("positive_only", [True, False])
 @pytest.mark.parametrize("samples", [40, 3000])
-def test_noise_in_the_last_place_is_no_variance(samples, positive_only):
+def test_rounding_noise_is_not_variance(samples, positive_only):
     steps = np.random.default_rng(0).integers(0, 2, size=(samples, 4))
     for dtype in ("float32", "float64"):
         z = np.where(steps, np.nextafter(np.array(0.7, dtype), np.array(1, dtype)), np.array(0.7, dtype)).astype(dtype)
         assert keras_repreg.characterize(z, positive_only=positive_only)["correlation"] == 0
 
 
-def test_not_finite_values_arrive_by_merging():
+def test_nonfinite_values_survive_merging():
     broken = Characteristics()
     broken.update(np.array([[1.0, np.nan]]))
     total = Characteristics()
@@ -310,7 +308,7 @@ def test_not_finite_values_arrive_by_merging():
     assert not total.finite
 
 
-def test_more_than_memory_holds_is_refused_before_the_work(monkeypatch):
+def test_exceeding_memory_raises_before_any_work(monkeypatch):
     wide = np.zeros((2, 50_000), "float32")
     monkeypatch.setattr(accumulator_module, "available_memory", lambda: 64 << 30)
     with pytest.raises(
@@ -325,19 +323,19 @@ def test_more_than_memory_holds_is_refused_before_the_work(monkeypatch):
     assert cheap == {"sparsity": 1.0, "dead_units": 1.0, "amplitude": 0.0}
 
 
-def test_memory_is_estimated_for_what_is_chosen():
+def test_memory_estimate_depends_on_the_characteristics():
     def megabytes(names, **arguments):
         return Characteristics(**arguments, characteristics=names).memory(units=2000, classes=10) / 1e6
 
     assert megabytes(["sparsity"]) < 1
     assert megabytes(["cdnv"]) < 3
-    assert megabytes(["stable_rank"]) == pytest.approx(64, rel=0.01)  # samples that wait, and the covariance
-    assert megabytes(["correlation"]) == pytest.approx(160, rel=0.01)  # with four sums of pairs
+    assert megabytes(["stable_rank"]) == pytest.approx(64, rel=0.01)  # buffered samples, and the covariance
+    assert megabytes(["correlation"]) == pytest.approx(160, rel=0.01)  # with four sums over pairs
     assert megabytes(["correlation"], positive_only=False) == pytest.approx(64, rel=0.01)
     assert megabytes(["classwise_stable_rank"]) == pytest.approx(640, rel=0.01)
 
 
-def test_what_is_held_stays_below_the_estimate():
+def test_memory_stays_below_the_estimate():
     accumulator = Characteristics()
     expected = accumulator.memory(units=400)
     tracemalloc.start()
@@ -350,7 +348,7 @@ def test_what_is_held_stays_below_the_estimate():
 
 @pytest.mark.parametrize("positive_only", [True, False])
 @pytest.mark.parametrize("samples", [100, 400, 2500])
-def test_what_is_held_after_so_many_samples_stays_below_the_estimate(positive_only, samples):
+def test_memory_after_many_samples_stays_below_the_estimate(positive_only, samples):
     accumulator = Characteristics(positive_only, moments=False)
     expected = accumulator.memory(units=300, samples=samples)
     tracemalloc.start()

@@ -1,4 +1,4 @@
-"""What every characteristic must satisfy: a new one is a row in `CHARACTERISTICS` and an oracle."""
+"""Tests of all characteristics; a new one needs a row in `CHARACTERISTICS` and an oracle."""
 
 import itertools
 
@@ -15,7 +15,7 @@ CLASSES = 3
 
 
 def activations(samples=14, units=6, seed=0, rectified=False):
-    """Correlated units of different scales and means, and classes whose means and sizes differ."""
+    """Return correlated units of different scales and means, and classes of different means and sizes."""
     rng = np.random.default_rng(seed)
     labels = np.concatenate([np.arange(CLASSES), rng.integers(0, CLASSES, samples - CLASSES)])
     mixing = np.eye(units) + 0.4 * rng.normal(size=(units, units))
@@ -36,24 +36,24 @@ def close(found, expected, rel=1e-8, absolute=1e-10):
     np.testing.assert_allclose(found, expected, rtol=rel, atol=absolute)
 
 
-def test_each_has_an_oracle():
+def test_every_characteristic_has_an_oracle():
     assert set(ORACLES) == set(CHARACTERISTICS)
 
 
 @pytest.mark.parametrize("rectified", [False, True], ids=["all values", "positive values"])
 @pytest.mark.parametrize("shape", [(14, 6), (7, 9), (16, 2)], ids=str)
 @pytest.mark.parametrize("name", NAMES)
-def test_is_what_its_definition_says(name, shape, rectified):
+def test_value_matches_the_definition(name, shape, rectified):
     z, labels = activations(*shape if shape[1] > 2 else (16, 3), rectified=rectified)
     found = measured(name, z, labels, rectified)
     assert np.ndim(found) == (name == "spectrum")
     close(found, ORACLES[name](z, labels, rectified))
 
 
-@pytest.mark.parametrize("waiting", [True, False], ids=["samples wait", "sums"])
+@pytest.mark.parametrize("waiting", [True, False], ids=["samples buffered", "sums"])
 @pytest.mark.parametrize("values", ["all", "positive", "positive of all"])
 @pytest.mark.parametrize("name", NAMES)
-def test_streaming_and_merged_is_as_at_once(name, values, waiting, monkeypatch):
+def test_streaming_and_merging_match_a_single_batch(name, values, waiting, monkeypatch):
     z, labels = activations(60, 5, rectified=values == "positive")
     rectified = values != "all"
     expected = measured(name, z, labels, rectified)
@@ -74,7 +74,7 @@ def test_streaming_and_merged_is_as_at_once(name, values, waiting, monkeypatch):
 
 
 def transforms(z, rng):
-    """Activations of an identical output network (Theorem 1), by the kind of Q, or m."""
+    """Return activations of identical output networks (Theorem 1) by the kind of Q or m."""
     units = z.shape[1]
     rotation = np.linalg.qr(rng.normal(size=(units, units)))[0]
     return {
@@ -88,9 +88,9 @@ def transforms(z, rng):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_transforms_that_leave_it_unchanged(name):
+def test_value_is_invariant_under_declared_transforms(name):
     z, labels = activations(40, 6)
-    z[:, 0] *= 0.01  # dormant before some transforms and not after others
+    z[:, 0] *= 0.01  # a transform can change whether it is dormant
     z[:3, 1] = z[:, 5] = 0
     before = measured(name, z, labels)
     others = transforms(z, np.random.default_rng(1))
@@ -102,7 +102,7 @@ def test_transforms_that_leave_it_unchanged(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_of_rectified_units_a_permutation_and_scales_leave_the_same_unchanged(name):
+def test_rectified_value_is_invariant_under_permutation_and_scales(name):
     z, labels = activations(40, 6, rectified=True)
     others = transforms(z, np.random.default_rng(1))
     for kind in CHARACTERISTICS[name].unchanged_by & {"permute", "scale", "rescale"}:
@@ -111,7 +111,7 @@ def test_of_rectified_units_a_permutation_and_scales_leave_the_same_unchanged(na
 
 @pytest.mark.parametrize("rectified", [False, True], ids=["all values", "positive values"])
 @pytest.mark.parametrize("name", NAMES)
-def test_of_float32_enough_digits_remain(name, rectified, monkeypatch):
+def test_float32_keeps_enough_digits(name, rectified, monkeypatch):
     monkeypatch.setattr(moments, "QUICK", 0)
     z, labels = activations(300, 8, rectified=rectified)
     z = z.astype("float32")
@@ -128,7 +128,7 @@ def test_of_float32_enough_digits_remain(name, rectified, monkeypatch):
 @pytest.mark.parametrize("rectified", [False, True], ids=["all values", "positive values"])
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("name", NAMES)
-def test_any_scale(name, dtype, rectified, factor, monkeypatch):
+def test_result_does_not_depend_on_scale(name, dtype, rectified, factor, monkeypatch):
     monkeypatch.setattr(moments, "QUICK", 0)
     monkeypatch.setattr(covariances, "BLOCK", 16)
     z, labels = activations(50, 5, rectified=rectified)
@@ -163,7 +163,7 @@ def degenerate():
 @pytest.mark.parametrize("positive_only", [False, True])
 @pytest.mark.parametrize("kind", degenerate())
 @pytest.mark.parametrize("name", NAMES)
-def test_is_finite_and_within_its_bounds(name, kind, positive_only, monkeypatch):
+def test_value_is_finite_and_within_its_bounds(name, kind, positive_only, monkeypatch):
     z = degenerate()[kind]
     lower, upper = CHARACTERISTICS[name].bounds
     for labels in (np.zeros(len(z), int), np.arange(len(z)), np.arange(len(z)) % 3):
@@ -178,12 +178,12 @@ def test_is_finite_and_within_its_bounds(name, kind, positive_only, monkeypatch)
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name not in ("sparsity", "dead_units", "dormant_units")])
-def test_of_zeros_is_zero(name):
+def test_value_for_zeros_is_zero(name):
     assert not np.any(measured(name, np.zeros((6, 3)), np.arange(6) % 2))
 
 
 @pytest.mark.parametrize("name", [name for name, one in CHARACTERISTICS.items() if one.needs <= LINEAR])
-def test_what_needs_no_matrix_of_units_forms_none(name):
+def test_no_unit_matrix_is_formed_unless_needed(name):
     accumulator = Characteristics(characteristics=[name])
-    accumulator.update(np.ones((4, 100_000), "float32"), np.arange(4) % 2)  # such a matrix would take 80 GB
+    accumulator.update(np.ones((4, 100_000), "float32"), np.arange(4) % 2)  # a units x units matrix would take 80 GB
     assert np.isfinite(accumulator.result()[name])

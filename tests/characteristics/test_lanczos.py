@@ -1,4 +1,4 @@
-"""The largest eigenvalue against a full decomposition, for spectra that make it hard."""
+"""The largest eigenvalue matches a full decomposition for difficult spectra."""
 
 import numpy as np
 import pytest
@@ -25,14 +25,14 @@ SPECTRA = {
 
 
 @pytest.mark.parametrize("kind", SPECTRA)
-def test_against_the_decomposition(kind):
+def test_matches_the_decomposition(kind):
     q = np.linalg.qr(RNG.normal(size=(N, N)))[0]
     matrix = (q * SPECTRA[kind]) @ q.T
     assert largest_eigenvalue((matrix + matrix.T) / 2) == pytest.approx(SPECTRA[kind].max(), rel=1e-10, abs=1e-290)
 
 
 @pytest.mark.parametrize("samples", [300, 500, 5000])
-def test_covariances_of_samples(samples):
+def test_matches_the_decomposition_for_sample_covariances(samples):
     z = RNG.normal(size=(samples, N))
     c = np.cov(z.T)
     assert largest_eigenvalue(c) == pytest.approx(np.linalg.eigvalsh(c)[-1], rel=1e-10)
@@ -43,7 +43,7 @@ def test_diagonal_matrices_whose_eigenvectors_are_units():
     assert largest_eigenvalue(c) == pytest.approx(N, rel=1e-10)
 
 
-def test_few_steps_without_convergence_lead_to_the_decomposition(monkeypatch):
+def test_nonconvergence_falls_back_to_the_decomposition(monkeypatch):
     monkeypatch.setattr(lanczos, "STEPS", 3)
     c = np.diag(np.linspace(1, 2, N))
     assert largest_eigenvalue(c) == pytest.approx(2, rel=1e-12)

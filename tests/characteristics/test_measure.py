@@ -1,4 +1,4 @@
-"""Characteristics of models: every way to build one, every kind of data, one pass."""
+"""Characteristics of models: all kinds of models and data, in one pass."""
 
 import keras
 import numpy as np
@@ -39,16 +39,16 @@ def assert_close(found, expected):
         np.testing.assert_allclose(found[name], value, rtol=1e-5, atol=1e-6, err_msg=name)
 
 
-def test_default_layers_are_the_hidden_ones_and_relu_decides_on_positive_values():
+def test_default_layers_are_hidden_and_relu_sets_positive_only():
     model, x = sequential(), inputs()
     found = keras_repreg.measure(model, x, batch_size=7)
-    assert list(found) == ["rectified", "linear", "relu", "logits"]  # softmax is the output
+    assert list(found) == ["rectified", "linear", "relu", "logits"]  # the softmax layer is the output
     for name, positive_only in (("rectified", True), ("linear", False), ("relu", True)):
         expected = keras_repreg.characterize(activations(model, name, x), positive_only=positive_only)
         assert_close(found[name], expected)
 
 
-def test_a_penalty_layer_is_measured_as_what_it_passes_on():
+def test_penalty_layer_is_measured_on_its_output():
     model, x = sequential(), inputs()
     found = keras_repreg.measure(model, x, ["penalty", model.get_layer("relu")])
     assert_close(found["penalty"], found["relu"])
@@ -56,7 +56,7 @@ def test_a_penalty_layer_is_measured_as_what_it_passes_on():
     assert_close(forced, keras_repreg.characterize(activations(model, "linear", x)))
 
 
-def test_every_kind_of_data_is_the_same_data():
+def test_all_kinds_of_data_give_the_same_result():
     model, x = sequential(), inputs()
     y = np.zeros(len(x))
     expected = keras_repreg.measure(model, x)
@@ -84,7 +84,7 @@ def test_every_kind_of_data_is_the_same_data():
             assert_close(found, expected[name]), kind
 
 
-def test_steps_bound_the_batches():
+def test_steps_limit_the_batches():
     model, x = sequential(), inputs()
     found = keras_repreg.measure(model, x, "relu", batch_size=10, steps=2)
     assert_close(found["relu"], keras_repreg.measure(model, x[:20], "relu")["relu"])
@@ -110,7 +110,7 @@ def test_functional_model_with_branches_and_subclassed_model():
     assert list(keras_repreg.measure(model, x)) == ["left", "right", "sum"]
 
 
-def test_convolutional_layers_have_channels_for_units():
+def test_channels_of_convolutions_are_units():
     model = keras.Sequential([keras.Input((6, 6, 1)), layers.Conv2D(4, 3, activation="relu", name="conv"),
                               layers.Flatten(), layers.Dense(2)])  # fmt: skip
     x = np.random.default_rng(0).normal(size=(10, 6, 6, 1)).astype("float32")
@@ -150,7 +150,7 @@ def test_channels_first():
     assert_close(found, keras_repreg.characterize(x, positive_only=False))
 
 
-def test_sequences_have_positions_for_samples():
+def test_positions_of_sequences_are_samples():
     model = keras.Sequential([keras.Input((7,), dtype="int32"), layers.Embedding(5, 3, name="embedding"),
                               layers.LSTM(4, return_sequences=True, name="lstm"), layers.Dense(2)])  # fmt: skip
     x = np.random.default_rng(0).integers(0, 5, (12, 7))
@@ -159,7 +159,7 @@ def test_sequences_have_positions_for_samples():
     assert_close(found["lstm"], expected)
 
 
-def test_labels_from_an_array_from_targets_and_from_one_of_several():
+def test_labels_from_arrays_and_targets():
     model, x = sequential(), inputs()
     y = np.arange(50) % 3
     wanted = ["within_class_variance", "nc1"]
@@ -193,7 +193,7 @@ def test_labels_from_an_array_from_targets_and_from_one_of_several():
     ],
     ids=["none", "several", "unknown", "too few", "too many", "number", "regression"],
 )
-def test_labels_that_do_not_fit(data, labels, message):
+def test_labels_of_wrong_shape_raise(data, labels, message):
     with pytest.raises(ValueError, match=message):
         keras_repreg.measure(sequential(), data, labels=labels, characteristics="nc1", batch_size=16)
 
@@ -207,7 +207,7 @@ def test_several_inputs_by_name():
     assert_close(found["sum"], keras_repreg.characterize(3 * x, positive_only=False))
 
 
-def test_pooled_and_flattened_relus_count_positive_values():
+def test_pooled_and_flattened_relus_use_positive_values():
     model = keras.Sequential([keras.Input((6, 6, 1)), layers.Conv2D(4, 3, activation=layers.ReLU()),
                               layers.MaxPool2D(name="pool"), layers.Flatten(name="flat"), layers.Dense(2)])  # fmt: skip
     x = np.random.default_rng(0).normal(size=(10, 6, 6, 1)).astype("float32")
@@ -216,7 +216,7 @@ def test_pooled_and_flattened_relus_count_positive_values():
         assert_close(found[name], keras_repreg.characterize(activations(model, name, x), positive_only=True))
 
 
-def test_outputs_that_are_no_single_array_are_measured_by_their_parts():
+def test_structured_outputs_are_measured_by_their_parts():
     class Named(layers.Layer):
         def call(self, x):
             return {"a": x, "b": x}
@@ -241,7 +241,7 @@ def test_outputs_that_are_no_single_array_are_measured_by_their_parts():
             keras_repreg.measure(model, x, name)
 
 
-def test_a_layer_without_configuration_is_no_obstacle():
+def test_layers_without_configuration_are_measured():
     class Scale(layers.Layer):
         def __init__(self, function):
             super().__init__(name="scale")
@@ -264,7 +264,7 @@ def test_layers_of_a_nested_model_by_name():
     assert list(keras_repreg.measure(model, x)) == ["encoder"]
 
 
-def test_small_batches_of_a_wide_layer():
+def test_wide_layer_with_small_batches():
     model = keras.Sequential([keras.Input((5,)), layers.Dense(64, activation="relu", name="wide"), layers.Dense(2)])
     x = inputs()
     expected = keras_repreg.characterize(activations(model, "wide", x))
@@ -304,18 +304,18 @@ def test_measuring_changes_nothing():
     ],
     ids=["model", "name", "layer", "array in list", "array", "none", "number", "text", "list", "lengths", "empty"],
 )
-def test_wrong_input(arguments, error, message):
+def test_invalid_input_raises(arguments, error, message):
     model, *rest = arguments
     with pytest.raises(error, match=message):
         keras_repreg.measure(model or sequential(), *rest)
 
 
-def test_a_model_without_hidden_layers():
+def test_model_without_hidden_layers_raises():
     with pytest.raises(ValueError, match="hidden layers"):
         keras_repreg.measure(keras.Sequential([keras.Input((5,)), layers.Dense(3)]), inputs())
 
 
-def test_layers_with_large_sums_are_measured_in_several_passes(monkeypatch):
+def test_large_layers_are_measured_in_several_passes(monkeypatch):
     model, x = sequential(), inputs()
     labels = np.arange(len(x)) % 3
     expected = keras_repreg.measure(model, x, labels=labels, characteristics="all")
@@ -324,7 +324,7 @@ def test_layers_with_large_sums_are_measured_in_several_passes(monkeypatch):
     with seam.tapped([model.layers[0]], lambda *arguments: calls.append(arguments)):
         found = keras_repreg.measure(model, x, labels=labels, characteristics="all")
         assert len(calls) == len(found) == 4
-        keras_repreg.measure(model, iter([(x, labels)]))  # which can be read only once
+        keras_repreg.measure(model, iter([(x, labels)]))  # an iterator that can be read only once
         assert len(calls) == 5
     assert list(found) == list(expected)
     assert found.samples == expected.samples
@@ -332,7 +332,7 @@ def test_layers_with_large_sums_are_measured_in_several_passes(monkeypatch):
         assert_close(found[layer], values)
 
 
-def test_several_passes_find_values_that_are_not_finite(monkeypatch):
+def test_several_passes_find_nonfinite_values(monkeypatch):
     monkeypatch.setattr(passes, "BUDGET", 1)
     model = sequential()
     model.get_layer("linear").bias.assign(np.full(6, np.inf))

@@ -1,4 +1,4 @@
-"""The units of a layer of a model, and how many samples a forward pass takes."""
+"""The units of a layer of a model, and the batch size of forward passes."""
 
 import keras
 import numpy as np
@@ -27,7 +27,7 @@ def inputs():
 
 
 @pytest.mark.parametrize(("name", "positive_only"), [("hidden", True), ("linear", False)])
-def test_it_is_the_table_of_the_layers_activations(name, positive_only):
+def test_table_matches_the_layer_activations(name, positive_only):
     model, x, y = network(), inputs(), np.arange(50) % 3
     z = ops.convert_to_numpy(keras.Model(model.inputs[0], model.get_layer(name).output)(x))
     accumulator = Characteristics(positive_only, [*PER_UNIT, "within_class_variance"])
@@ -59,7 +59,7 @@ def test_flattened_positions_are_units():
 
 
 @pytest.mark.parametrize("layer", [None, ["hidden"], ("hidden", "linear")])
-def test_one_layer(layer):
+def test_exactly_one_layer_is_required(layer):
     with pytest.raises(ValueError, match="one layer or its name. Received: layer="):
         measure_units(network(), inputs(), layer)
 
@@ -75,14 +75,14 @@ def image_network():
     )
 
 
-def test_batches_are_smaller_where_layers_are_large():
+def test_large_layers_use_smaller_batches():
     assert suitable_batch_size(network()) == 1024
     images = image_network()
     assert suitable_batch_size(images) == 511  # 131,106 numbers per sample
     deep = keras.Sequential([keras.Input((64, 64, 3)), *(layers.Conv2D(32, 3, padding="same") for _ in range(2))])
     assert suitable_batch_size(deep) == 256
     nested = keras.Sequential([keras.Input((64, 64, 3)), deep, layers.Flatten(), layers.Dense(2)])
-    assert suitable_batch_size(nested) == 127  # with the nested model's output and the flattened one
+    assert suitable_batch_size(nested) == 127  # including the outputs of the nested model and the flattening layer
     assert suitable_batch_size(keras.Sequential([keras.Input((None, 4)), layers.LSTM(8)])) == 256
     assert suitable_batch_size(keras.Sequential([keras.Input((8192, 8192, 1)), layers.Conv2D(2, 1)])) == 1
 
@@ -99,7 +99,7 @@ def test_batches_are_smaller_where_layers_are_large():
     assert suitable_batch_size(keras.Model(start, Mine()(start))) == 256
 
 
-def test_large_batches_are_passed_on_in_parts(monkeypatch):
+def test_large_batches_are_split(monkeypatch):
     model = image_network()
     x = np.random.default_rng(0).normal(size=(10, 64, 64, 3)).astype("float32")
     y = np.arange(10) % 3
@@ -115,7 +115,7 @@ def test_large_batches_are_passed_on_in_parts(monkeypatch):
     assert measure(model, x, "conv", batch_size=4, steps=1).samples["conv"] == 4 * 64 * 64
 
 
-def test_a_fixed_batch_size_or_a_state_is_kept():
+def test_fixed_batch_size_or_state_is_respected():
     assert can_split(network())
     assert not can_split(keras.Sequential([keras.Input(batch_shape=(4, 5)), layers.Dense(2)]))
     assert not can_split(keras.Sequential([keras.Input(batch_shape=(4, 5, 2)), layers.LSTM(2, stateful=True)]))
@@ -124,7 +124,7 @@ def test_a_fixed_batch_size_or_a_state_is_kept():
     assert not can_split(keras.Sequential([keras.Input((5, 2)), inner]))
 
 
-def test_a_layer_that_returns_a_tuple_of_one():
+def test_layer_returning_a_tuple_of_one():
     class Single(layers.Layer):
         def call(self, x):
             return (2 * x,)
@@ -137,13 +137,13 @@ def test_a_layer_that_returns_a_tuple_of_one():
 
 
 @pytest.mark.parametrize("data", [np.float32(3), np.array(3.0), [np.array(1.0)]], ids=["scalar", "rank 0", "list"])
-def test_scalars_are_no_data(data):
+def test_scalars_raise(data):
     with pytest.raises(ValueError, match="Received: "):
         measure(network(), data)
 
 
-def test_the_batch_size_never_matters():
-    # A linear layer, of whose first batches some have positive values alone.
+def test_batch_size_does_not_matter():
+    # A linear layer whose first batches may have only positive values.
     model = keras.Sequential([keras.Input((2,)), layers.Dense(2, name="linear"), layers.Dense(1)])
     model.get_layer("linear").set_weights([np.eye(2), np.zeros(2)])
     x = np.random.default_rng(0).normal(size=(60, 2)).astype("float32")

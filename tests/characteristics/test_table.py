@@ -1,4 +1,4 @@
-"""What `measure` returns: a mapping, a printed table, a file."""
+"""The result of `measure` as a mapping, a printed table and a file."""
 
 import csv
 import json
@@ -19,7 +19,7 @@ def table():
     )
 
 
-def test_it_is_a_mapping():
+def test_result_is_a_mapping():
     found = table()
     assert list(found) == ["first", "<second>"]
     assert found["first"]["sparsity"] == 1 / 3
@@ -29,7 +29,7 @@ def test_it_is_a_mapping():
     assert found.samples["first"] == 10
 
 
-def test_it_prints_as_a_table():
+def test_result_prints_as_a_table():
     assert str(table()).splitlines() == [
         "layer     sparsity    spectrum        nc1",
         "first       0.3333  [2 values]",
@@ -44,13 +44,13 @@ def test_html_is_escaped():
     assert "0.3333" in page
 
 
-def test_plain_values_for_json_and_rows_for_data_frames():
+def test_result_converts_to_json_and_data_frame_rows():
     assert json.loads(json.dumps(table().to_dict()))["first"]["spectrum"] == [2.0, 0.5]
     assert [row["layer"] for row in table().rows()] == ["first", "<second>"]
     assert table().rows()[1]["nc1"] == 12345.678
 
 
-def test_a_file_holds_every_digit_and_replaces_none(tmp_path):
+def test_csv_has_all_digits_and_replaces_no_file(tmp_path):
     path = tmp_path / "made" / "table.csv"
     table().to_csv(path)
     with open(path, newline="") as file:

@@ -1,4 +1,4 @@
-"""The table of a layer's units, against loops, and whether a layer is a rectifier."""
+"""The table of a layer's units matches loops, and rectifiers are recognized."""
 
 import keras
 import numpy as np
@@ -25,8 +25,8 @@ def activations(samples=40, units=6):
     return z
 
 
-@pytest.mark.parametrize("block", [1024, 8], ids=["samples wait", "sums"])
-def test_each_column_against_a_loop(block, monkeypatch):
+@pytest.mark.parametrize("block", [1024, 8], ids=["samples buffered", "sums"])
+def test_columns_match_a_loop(block, monkeypatch):
     monkeypatch.setattr(covariances, "BLOCK", block)
     z, labels = activations(), np.arange(40) % 3 + 5
     z[labels == 6, 1] += 4
@@ -57,8 +57,8 @@ def test_each_column_against_a_loop(block, monkeypatch):
     assert (dead["between_share"], dead["favourite_class"]) == (0.0, None)
 
 
-@pytest.mark.parametrize("block", [1024, 8], ids=["samples wait", "sums"])
-def test_of_rectified_units_the_positive_values_count(block, monkeypatch):
+@pytest.mark.parametrize("block", [1024, 8], ids=["samples buffered", "sums"])
+def test_rectified_units_use_positive_values(block, monkeypatch):
     monkeypatch.setattr(covariances, "BLOCK", block)
     z = np.maximum(activations(), 0)
     table = units_of(z, positive_only=True)
@@ -69,7 +69,7 @@ def test_of_rectified_units_the_positive_values_count(block, monkeypatch):
         assert table[i]["correlation"] == pytest.approx(np.corrcoef(z[both, i], z[both, j])[0, 1])
 
 
-def test_a_wide_layer_in_tiles():
+def test_wide_layer_is_computed_in_tiles():
     rng = np.random.default_rng(0)
     z = rng.normal(size=(30, 700))
     z[:, 1] = -z[:, 699] + 0.01 * rng.normal(size=30)
@@ -80,7 +80,7 @@ def test_a_wide_layer_in_tiles():
     assert [row["most_correlated"] for row in table.values()] == rho.argmax(axis=1).tolist()
 
 
-def test_it_prints_a_part_of_a_long_table_and_writes_all(tmp_path):
+def test_long_tables_are_printed_in_part_and_written_in_full(tmp_path):
     table = units_of(np.random.default_rng(0).normal(size=(5, 100)), np.array([0, 1, 0, 1, 0]))
     lines = repr(table).splitlines()
     assert lines[0].split()[:3] == ["unit", "mean", "variance"]
@@ -91,7 +91,7 @@ def test_it_prints_a_part_of_a_long_table_and_writes_all(tmp_path):
     assert "no" in repr(table)
 
 
-def test_what_the_table_needs():
+def test_missing_requirements_of_the_table_raise():
     with pytest.raises(ValueError, match="Received: without .*pairs"):
         units_of(activations(), names=["amplitude", "mean"])
     with pytest.raises(ValueError, match="Received: 40 NaN"):
@@ -124,11 +124,11 @@ def test_what_the_table_needs():
     ],
     ids=lambda value: str(getattr(value, "name", value)),
 )
-def test_the_activation_decides(layer, expected):
+def test_activation_determines_positive_only(layer, expected):
     assert positive_only_of(layer) is expected
 
 
-def test_layers_that_pass_values_on_are_as_the_one_before():
+def test_layers_without_effect_inherit_from_the_layer_before():
     model = keras.Sequential(
         [
             keras.Input((6, 6, 1)),
@@ -145,7 +145,7 @@ def test_layers_that_pass_values_on_are_as_the_one_before():
     assert found == {"pool": True, "flat": True, "dropout": True, "after": False}
     inputs_alone = keras.Sequential([keras.Input((3,)), layers.Flatten(name="first"), layers.Dense(2)])
     assert positive_only_of(inputs_alone.get_layer("first"), graphs_within(inputs_alone)) is False
-    assert positive_only_of(layers.Flatten(name="flat"), links) is False  # of another model
+    assert positive_only_of(layers.Flatten(name="flat"), links) is False  # of a different model
     outer = keras.Sequential([keras.Input((6, 6, 1)), model, layers.Dense(2)])
     assert positive_only_of(model.get_layer("pool"), graphs_within(outer)) is True
     start = keras.Input((4,))
@@ -153,7 +153,7 @@ def test_layers_that_pass_values_on_are_as_the_one_before():
     assert positive_only_of(by_operation.get_layer("last"), graphs_within(by_operation)) is True
 
 
-def test_functions_of_something_else_are_no_rectifiers():
+def test_functions_of_other_values_are_not_rectifiers():
     assert not is_rectifier(3)
     assert not is_rectifier(lambda x: x[:, :2])
     assert not is_rectifier(lambda x, y: x)

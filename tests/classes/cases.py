@@ -1,4 +1,4 @@
-"""Class-wise statistics with their oracles, and gradients of a scalar function on whatever backend runs."""
+"""Class-wise statistics with their oracles, and gradients of a scalar function on any backend."""
 
 import keras
 import numpy as np
@@ -6,7 +6,7 @@ from keras import ops
 
 from tests import reference
 
-# Name, how to ask a `Classes` for it, and the paper's formula for one class with weights of the samples.
+# Name, method of `Classes`, and the paper's formula for one class with sample weights.
 STATISTICS = [
     ("variance", lambda classes, z: classes.variance_sum(z), reference.weighted_vr),
     ("covariance", lambda classes, z: classes.squared_off_diagonal_sum(z), reference.weighted_cr),
@@ -17,7 +17,7 @@ STATISTICS = [
 
 
 def value_and_gradient(function, z):
-    """`function(z)`, a scalar, and its gradient, as NumPy."""
+    """Return the scalar `function(z)` and its gradient as NumPy arrays."""
     backend = keras.backend.backend()
     if backend == "tensorflow":
         import tensorflow as tf

@@ -1,4 +1,4 @@
-"""Class-wise statistics by ids: the formulas, weights, and sizes at which other routes are taken."""
+"""Class-wise statistics for class ids: the formulas, weights, and sizes that select the algorithm."""
 
 from types import SimpleNamespace
 
@@ -16,7 +16,7 @@ from tests.classes.cases import STATISTICS, value_and_gradient
 NAMES = [name for name, _, _ in STATISTICS]
 
 
-def of(ids, sample_weight=None):
+def hard_classes(ids, sample_weight=None):
     weight = None if sample_weight is None else ops.convert_to_tensor(sample_weight)
     return HardClasses(ops.convert_to_tensor(ids), "float32", weight)
 
@@ -36,46 +36,46 @@ def test_weighted_value_and_gradient(name, ask, omega, units):
     def oracle(t):
         return reference.soft_classwise(omega, t, np.eye(3)[ids] * w[:, None].astype(np.float64))
 
-    value, gradient = value_and_gradient(lambda t: ask(of(ids, w), t), z)
+    value, gradient = value_and_gradient(lambda t: ask(hard_classes(ids, w), t), z)
     assert value == pytest.approx(oracle(z.astype(np.float64)), rel=2e-4)
     expected = reference.finite_difference(oracle, z.astype(np.float64))
     np.testing.assert_allclose(gradient, expected, rtol=2e-3, atol=2e-4 * np.abs(expected).max())
 
 
 @pytest.mark.parametrize(("name", "ask", "omega"), STATISTICS, ids=NAMES)
-def test_a_sample_of_weight_zero_does_not_exist(name, ask, omega):
+def test_samples_of_weight_zero_have_no_effect(name, ask, omega):
     z, ids, rng = batch(20, 10, 3)
     w = (rng.uniform(size=20) > 0.4).astype("float32")
-    w[ids == 1] = 0  # nor does a class of such samples
+    w[ids == 1] = 0  # a class of such samples has no effect either
     kept = w > 0
-    value, gradient = value_and_gradient(lambda t: ask(of(ids, w), t), z)
-    expected, expected_gradient = value_and_gradient(lambda t: ask(of(ids[kept]), t), z[kept])
+    value, gradient = value_and_gradient(lambda t: ask(hard_classes(ids, w), t), z)
+    expected, expected_gradient = value_and_gradient(lambda t: ask(hard_classes(ids[kept]), t), z[kept])
     assert value == pytest.approx(expected, rel=1e-5)
     np.testing.assert_allclose(gradient[kept], expected_gradient, rtol=1e-3, atol=1e-5)
     assert not gradient[~kept].any()
-    assert float(of(ids, w).number()) == 2
+    assert float(hard_classes(ids, w).number()) == 2
 
 
 @pytest.mark.parametrize(("name", "ask", "omega"), STATISTICS, ids=NAMES)
-def test_weights_that_are_all_zero(name, ask, omega):
+def test_zero_weights_give_zero(name, ask, omega):
     z, ids, _ = batch(6, 10, 3)
-    value, gradient = value_and_gradient(lambda t: ask(of(ids, np.zeros(6, "float32")), t), z)
+    value, gradient = value_and_gradient(lambda t: ask(hard_classes(ids, np.zeros(6, "float32")), t), z)
     assert value == 0
     assert not gradient.any()
 
 
 @pytest.mark.parametrize(("name", "ask", "omega"), STATISTICS, ids=NAMES)
-def test_neither_order_nor_names_of_classes_matter(name, ask, omega):
+def test_order_and_ids_of_classes_do_not_matter(name, ask, omega):
     z, ids, rng = batch(30, 9, 4)
     order = rng.permutation(30)
     names = np.array([7, -100, 2**31 - 1, 0], "int32")
-    expected = float(ask(of(ids), ops.convert_to_tensor(z)))
-    found = float(ask(of(names[ids][order]), ops.convert_to_tensor(z[order])))
+    expected = float(ask(hard_classes(ids), ops.convert_to_tensor(z)))
+    found = float(ask(hard_classes(names[ids][order]), ops.convert_to_tensor(z[order])))
     assert found == pytest.approx(expected, rel=1e-5)
 
 
 def covariances(z, ids):
-    """Energy and gradient in float64: with C the covariance of a class, d||C||^2 / dy is 4 C y / n."""
+    """Return the sum of squared off-diagonal covariances and its gradient 4 C y / n, in float64."""
     z = z.astype(np.float64)
     value, gradient = 0.0, np.zeros_like(z)
     for k in np.unique(ids):
@@ -94,12 +94,12 @@ def covariances(z, ids):
     ids=str,
 )
 @pytest.mark.parametrize(("samples", "units"), [(129, 200), (192, 20), (300, 40), (321, 9)])
-def test_tiles(samples, units, classes, tiling, monkeypatch):
-    # More samples than one tile holds on a CPU, on both sides of M = N, classes larger and smaller than a tile.
+def test_tiles_match_the_whole(samples, units, classes, tiling, monkeypatch):
+    # More samples than fit in one CPU tile, on both sides of M = N, with classes larger and smaller than a tile.
     assert within_class_products.ON_CPU.one < samples <= within_class_products.ON_ACCELERATOR.one
     monkeypatch.setattr(within_class_products, "tiling", lambda rows: tiling)
     z, ids, _ = batch(samples, units, classes)
-    value, gradient = value_and_gradient(lambda t: of(ids).squared_off_diagonal_sum(t), z)
+    value, gradient = value_and_gradient(lambda t: hard_classes(ids).squared_off_diagonal_sum(t), z)
     expected, expected_gradient = covariances(z, ids)
     assert value == pytest.approx(expected, rel=1e-4, abs=1e-5)
     np.testing.assert_allclose(gradient, expected_gradient, rtol=1e-3, atol=1e-4 * np.abs(expected_gradient).max())
@@ -111,9 +111,9 @@ def test_several_large_tiles(monkeypatch):
         "tiling",
         lambda rows: within_class_products.Tiling(within_class_products.ON_ACCELERATOR.rows, 128),
     )
-    for units in (9, 2000):  # by covariances, and by inner products
+    for units in (9, 2000):  # via covariances, and via inner products
         z, ids, _ = batch(1100, units, 3)
-        value, gradient = value_and_gradient(lambda t, ids=ids: of(ids).squared_off_diagonal_sum(t), z)
+        value, gradient = value_and_gradient(lambda t, ids=ids: hard_classes(ids).squared_off_diagonal_sum(t), z)
         expected, expected_gradient = covariances(z, ids)
         assert value == pytest.approx(expected, rel=1e-4)
         largest = np.abs(expected_gradient).max()
@@ -148,17 +148,17 @@ def test_tiles_of_unbalanced_classes(sizes, units, seed):
     rng = np.random.default_rng(seed)
     ids = rng.permutation(np.repeat(np.arange(len(sizes)), sizes)).astype("int32")
     z = rng.normal(size=(len(ids), units)).astype("float32")
-    value, gradient = value_and_gradient(lambda t: of(ids).squared_off_diagonal_sum(t), z)
+    value, gradient = value_and_gradient(lambda t: hard_classes(ids).squared_off_diagonal_sum(t), z)
     expected, expected_gradient = covariances(z, ids)
     assert value == pytest.approx(expected, rel=1e-3, abs=1e-5)
     scale = np.abs(expected_gradient).max()
     np.testing.assert_allclose(gradient, expected_gradient, rtol=1e-2, atol=1e-3 * scale + 1e-6)
 
 
-@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="shapes are known elsewhere")
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="only TensorFlow has unknown shapes")
 @pytest.mark.parametrize("jit_compile", [False, True])
 @pytest.mark.parametrize(("name", "ask", "omega"), STATISTICS[:4], ids=NAMES[:4])
-def test_a_number_of_samples_that_is_not_known(name, ask, omega, jit_compile):
+def test_unknown_number_of_samples(name, ask, omega, jit_compile):
     import tensorflow as tf
 
     z, ids, _ = batch(150, 20, 4)
@@ -171,7 +171,7 @@ def test_a_number_of_samples_that_is_not_known(name, ask, omega, jit_compile):
             value = ask(HardClasses(ids, "float32"), z)
         return value, tape.gradient(value, z)
 
-    expected, expected_gradient = value_and_gradient(lambda t: ask(of(ids), t), z)
+    expected, expected_gradient = value_and_gradient(lambda t: ask(hard_classes(ids), t), z)
     value, gradient = compiled(z, ids)
     assert float(value) == pytest.approx(expected, rel=1e-4)
     np.testing.assert_allclose(gradient, expected_gradient, rtol=1e-3, atol=1e-4 * np.abs(expected_gradient).max())
@@ -180,27 +180,27 @@ def test_a_number_of_samples_that_is_not_known(name, ask, omega, jit_compile):
 @pytest.mark.parametrize(("name", "ask", "omega"), STATISTICS, ids=NAMES)
 def test_double_precision(name, ask, omega):
     if keras.backend.backend() == "jax":
-        pytest.skip("JAX has no float64 unless it is switched on")
+        pytest.skip("JAX has no float64 by default")
     z, ids, _ = batch(140, 12, 3)
     z = z.astype("float64")
     expected = reference.soft_classwise(omega, z, np.eye(3)[ids])
-    # Keras sums up segments in float32 on PyTorch.
+    # Keras computes segment sums in float32 on PyTorch.
     precision = 1e-6 if keras.backend.backend() == "torch" else 1e-8
     found = ask(HardClasses(ops.convert_to_tensor(ids), "float64"), ops.convert_to_tensor(z))
     assert float(found) == pytest.approx(expected, rel=precision)
 
 
 @pytest.mark.parametrize(("units", "by_covariance"), [(9, True), (300, False)])
-def test_the_cheaper_product_is_formed(units, by_covariance, monkeypatch):
-    taken = []
+def test_cheaper_product_is_used(units, by_covariance, monkeypatch):
+    used = []
     original = within_class_products._Tiles.product
 
-    def noted(tiles, by_covariance):
-        taken.append(by_covariance)
+    def recording(tiles, by_covariance):
+        used.append(by_covariance)
         return original(tiles, by_covariance)
 
-    monkeypatch.setattr(within_class_products._Tiles, "product", noted)
+    monkeypatch.setattr(within_class_products._Tiles, "product", recording)
     monkeypatch.setattr(within_class_products, "tiling", lambda rows: within_class_products.ON_CPU)
     z, ids, _ = batch(200, units, 3)
-    of(ids).squared_off_diagonal_sum(ops.convert_to_tensor(z))
-    assert set(taken) == {by_covariance}
+    hard_classes(ids).squared_off_diagonal_sum(ops.convert_to_tensor(z))
+    assert set(used) == {by_covariance}

@@ -1,4 +1,4 @@
-"""Class-wise statistics by responsibilities: the formulas, and hard labels as the special case."""
+"""Class-wise statistics for responsibilities: the formulas, with hard labels as a special case."""
 
 import numpy as np
 import pytest
@@ -32,7 +32,7 @@ def any_numbers(ids, classes, rng):
     return r
 
 
-def of(r, sample_weight=None):
+def soft_classes(r, sample_weight=None):
     weight = None if sample_weight is None else ops.convert_to_tensor(sample_weight)
     return SoftClasses(ops.convert_to_tensor(r.astype("float32")), weight)
 
@@ -43,7 +43,7 @@ def of(r, sample_weight=None):
 def test_value_and_gradient(name, ask, omega, units, soften):
     z, ids, rng = batch(units=units)
     r = soften(ids, 4, rng)
-    value, gradient = value_and_gradient(lambda t: ask(of(r), t), z)
+    value, gradient = value_and_gradient(lambda t: ask(soft_classes(r), t), z)
     exact = z.astype(np.float64)
     assert value == pytest.approx(reference.soft_classwise(omega, exact, r), rel=2e-4)
     expected = reference.finite_difference(lambda t: reference.soft_classwise(omega, t, r), exact)
@@ -52,23 +52,23 @@ def test_value_and_gradient(name, ask, omega, units, soften):
 
 @pytest.mark.parametrize("units", [1, 6, 20])
 @pytest.mark.parametrize(("name", "ask", "omega"), STATISTICS, ids=NAMES)
-def test_hard_labels_are_a_special_case(name, ask, omega, units):
+def test_hard_labels_match_one_hot_responsibilities(name, ask, omega, units):
     z, ids, _ = batch(30, units, 5)
     one_hot = np.eye(7)[ids]  # two classes are absent
     hard = HardClasses(ops.convert_to_tensor(ids), "float32")
     expected, expected_gradient = value_and_gradient(lambda t: ask(hard, t), z)
-    value, gradient = value_and_gradient(lambda t: ask(of(one_hot), t), z)
+    value, gradient = value_and_gradient(lambda t: ask(soft_classes(one_hot), t), z)
     assert value == pytest.approx(expected, rel=2e-5)
     np.testing.assert_allclose(
         gradient, expected_gradient, rtol=1e-3, atol=1e-4 * np.abs(expected_gradient).max() + 1e-6
     )
-    assert float(of(one_hot).number()) == float(hard.number())
+    assert float(soft_classes(one_hot).number()) == float(hard.number())
 
 
 @pytest.mark.parametrize("distance", [10.0, 100.0])
-def test_class_means_far_apart_cost_few_digits(distance):
-    # Within-class variance 1, between classes distance^2: a plain expansion of squares would have an error of
-    # 1e-7 distance^4, which is all digits at 100.
+def test_distant_class_means_lose_few_digits(distance):
+    # The variance is 1 within and distance^2 between classes. Expanding the squares would have an error of
+    # 1e-7 distance^4, which leaves no correct digit at 100.
     rng = np.random.default_rng(0)
     ids = np.arange(60) % 3
     z = rng.normal(size=(60, 20)) + distance * rng.normal(size=(3, 20))[ids]
@@ -76,7 +76,7 @@ def test_class_means_far_apart_cost_few_digits(distance):
     for index in (0, 1):
         _, ask, omega = STATISTICS[index]
         expected = reference.soft_classwise(omega, z.astype(np.float64), np.eye(3)[ids])
-        found = float(ask(of(np.eye(3)[ids]), ops.convert_to_tensor(z)))
+        found = float(ask(soft_classes(np.eye(3)[ids]), ops.convert_to_tensor(z)))
         assert found == pytest.approx(expected, rel=1e-7 * distance**2 * 10)
 
 
@@ -86,7 +86,7 @@ def test_weights_multiply_responsibilities(name, ask, omega):
     r = mixup(ids, 4, rng)
     w = rng.uniform(size=14).astype("float32")
     w[:3] = 0
-    found = float(ask(of(r, w), ops.convert_to_tensor(z)))
+    found = float(ask(soft_classes(r, w), ops.convert_to_tensor(z)))
     assert found == pytest.approx(reference.soft_classwise(omega, z.astype(np.float64), r * w[:, None]), rel=2e-4)
 
 
@@ -97,22 +97,22 @@ def test_weights_multiply_responsibilities(name, ask, omega):
 @pytest.mark.parametrize(("name", "ask", "omega"), STATISTICS, ids=NAMES)
 def test_degenerate(name, ask, omega, r, z):
     z = z.astype("float32")
-    value, gradient = value_and_gradient(lambda t: ask(of(r), t), z)
+    value, gradient = value_and_gradient(lambda t: ask(soft_classes(r), t), z)
     assert value == pytest.approx(reference.soft_classwise(omega, z.astype(np.float64), r), rel=1e-4, abs=1e-6)
     assert np.isfinite(gradient).all()
 
 
 @pytest.mark.parametrize(("name", "ask", "omega"), STATISTICS[:3], ids=NAMES[:3])
-def test_no_sample(name, ask, omega):
-    assert float(ask(of(np.zeros((0, 3))), ops.zeros((0, 12)))) == 0
+def test_empty_batch(name, ask, omega):
+    assert float(ask(soft_classes(np.zeros((0, 3))), ops.zeros((0, 12)))) == 0
 
 
 @pytest.mark.parametrize("units", [5, 12])
 @pytest.mark.parametrize(("name", "ask", "omega"), STATISTICS[:2], ids=NAMES[:2])
-def test_activations_far_from_zero_keep_their_digits(name, ask, omega, units):
-    # Their mean over the batch is taken out first: of squares of a thousand, variances of one would keep no digit.
+def test_activations_with_large_mean_keep_precision(name, ask, omega, units):
+    # The batch mean is subtracted first; otherwise squares near a million would leave no digit of a variance of 1.
     z, ids, rng = batch(60, units)
     z = z + np.float32(3000)
     r = mixup(ids, 4, rng)
     expected = reference.soft_classwise(omega, z.astype(np.float64), r)
-    assert float(ask(of(r), ops.convert_to_tensor(z))) == pytest.approx(expected, rel=2e-3)
+    assert float(ask(soft_classes(r), ops.convert_to_tensor(z))) == pytest.approx(expected, rel=2e-3)

@@ -1,4 +1,4 @@
-"""Data for the command line, and the command line."""
+"""Data for the command line, and a function that runs it."""
 
 import gzip
 

@@ -1,4 +1,4 @@
-"""What is measured."""
+"""Fixtures for the command line."""
 
 import keras
 import matplotlib
@@ -14,13 +14,13 @@ matplotlib.use("Agg")
 
 @pytest.fixture(autouse=True)
 def _no_terminal(monkeypatch):
-    """A width that is set counts as that of a terminal."""
+    """Unset the terminal width, which would otherwise count as that of a terminal."""
     monkeypatch.delenv("COLUMNS", raising=False)
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A directory with a model and its data."""
+    """Return a directory with a model and its data."""
     path = tmp_path_factory.mktemp("files")
     keras.utils.set_random_seed(0)
     model = keras_repreg.Sequential(

@@ -56,7 +56,7 @@ def test_compare(measure, pair, tmp_path, capsys):
         (["--memory-share", "1e-12"], "of memory needed"),
     ],
 )
-def test_compare_refuses(options, words, pair, capsys):
+def test_compare_rejects_invalid_arguments(options, words, pair, capsys):
     arguments = ["compare", str(pair / "a.keras"), str(pair / "b.keras"), "--data", str(pair / "data.npz")]
     assert main([*arguments, *options]) == 2
     err = capsys.readouterr().err
@@ -64,7 +64,7 @@ def test_compare_refuses(options, words, pair, capsys):
     assert err.count("\n") == 1
 
 
-def test_models_of_other_inputs_are_not_compared(pair, tmp_path, capsys):
+def test_models_with_different_inputs_are_rejected(pair, tmp_path, capsys):
     keras.Sequential([keras.Input((7,)), layers.Dense(2, name="first"), layers.Dense(2)]).save(tmp_path / "c.keras")
     for order in (["a", "c"], ["c", "a"]):
         paths = [str((tmp_path if name == "c" else pair) / f"{name}.keras") for name in order]

@@ -1,4 +1,4 @@
-"""Estimates of memory are above what is taken, and not far above."""
+"""Memory estimates are upper bounds, and close to the memory used."""
 
 import tracemalloc
 
@@ -19,7 +19,7 @@ CHOICES = {"Table 1": list(NAMES), "every": EVERY, "norms": ["stable_rank"], "cl
 @pytest.mark.parametrize("chosen", CHOICES)
 @pytest.mark.parametrize("positive_only", [True, False])
 @pytest.mark.parametrize("samples", [300, 1500])
-def test_of_an_accumulator(chosen, positive_only, samples):
+def test_estimate_for_an_accumulator(chosen, positive_only, samples):
     width, classes, names = 400, 3, CHOICES[chosen]
     rng = np.random.default_rng(0)
     z = rng.normal(size=(samples, width)).astype("float32")
@@ -54,9 +54,9 @@ MODELS = {
 }
 
 
-@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="of NumPy's part, the same on all backends")
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="the NumPy part is the same on all backends")
 @pytest.mark.parametrize("kind", MODELS)
-def test_of_a_model(kind):
+def test_estimate_for_a_model(kind):
     model = keras.Sequential(MODELS[kind]())
     x = np.random.default_rng(0).random((200, *model.input_shape[1:]), dtype="float32")
     names = [name for name in EVERY if "classes" not in CHARACTERISTICS[name].needs]

@@ -1,4 +1,4 @@
-"""Every kind of data: what is measured is what `measure` finds on the same arrays."""
+"""Every kind of data gives the results of `measure` on the same arrays."""
 
 import csv
 import io
@@ -18,7 +18,7 @@ from tests.commands.cases import arrays, run
 
 
 def measured(capsys, *arguments, code=0):
-    """What the command prints as JSON, and what it notes."""
+    """Return what the command prints as JSON, and its notes."""
     capsys.readouterr()
     assert run(*arguments, "--json") == code
     out, err = capsys.readouterr()
@@ -38,12 +38,12 @@ def equal(found, wanted):
 
 
 @pytest.mark.parametrize("name", ["data.npz", "first.npz", "named.npz", "array.npy", "table.csv", "bare.csv", "x.csv"])
-def test_files_of_one_input(name, folder, tmp_path, capsys):
+def test_single_input_files_of_every_format(name, folder, tmp_path, capsys):
     x, y = arrays()
     path = tmp_path / name
     labelled = name not in ("array.npy", "x.csv")
     if name == "first.npz":
-        np.savez(path, x, y)  # as arr_0 and arr_1
+        np.savez(path, x, y)  # named arr_0 and arr_1
     elif name == "named.npz":
         np.savez(path, activations=x, labels=y)
     elif name == "array.npy":
@@ -68,7 +68,7 @@ def test_files_of_one_input(name, folder, tmp_path, capsys):
 
 
 @pytest.mark.parametrize("kind", ["regression", "several labels", "one number each", "unlabelled", "asked not to"])
-def test_targets_that_are_no_classes(kind, folder, tmp_path, capsys):
+def test_targets_that_are_not_classes_are_ignored(kind, folder, tmp_path, capsys):
     x, y = arrays()
     targets = {
         "regression": y + 0.25,
@@ -95,7 +95,7 @@ def test_targets_that_are_no_classes(kind, folder, tmp_path, capsys):
 
 @pytest.fixture(scope="module")
 def two(tmp_path_factory):
-    """A model with two inputs, and a third for labels that may be missing."""
+    """A model with two inputs and an optional third one for labels."""
     path = tmp_path_factory.mktemp("two") / "two.keras"
     start = [keras.Input((5,), name="left"), keras.Input((2,), name="right")]
     labels = keras.Input((1,), dtype="int32", name="labels", optional=True)
@@ -121,7 +121,7 @@ def test_several_inputs(order, two, tmp_path, capsys):
         np.savez(path, x, right, y)
     found, _ = measured(capsys, two, "--data", path, "--characteristics", "amplitude,within_class_variance")
     model = keras.saving.load_model(two)
-    model.get_layer("labels").optional = True  # which Keras 3.11 does not save
+    model.get_layer("labels").optional = True  # Keras 3.11 does not save optional inputs
     wanted = keras_repreg.measure(
         model, ([x, right, None], y), labels=True, characteristics=["amplitude", "within_class_variance"]
     )
@@ -130,7 +130,7 @@ def test_several_inputs(order, two, tmp_path, capsys):
 
 
 def test_labels_that_only_penalties_read_are_optional(tmp_path, capsys):
-    """Keras 3.11 saves an optional input as one that is not."""
+    """Keras 3.11 saves an optional input as a required one."""
     start, labels = keras.Input((5,)), keras.Input((1,), dtype="int32", name="labels")
     z = layers.Dense(4, activation="relu", name="z")(start)
     z = keras_repreg.ClasswiseVarianceRegularization(0.1)([z, labels])
@@ -138,7 +138,7 @@ def test_labels_that_only_penalties_read_are_optional(tmp_path, capsys):
     np.savez(tmp_path / "x.npz", x=arrays()[0])
     found, _ = measured(capsys, tmp_path / "model.keras", "--data", tmp_path / "x.npz")
     assert set(found["layers"]["z"]) == set(keras_repreg.characteristics.NAMES)
-    read = layers.Concatenate()([z, layers.Rescaling(1.0)(labels)])  # which needs the labels to predict
+    read = layers.Concatenate()([z, layers.Rescaling(1.0)(labels)])  # so prediction requires the labels
     keras.Model([start, labels], layers.Dense(2)(read)).save(tmp_path / "read.keras")
     assert run(tmp_path / "read.keras", "--data", tmp_path / "x.npz") == 2
     assert "2 inputs" in capsys.readouterr().err
@@ -162,7 +162,7 @@ def test_inputs_in_a_dict(tmp_path, capsys):
         (["left"], "holds left; the model takes 2 inputs: left"),
     ],
 )
-def test_inputs_that_are_missing(names, words, two, tmp_path, capsys):
+def test_missing_inputs_are_rejected(names, words, two, tmp_path, capsys):
     x, _ = arrays()
     content = dict.fromkeys(names, x)
     if len(names) == 2:
@@ -173,7 +173,7 @@ def test_inputs_that_are_missing(names, words, two, tmp_path, capsys):
     assert words in capsys.readouterr().err
 
 
-def test_a_file_of_one_input_does_not_do_for_two(two, tmp_path, capsys):
+def test_one_array_for_two_inputs_is_rejected(two, tmp_path, capsys):
     np.savetxt(tmp_path / "x.csv", arrays()[0], delimiter=",")
     assert run(two, "--data", tmp_path / "x.csv") == 2
     assert "has one input, and the model takes 2: left (N, 5), right (N, 2)" in capsys.readouterr().err
@@ -192,7 +192,7 @@ def test_a_file_of_one_input_does_not_do_for_two(two, tmp_path, capsys):
         ("1,2,3,4,\x00\n", "cannot be read as a table"),
     ],
 )
-def test_tables_that_are_none(text, words, folder, tmp_path, capsys):
+def test_invalid_tables_are_rejected(text, words, folder, tmp_path, capsys):
     (tmp_path / "table.csv").write_text(text)
     assert run(folder / "model.keras", "--data", tmp_path / "table.csv") == 2
     err = capsys.readouterr().err
@@ -201,7 +201,7 @@ def test_tables_that_are_none(text, words, folder, tmp_path, capsys):
 
 
 def png(path, array):
-    """Write an image without a library."""
+    """Write a PNG image without a library."""
     height, width, channels = array.shape
     raw = b"".join(b"\0" + row.tobytes() for row in array)
 
@@ -216,7 +216,7 @@ def png(path, array):
 
 @pytest.fixture
 def images(tmp_path):
-    """A folder with images of two classes, and the model of them."""
+    """A folder with images of two classes, and a model for them."""
     rng = np.random.default_rng(0)
     x, y = [], []
     for k, name in enumerate(["cats", "dogs"]):
@@ -247,7 +247,7 @@ def test_a_folder_of_images(images, capsys):
 
 
 @pytest.mark.parametrize("kind", ["huge", "no image", "damaged", "other shape"])
-def test_images_that_are_refused(kind, images, capsys):
+def test_invalid_images_are_rejected(kind, images, capsys):
     pytest.importorskip("tensorflow")
     folder, *_ = images
     path = folder / "images" / "cats" / "0.png"
@@ -291,7 +291,7 @@ def test_sizes_of_images(start, tmp_path):
 
 
 def prepared(tmp_path, monkeypatch, **features):
-    """A data set as TensorFlow Datasets has it, written to a directory."""
+    """Write a prepared TensorFlow Datasets data set to a directory."""
     tfds = pytest.importorskip("tensorflow_datasets")
     import tensorflow as tf
 
@@ -339,7 +339,7 @@ def test_a_prepared_data_set_of_numbers(folder, tmp_path, monkeypatch, capsys):
         ("mnist", "not prepared"),
     ],
 )
-def test_data_sets_that_are_not_there(name, words, folder, tmp_path, monkeypatch, capsys):
+def test_missing_data_sets_are_rejected(name, words, folder, tmp_path, monkeypatch, capsys):
     prepared(tmp_path, monkeypatch)
     capsys.readouterr()
     assert run(folder / "model.keras", "--data", f"tfds:{name}") == 2
@@ -360,7 +360,7 @@ def test_class_names(folder, tmp_path, capsys):
 
 
 def test_names_in_a_legend():
-    """None is a formula, none is left out, and without names classes stay as they are."""
+    """No name is read as a formula or omitted, and classes without names keep their ids."""
     names = named(np.array([2, 0, 1, 0]), ["_a", "$\\frac", "b\a" + "x" * 100])
     assert names.tolist() == ["2 b\\x07" + "x" * 33, "0 _a", "1 \\$\\frac", "0 _a"]
     assert named(np.array(["_a", "b$"]), None).tolist() == [" _a", "b\\$"]

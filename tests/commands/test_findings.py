@@ -1,4 +1,4 @@
-"""What is said about layers in which something known stands out, and in which order."""
+"""Findings about layers, and their order."""
 
 import numpy as np
 
@@ -24,7 +24,7 @@ def normal(units, samples=500):
     return np.random.default_rng(0).normal(size=(samples, units))
 
 
-def test_nothing_stands_out_of_independent_units():
+def test_independent_units_have_no_findings():
     assert found(normal(8), np.arange(500) % 4, noise_variance=10.0) == []
 
 
@@ -40,14 +40,14 @@ def test_dead_units_are_counted():
     assert finding.level == "minor"
 
 
-def test_of_many_dead_units_the_first_are_listed():
+def test_only_the_first_of_many_dead_units_are_listed():
     z = normal(40)
     z[:, :30] = 0
     listed = ", ".join(map(str, range(20)))
     assert texts(z)[0] == f"30 of 40 units are dead (75%), zero for every sample: {listed} and 10 more."
 
 
-def test_collapsed_rank_and_correlated_units():
+def test_collapsed_rank_and_correlated_units_are_reported():
     z = normal(1) * np.linspace(1, 2, 30) + 0.01 * normal(30)
     rank, pairs = sorted(found(z), key=lambda finding: finding.title, reverse=True)
     assert rank.text.startswith(
@@ -64,13 +64,13 @@ def test_collapsed_rank_and_correlated_units():
     assert pair.level == "minor"
 
 
-def test_nothing_varies():
+def test_layer_without_variance_is_reported():
     (constant,) = found(np.ones((10, 4)))
     assert constant.text == "Nothing varies: every sample has the same representation."
     assert constant.level == "broken"
 
 
-def test_sparse_collapsed_and_saturated():
+def test_sparse_collapsed_and_saturated_layers_are_reported():
     z = np.zeros((500, 8))
     z[np.arange(40), np.arange(40) % 8] = 1 + np.random.default_rng(0).random(40)
     assert "Sparse: 99% of all activations are exactly zero." in texts(z)
@@ -83,8 +83,8 @@ def test_sparse_collapsed_and_saturated():
     assert "larger noise variance" in saturated.advice
 
 
-def test_the_most_severe_comes_first():
-    """And a remark on the measurement last."""
+def test_most_severe_finding_comes_first():
+    """Notes on the measurement itself come last."""
     z = np.zeros((500, 40))
     z[:, :2] = 100 * np.abs(normal(2))
     ordered = found(z, noise_variance=0.1)
@@ -97,7 +97,7 @@ def test_the_most_severe_comes_first():
     assert dead[0].title in ("All units are dead", "Nothing varies")
 
 
-def test_correlation_leaves_out_what_does_not_vary():
+def test_correlation_excludes_constant_units():
     z = normal(3)
     z[:, 1] = 4.0
     accumulator = Characteristics(False)

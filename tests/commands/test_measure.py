@@ -1,4 +1,4 @@
-"""The command: what it prints and writes, and one line on stderr for each thing that can be wrong."""
+"""`keras-repreg measure`: output, files and reports."""
 
 import csv
 import html.parser
@@ -17,7 +17,7 @@ from keras_repreg.commands.data import mnist
 from tests.commands.cases import arrays, images, run, write_idx
 
 
-def test_it_prints_the_table(folder, capsys):
+def test_command_prints_the_table(folder, capsys):
     assert run(folder / "model.keras", "--data", folder / "data.npz") == 0
     out, err = capsys.readouterr()
     assert err == ""
@@ -44,7 +44,7 @@ def test_layers_and_characteristics_and_a_file(folder, tmp_path, capsys):
     assert "stable_rank" in path.read_text()
 
 
-def test_values_at_chance(folder, capsys):
+def test_measure_prints_values_at_chance(folder, capsys):
     names = ["correlation", "sparsity", "nc1"]
     arguments = (folder / "model.keras", "--data", folder / "data.npz", "--characteristics", ",".join(names))
     assert run(*arguments, "--chance", "--json") == 0
@@ -56,7 +56,7 @@ def test_values_at_chance(folder, capsys):
         assert found[layer] == pytest.approx(values, rel=1e-5)
 
 
-def test_a_report_with_values_at_chance(folder, tmp_path):
+def test_report_contains_values_at_chance(folder, tmp_path):
     path = tmp_path / "report.html"
     assert run(folder / "model.keras", "--data", folder / "data.npz", "--chance", "--report", path) == 0
     text = path.read_text(encoding="utf-8")
@@ -64,8 +64,8 @@ def test_a_report_with_values_at_chance(folder, tmp_path):
     assert "independent units at this number of samples" in text
 
 
-def test_what_pools_a_rectifier_counts_positive_values(tmp_path, capsys):
-    """As in `measure`: the layer before decides."""
+def test_pooled_rectifier_uses_positive_values(tmp_path, capsys):
+    """As in `measure`, the layer before the pooling determines this."""
     start = keras.Input((8, 8, 1))
     z = layers.MaxPooling2D(name="pooled")(layers.Conv2D(4, 3, activation="relu", name="conv")(start))
     model = keras.Model(start, layers.Dense(2)(layers.Flatten()(z)))
@@ -89,7 +89,7 @@ def test_all_characteristics_without_labels(folder, tmp_path, capsys):
 
 
 class Page(html.parser.HTMLParser):
-    """Text, images and unclosed tags of a page."""
+    """Collects text, images and unclosed tags of a page."""
 
     def __init__(self, text):
         super().__init__()
@@ -112,7 +112,7 @@ class Page(html.parser.HTMLParser):
 
 
 @pytest.mark.parametrize("labelled", [True, False])
-def test_the_report_holds_everything_in_one_page(folder, tmp_path, labelled):
+def test_report_is_one_self_contained_page(folder, tmp_path, labelled):
     x, y = arrays()
     np.savez(tmp_path / "data.npz", x=x, **({"y": y} if labelled else {}))
     path = tmp_path / "report.html"
@@ -124,14 +124,14 @@ def test_the_report_holds_everything_in_one_page(folder, tmp_path, labelled):
     depth, *others = page.images
     assert depth.startswith("data:image/svg+xml;base64,")
     assert all(source.startswith("data:image/png;base64,") for source in others)
-    assert len(others) == 8  # four of each layer
-    assert set(page.links) == {"#layer-1", "#layer-2"}  # nothing from elsewhere
+    assert len(others) == 8  # four pictures per layer
+    assert set(page.links) == {"#layer-1", "#layer-2"}  # no external content
     assert "<second>" in text
     assert "bits, s^2 = 0.5, N = 50" in text
     assert ("nc1" in text) == labelled
 
 
-def test_of_many_layers_only_those_with_a_major_finding_have_pictures(tmp_path, monkeypatch):
+def test_only_layers_with_a_major_finding_have_pictures_if_there_are_many(tmp_path, monkeypatch):
     monkeypatch.setattr(report, "PICTURED", 2)
     keras.utils.set_random_seed(0)
     model = keras.Sequential([keras.Input((5,)), *(layers.Dense(8, "relu", name=name) for name in "abc"),
@@ -149,7 +149,7 @@ def test_of_many_layers_only_those_with_a_major_finding_have_pictures(tmp_path, 
         assert ("only where a major finding stands out" in " ".join(page.text)) == (number == 4)
 
 
-def test_the_report_of_a_convolution(tmp_path):
+def test_report_on_a_convolution(tmp_path):
     model = keras.Sequential([keras.Input((6, 6, 1)), layers.Conv2D(3, 3, activation="relu", name="conv"),
                               layers.Flatten(), layers.Dense(2)])  # fmt: skip
     model.save(tmp_path / "model.keras")
@@ -179,7 +179,7 @@ def test_mnist_is_scaled_and_shaped_for_the_model(tmp_path, shape, capsys, monke
     assert capsys.readouterr().out.endswith(expected + "\n")
 
 
-def test_as_a_program(folder):
+def test_command_runs_as_a_program(folder):
     def program(*arguments):
         command = [sys.executable, "-m", "keras_repreg", *map(str, arguments)]
         return subprocess.run(command, capture_output=True, text=True, timeout=120)
@@ -205,7 +205,7 @@ def test_help_imports_no_keras():
 
 
 def test_layers_by_path_masks_and_layers_called_twice(tmp_path, capsys):
-    """As `measure` has them, in one pass or in several."""
+    """The results are those of `measure`, in one pass or in several."""
     keras.utils.set_random_seed(0)
     inner = keras.Sequential([keras.Input((7, 4)), layers.Dense(5, activation="relu", name="deep")], name="backbone")
     start = keras.Input((7,), dtype="int32")
@@ -227,8 +227,8 @@ def test_layers_by_path_masks_and_layers_called_twice(tmp_path, capsys):
     assert "backbone/deep" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
-def test_layers_in_several_passes(folder, capsys, monkeypatch):
-    """Where one pass cannot hold them, the numbers are the same."""
+def test_several_passes_give_the_same_numbers(folder, capsys, monkeypatch):
+    """If the layers do not fit in one pass, the numbers are the same."""
     arguments = (folder / "model.keras", "--data", folder / "data.npz")
     assert run(*arguments) == 0
     expected, passes = capsys.readouterr().out, []
@@ -240,8 +240,8 @@ def test_layers_in_several_passes(folder, capsys, monkeypatch):
     assert capsys.readouterr().out == expected
 
 
-def test_fewer_samples_of_large_layers(folder, tmp_path, monkeypatch):
-    """Pictures and mutual information hold what fits into memory, and the page says of how many samples they are."""
+def test_large_layers_use_fewer_samples(folder, tmp_path, monkeypatch):
+    """Plots and mutual information use as many samples as fit in memory, and the page states how many."""
     monkeypatch.setattr(planning, "HELD", 4 * 8 * 25)
     path = tmp_path / "report.html"
     assert run(folder / "model.keras", "--data", folder / "data.npz", "--report", path) == 0

@@ -1,4 +1,4 @@
-"""Models that are real: their shapes are known without values, and nothing in them is refused."""
+"""Realistic models are loaded: shapes are inferred without values, and nothing is rejected."""
 
 import keras
 import numpy as np
@@ -13,7 +13,7 @@ def sequential(shape, *inner, **kwargs):
 
 
 def nested():
-    """Both models compiled, and trained: their optimizers have variables."""
+    """Both models are compiled and trained, so their optimizers have variables."""
     model = sequential((8,), keras.Sequential([keras.Input((8,)), layers.Dense(4)], name="backbone"))
     model.layers[0].compile("adam", "mse")
     model.compile("adam", "mse")
@@ -46,7 +46,7 @@ def quantized():
 
 
 def deferred():
-    """Built by its first call."""
+    """A model that is built by its first call."""
     model = keras.Sequential([layers.Dense(3), layers.Dense(2)])
     model(np.ones((1, 4)))
     return model
@@ -75,14 +75,14 @@ REAL = {
 
 
 @pytest.mark.parametrize("kind", REAL)
-def test_a_real_model_is_loaded(kind, tmp_path):
+def test_real_models_are_loaded(kind, tmp_path):
     model = REAL[kind]()
     model.save(tmp_path / "model.keras")
     file = ModelFile(tmp_path / "model.keras")
     shapes = [(v.path.rpartition("/")[2], tuple(v.shape)) for v in model.variables]
     assert [(v.path.rpartition("/")[2], tuple(v.shape)) for v in file.shapes.variables] == shapes
     loaded = file.load()
-    # Not the weights: those of low rank are saved as their product.
+    # Weights are not compared, because low-rank factors are saved as their product.
     x = np.random.default_rng(0).integers(0, 9, (2, *model.input_shape[1:])).astype(model.inputs[0].dtype)
     found, wanted = (np.asarray(keras.ops.convert_to_numpy(m(x, training=False))) for m in (loaded, model))
     np.testing.assert_allclose(found, wanted, atol=1e-5)

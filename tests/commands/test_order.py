@@ -1,4 +1,4 @@
-"""What is wrong is found as early as it can be: arguments, headers, the model's shapes, memory, data."""
+"""Errors are found as early as possible: arguments, headers, the model's shapes, memory, data."""
 
 import zipfile
 
@@ -16,7 +16,7 @@ from tests.commands.cases import arrays, run
 
 @pytest.fixture
 def nothing_is_loaded(monkeypatch):
-    """Where weights or values of data would be read, the test fails."""
+    """Fail the test if weights or data values are read."""
 
     def fail(*args, **kwargs):
         raise AssertionError("it was read")
@@ -37,14 +37,14 @@ def nothing_is_loaded(monkeypatch):
         (["--batch-size", "100000000000"], "a forward pass of 100,000,000,000 samples: "),
     ],
 )
-def test_before_anything_is_read(arguments, words, folder, capsys, nothing_is_loaded):
+def test_invalid_arguments_are_found_before_reading(arguments, words, folder, capsys, nothing_is_loaded):
     assert run(folder / "model.keras", "--data", folder / "data.npz", *arguments) == 2
     err = capsys.readouterr().err
     assert words.removeprefix("sequential") in err
     assert err.count("\n") == 1
 
 
-def test_the_nearest_names_of_many(tmp_path, capsys, nothing_is_loaded):
+def test_nearest_of_many_names_are_suggested(tmp_path, capsys, nothing_is_loaded):
     many = [layers.Dense(3, name=f"block_{i}") for i in range(60)]
     keras.Sequential([keras.Input((5,)), *many]).save(tmp_path / "model.keras")
     np.savez(tmp_path / "data.npz", x=arrays()[0])
@@ -55,8 +55,8 @@ def test_the_nearest_names_of_many(tmp_path, capsys, nothing_is_loaded):
 
 
 @pytest.mark.parametrize("kind", ["npz", "npy"])
-def test_data_larger_than_memory(kind, folder, tmp_path, capsys, nothing_is_loaded):
-    """Little on disk, terabytes in memory."""
+def test_data_larger_than_memory_are_rejected(kind, folder, tmp_path, capsys, nothing_is_loaded):
+    """A sparse file is small on disk and would take terabytes in memory."""
     path = tmp_path / f"data.{kind}"
     header = b"{'descr': '<f4', 'fortran_order': False, 'shape': (2000000000000, 5), }\n"
     content = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + b"\0" * 2**20
@@ -72,14 +72,14 @@ def test_data_larger_than_memory(kind, folder, tmp_path, capsys, nothing_is_load
 
 
 @pytest.mark.parametrize("header", [b"{'descr': '<f4', 'shape': (2,", b"{}", b"[1]", b"(", b"\xff", b""])
-def test_headers_that_are_none(header, folder, tmp_path, capsys, nothing_is_loaded):
+def test_invalid_headers_are_rejected(header, folder, tmp_path, capsys, nothing_is_loaded):
     path = tmp_path / "data.npy"
     path.write_bytes(b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header)
     assert run(folder / "model.keras", "--data", path) == 2
     assert "cannot be read as an npy file" in capsys.readouterr().err
 
 
-def test_data_that_takes_more_than_its_share(folder, tmp_path, capsys, nothing_is_loaded, monkeypatch):
+def test_data_exceeding_their_memory_share_are_rejected(folder, tmp_path, capsys, nothing_is_loaded, monkeypatch):
     np.savez_compressed(tmp_path / "data.npz", x=np.zeros((10**6, 5), "float32"))
     assert (tmp_path / "data.npz").stat().st_size < 10**5
     monkeypatch.setattr(memory, "free", lambda: 70 * 10**6)
@@ -88,7 +88,7 @@ def test_data_that_takes_more_than_its_share(folder, tmp_path, capsys, nothing_i
 
 
 @pytest.mark.parametrize("options", [["--layers", "wide"], ["--layers", "conv", "--units", "flatten"]])
-def test_layers_too_wide_to_measure(options, tmp_path, capsys, nothing_is_loaded, monkeypatch):
+def test_too_wide_layers_are_rejected(options, tmp_path, capsys, nothing_is_loaded, monkeypatch):
     start = keras.Input((20, 20, 1))
     conv = layers.Conv2D(30, 3, padding="same", name="conv")(start)
     wide = layers.Dense(12_000, name="wide")(layers.GlobalAveragePooling2D()(conv))
@@ -104,7 +104,7 @@ def test_layers_too_wide_to_measure(options, tmp_path, capsys, nothing_is_loaded
         run(*arguments, "--characteristics", "sparsity,amplitude")
 
 
-def test_memory_that_is_not_there_is_a_line(folder, capsys, monkeypatch):
+def test_memory_error_is_reported_in_one_line(folder, capsys, monkeypatch):
     def fail(*args, **kwargs):
         raise MemoryError("Unable to allocate 99 GiB")
 
@@ -113,11 +113,11 @@ def test_memory_that_is_not_there_is_a_line(folder, capsys, monkeypatch):
     assert capsys.readouterr().err == "keras-repreg: there is not enough memory (Unable to allocate 99 GiB)\n"
 
 
-def test_no_more_memory_than_there_is(monkeypatch):
-    """What goes beyond is a MemoryError, rather than the end of some process."""
+def test_memory_limit_raises_memory_error(monkeypatch):
+    """Exceeding the memory raises MemoryError instead of killing a process."""
     resource = pytest.importorskip("resource")
     if memory.free() is None or not memory.Path("/proc/self/status").exists():
-        pytest.skip("what is used is not known")
+        pytest.skip("memory usage is unknown")
     before = resource.getrlimit(resource.RLIMIT_DATA)
     monkeypatch.setattr(memory, "free", lambda: 10**8)
     with limited(), pytest.raises(MemoryError):
@@ -141,8 +141,8 @@ def test_free_memory_in_a_container(tmp_path, monkeypatch):
         memory.check(301, "this")
 
 
-def test_the_cause_of_a_failed_load(folder, tmp_path, capsys):
-    """Not only that Keras could not deserialize a class."""
+def test_failed_load_reports_its_cause(folder, tmp_path, capsys):
+    """The message says more than that Keras could not deserialize a class."""
     import json
 
     with zipfile.ZipFile(folder / "model.keras") as archive:

@@ -1,4 +1,4 @@
-"""How large the batches and the passes of a measurement are."""
+"""The batch size and the number of passes of a measurement."""
 
 import keras
 import pytest
@@ -12,12 +12,12 @@ def model():
 
 
 @pytest.mark.parametrize(("available", "expected"), [(2**20, 1), (2**24, 1), (2**28, 25), (2**40, 256)])
-def test_batches_take_a_share_of_the_memory(available, expected):
+def test_batches_use_a_fraction_of_memory(available, expected):
     # 2 x 131,072 numbers per sample: 1 MiB.
     assert planning.batch_size_of(model(), {}, available) == expected
 
 
-def test_batches_of_large_layers_take_no_more_than_512_mib():
+def test_batches_of_large_layers_use_at_most_512_mib():
     large = keras.Sequential([keras.Input((512, 512, 3)), layers.Conv2D(32, 3, padding="same")])  # 32 MiB
     assert planning.batch_size_of(large, {}, 2**40) == 16
     assert planning.batch_size_of(large, {"call": [(512, 512, 64)]}, 2**40) == 8

@@ -1,4 +1,4 @@
-"""What the command line refuses: one line, exit code 2, and nothing lost."""
+"""Invalid input to the command line gives one line and exit code 2, and no file is lost."""
 
 import os
 import pickle
@@ -15,8 +15,8 @@ from keras_repreg.commands.data import mnist, npy
 from tests.commands.cases import arrays, run
 
 
-def test_mnist_that_cannot_be_had_is_a_line(tmp_path, capsys, monkeypatch):
-    """And Keras, which says what it downloads before it fails, says nothing."""
+def test_unavailable_mnist_is_reported_in_one_line(tmp_path, capsys, monkeypatch):
+    """Keras's message about the download is suppressed."""
     model = keras.Sequential([keras.Input((784,)), layers.Dense(2, name="hidden"), layers.Dense(2)])
     model.save(tmp_path / "model.keras")
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "empty"))
@@ -35,7 +35,7 @@ class Exploit:
 
 
 def wrong(tmp_path):
-    """Arguments by what is wrong with them, and a part of what is said."""
+    """Return arguments and part of the message, by the problem."""
     x, y = arrays()
     save = {
         "pickled": {"x": np.array([Exploit(), None], dtype=object)},
@@ -104,7 +104,7 @@ KINDS = (
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_is_wrong_is_said_in_one_line(kind, folder, tmp_path, capsys, monkeypatch):
+def test_errors_are_reported_in_one_line(kind, folder, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     cases = wrong(tmp_path)
     assert set(cases) == set(KINDS)
@@ -121,14 +121,14 @@ def test_what_is_wrong_is_said_in_one_line(kind, folder, tmp_path, capsys, monke
     assert sorted(tmp_path.rglob("*")) == before  # nothing was unpickled, and nothing written
 
 
-def test_code_in_a_model_is_not_run(folder, tmp_path, capsys):
+def test_code_in_a_model_is_not_executed(folder, tmp_path, capsys):
     model = keras.Sequential([keras.Input((5,)), layers.Lambda(lambda z: z + 1), layers.Dense(3)])
     model.save(tmp_path / "lambda.keras")
     assert run(tmp_path / "lambda.keras", "--data", folder / "data.npz") == 2
     assert "cannot be loaded" in capsys.readouterr().err
 
 
-def test_several_inputs_are_refused(folder, tmp_path, capsys):
+def test_one_array_for_several_inputs_is_rejected(folder, tmp_path, capsys):
     start = [keras.Input((5,)), keras.Input((5,))]
     keras.Model(start, layers.Dense(2)(layers.Add()(start))).save(tmp_path / "two.keras")
     assert run(tmp_path / "two.keras", "--data", folder / "data.npz") == 2
@@ -146,21 +146,21 @@ def test_several_inputs_are_refused(folder, tmp_path, capsys):
         "--divide-by inf",
     ],
 )
-def test_arguments_that_make_no_sense(arguments, capsys):
+def test_invalid_arguments_are_rejected(arguments, capsys):
     with pytest.raises(SystemExit) as ended:
         run("model.keras", "--data", "mnist", *arguments.split())
     assert ended.value.code == 2
     assert arguments.split()[0] in capsys.readouterr().err
 
 
-def test_without_matplotlib_a_report_is_refused_before_any_work(folder, tmp_path, capsys, monkeypatch):
+def test_missing_matplotlib_fails_before_any_work(folder, tmp_path, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.axes", None)
     assert run("nowhere.keras", "--data", "mnist", "--report", tmp_path / "report.html") == 2
     assert "keras-repreg[plots]" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("option", ["--csv", "--report"])
-def test_what_is_measured_is_never_overwritten(folder, tmp_path, capsys, option):
+def test_measured_files_are_never_overwritten(folder, tmp_path, capsys, option):
     for name in ("model.keras", "data.npz"):
         path = tmp_path / name
         path.write_bytes((folder / name).read_bytes())
@@ -172,12 +172,12 @@ def test_what_is_measured_is_never_overwritten(folder, tmp_path, capsys, option)
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
-def test_names_that_the_file_system_refuses(folder, capsys):
+def test_invalid_file_names_are_reported(folder, capsys):
     assert main(["measure", "x" * 300 + ".keras", "--data", str(folder / "data.npz")]) == 2
     assert capsys.readouterr().err.count("\n") == 1
 
 
-def test_a_noise_that_is_out_of_range_is_a_line(folder, tmp_path, capsys):
+def test_noise_out_of_range_is_reported_in_one_line(folder, tmp_path, capsys):
     arguments = ["measure", str(folder / "model.keras"), "--data", str(folder / "data.npz")]
     assert main([*arguments, "--noise-variance", "1e-320", "--report", str(tmp_path / "r.html")]) == 2
     assert capsys.readouterr().err.count("\n") == 1
@@ -186,8 +186,8 @@ def test_a_noise_that_is_out_of_range_is_a_line(folder, tmp_path, capsys):
 
 @pytest.mark.parametrize("option", ["--csv", "--report"])
 @pytest.mark.parametrize("kind", ["symbolic link", "dangling", "FIFO", "device", "stdout", "directory"])
-def test_only_files_are_replaced(kind, option, folder, tmp_path, capsys):
-    """Whatever is there stays, with --overwrite too, and no work is done before it is said."""
+def test_only_regular_files_are_replaced(kind, option, folder, tmp_path, capsys):
+    """Other kinds of files are kept even with --overwrite, and the error comes before any work."""
     path = tmp_path / "out"
     (tmp_path / "target").write_text("old")
     if kind == "symbolic link":
@@ -212,7 +212,7 @@ def test_only_files_are_replaced(kind, option, folder, tmp_path, capsys):
     assert not (tmp_path / "nowhere").exists()
 
 
-def test_a_hard_link_to_what_is_measured_is_not_replaced(folder, tmp_path, capsys):
+def test_hard_link_to_a_measured_file_is_not_replaced(folder, tmp_path, capsys):
     for name in ("model.keras", "data.npz"):
         (tmp_path / name).write_bytes((folder / name).read_bytes())
         os.link(tmp_path / name, tmp_path / "link")
@@ -223,7 +223,7 @@ def test_a_hard_link_to_what_is_measured_is_not_replaced(folder, tmp_path, capsy
         (tmp_path / "link").unlink()
 
 
-def test_an_output_that_appears_meanwhile_is_kept(folder, tmp_path, capsys, monkeypatch):
+def test_output_created_meanwhile_is_kept(folder, tmp_path, capsys, monkeypatch):
     path = tmp_path / "table.csv"
 
     def read(self, name):
@@ -234,5 +234,5 @@ def test_an_output_that_appears_meanwhile_is_kept(folder, tmp_path, capsys, monk
     assert run(folder / "model.keras", "--data", folder / "data.npz", "--csv", path) == 2
     out, err = capsys.readouterr()
     assert err == f"keras-repreg: {path} exists; --overwrite replaces files\n"
-    assert "first" in out  # the table is not lost
+    assert "first" in out  # the table is still printed
     assert path.read_text() == "somebody else's"

@@ -1,4 +1,4 @@
-"""The report in headless Chromium, where Playwright and a browser are installed: nothing is cut off or fetched."""
+"""The report in headless Chromium: nothing is cut off or fetched."""
 
 import re
 
@@ -15,7 +15,7 @@ DEPTH = 13
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory):
-    """The report on a deep network with long names, one of whose layers is dead."""
+    """Write the report on a deep network with long names and one dead layer."""
     folder = tmp_path_factory.mktemp("report")
     keras.utils.set_random_seed(0)
     hidden = [layers.Dense(8, "relu", name=f"a_long_name_of_a_block_{k}_branch_relu") for k in range(1, DEPTH + 1)]
@@ -37,7 +37,7 @@ def opened(browser, report):  # noqa: F811
 
 
 def test_without_a_browser(report):
-    """The first remark is on the dead layer, the last on the estimate, and three layers are open."""
+    """The first finding is on the dead layer, the last on the estimate, and three layers are open."""
     page = report.read_text(encoding="utf-8")
     remarks = re.findall(r'<li class="(\w+)">(.*?)</li>', page[: page.index("<h2>All layers</h2>")])
     assert [level for level, _ in remarks][:1] == ["broken"]
@@ -64,17 +64,17 @@ def test_nothing_is_cut_off(opened, width, unfolded):
         assert page.evaluate("document.documentElement.scrollHeight") < (8000 if width > 1000 else 12_000)
 
 
-def test_all_columns_of_the_table_can_be_reached(opened):
+def test_all_table_columns_can_be_reached(opened):
     page = opened(390)
     last = page.locator(".layers thead th").last
     assert last.bounding_box()["x"] > 390
     last.scroll_into_view_if_needed()
     assert last.bounding_box()["x"] + last.bounding_box()["width"] <= 390
     first = page.locator(".layers tbody th").first
-    assert 0 <= first.bounding_box()["x"] < 40  # the name stays
+    assert 0 <= first.bounding_box()["x"] < 40  # the name stays visible
 
 
-def test_what_stands_out_comes_first_and_leads_to_its_layer(opened):
+def test_findings_come_first_and_link_to_their_layer(opened):
     page = opened(1280)
     items = page.locator("ul.findings").first.locator("li")
     assert items.first.get_attribute("class") == "broken"
@@ -89,7 +89,7 @@ def test_what_stands_out_comes_first_and_leads_to_its_layer(opened):
     page.wait_for_function("scrollY > 500")
 
 
-def test_quiet_layers_are_folded(opened):
+def test_layers_without_findings_are_folded(opened):
     page = opened(1280)
     assert page.locator("details.layer").count() == DEPTH
     assert 1 <= page.locator("details[open].layer").count() <= 3

@@ -1,4 +1,4 @@
-"""What a person sees: tables that fit, names that cannot act, notes, progress, JSON."""
+"""Terminal output: table widths, escaped names, notes, progress, JSON."""
 
 import html.parser
 import io
@@ -58,14 +58,14 @@ def test_tables_fit(width, longest):
     assert table[-1].count("0.1234") >= 1
 
 
-def test_a_wide_table_is_on_one_line_each():
+def test_wide_table_rows_are_on_one_line():
     header, rows = ["layer", "stable_rank"], [["x" * 100, "1"], ["y", "22"]]
     assert table_lines(header, rows, None) == [
         "layer" + " " * 97 + "stable_rank", "x" * 100 + " " * 12 + "1", "y" + " " * 110 + "22",
     ]  # fmt: skip
 
 
-def test_the_terminal_decides_the_layout(folder, capsys, monkeypatch):
+def test_layout_follows_the_terminal(folder, capsys, monkeypatch):
     arguments = (folder / "model.keras", "--data", folder / "data.npz")
     monkeypatch.setenv("COLUMNS", "60")
     assert run(*arguments) == 0
@@ -78,7 +78,7 @@ def test_the_terminal_decides_the_layout(folder, capsys, monkeypatch):
     assert run(*arguments, "--wide") == 0
     wide = capsys.readouterr().out
     monkeypatch.delenv("COLUMNS")
-    assert run(*arguments) == 0  # into a pipe
+    assert run(*arguments) == 0  # output to a pipe
     assert capsys.readouterr().out == wide
 
 
@@ -92,7 +92,7 @@ def test_json(folder, capsys):
 
 @pytest.fixture(scope="module")
 def hostile(tmp_path_factory):
-    """A model whose layers have names that would do something."""
+    """A model whose layer names contain control sequences and markup."""
     path = tmp_path_factory.mktemp("hostile") / "model\x1b[31m.keras"
     model = keras.Sequential([keras.Input((5,)), *(layers.Dense(3) for _ in HOSTILE), layers.Dense(2)])
     model.save(path)
@@ -109,7 +109,7 @@ def hostile(tmp_path_factory):
 
 
 class Strict(html.parser.HTMLParser):
-    """The ids, links and unclosed tags of a page, and what may not be in it."""
+    """Collects ids, links and unclosed tags of a page, and rejects forbidden content."""
 
     def __init__(self, text):
         super().__init__()
@@ -133,7 +133,7 @@ class Strict(html.parser.HTMLParser):
         assert self.open.pop() == tag
 
 
-def test_names_do_nothing(hostile, tmp_path, capsys):
+def test_hostile_names_have_no_effect(hostile, tmp_path, capsys):
     path, table = tmp_path / "report.html", tmp_path / "table.csv"
     data = hostile.parent / "data.npz"
     assert run(hostile, "--data", data, "--report", path, "--csv", table) == 0
@@ -155,8 +155,8 @@ def test_names_do_nothing(hostile, tmp_path, capsys):
     assert list(json.loads(capsys.readouterr().out)["layers"]) == HOSTILE
 
 
-def test_the_page_allows_nothing_from_elsewhere(folder, tmp_path):
-    """And its style is the one that its policy names."""
+def test_page_allows_no_external_content(folder, tmp_path):
+    """The page's style matches the hash in its content security policy."""
     import base64
     import hashlib
 
@@ -172,8 +172,8 @@ def test_the_page_allows_nothing_from_elsewhere(folder, tmp_path):
     assert "<title>Inside model.keras</title>" in text
 
 
-def test_a_reader_that_leaves(folder, tmp_path):
-    """The command ends without a word, and what it was to write is written."""
+def test_broken_pipe_ends_silently(folder, tmp_path):
+    """The command ends silently and still writes its files."""
     command = [sys.executable, "-m", "keras_repreg", "measure", folder / "model.keras", "--data", folder / "data.npz"]
     reading, writing = os.pipe()
     os.close(reading)
@@ -187,13 +187,13 @@ def test_a_reader_that_leaves(folder, tmp_path):
 
 
 class Screen(io.StringIO):
-    """A terminal."""
+    """A stand-in for a terminal."""
 
     def isatty(self):
         return True
 
 
-def test_progress_says_how_long(monkeypatch):
+def test_progress_estimates_the_remaining_time(monkeypatch):
     now = [0.0]
     monkeypatch.setattr("time.monotonic", lambda: now[0])
     screen = Screen()
@@ -215,7 +215,7 @@ def test_progress_says_how_long(monkeypatch):
 
 
 @pytest.mark.parametrize("stream", [Screen, io.StringIO])
-def test_no_progress_where_none_is_wanted(stream, monkeypatch):
+def test_progress_can_be_disabled(stream, monkeypatch):
     monkeypatch.setattr(sys, "stderr", stream())
     progress = Progress(quiet=stream is Screen)
     progress.say("loading")

@@ -1,4 +1,4 @@
-"""Files that earlier versions have saved load and give the same numbers."""
+"""Files saved by earlier versions load and give the same numbers."""
 
 import json
 from pathlib import Path
@@ -22,7 +22,7 @@ def inputs(name):
 @pytest.mark.parametrize("name", EXPECTED)
 def test_models(name):
     model = keras.saving.load_model(FOLDER / f"{name}.keras")
-    if name == "label_aware":  # saved as a plain model then
+    if name == "label_aware":  # earlier versions saved a plain model
         assert type(model) is keras.Sequential
         model = keras_repreg.label_aware(model)
     expected = EXPECTED[name]

@@ -1,4 +1,4 @@
-"""Representations on which the estimators are tested."""
+"""Representations for testing the estimators."""
 
 import itertools
 
@@ -6,7 +6,7 @@ import numpy as np
 
 
 def clusters(samples=60, units=4, classes=3, spread=0.3, seed=0):
-    """ReLU-like activations around a centre a class, and the classes."""
+    """Return ReLU-like activations around one centre per class, and the classes."""
     rng = np.random.default_rng(seed)
     labels = rng.integers(0, classes, samples)
     centres = rng.normal(size=(classes, units))
@@ -14,7 +14,7 @@ def clusters(samples=60, units=4, classes=3, spread=0.3, seed=0):
 
 
 def integral_entropy(z, noise_variance):
-    """The entropy of a mixture of Gaussians around points on a line, by integration."""
+    """Return the entropy of a mixture of Gaussians around points on a line by numerical integration."""
     s = np.sqrt(noise_variance)
     t = np.linspace(z.min() - 12 * s, z.max() + 12 * s, 200_001)
     density = np.mean([np.exp(-((t - a) ** 2) / (2 * noise_variance)) for a in z], axis=0)
@@ -23,7 +23,7 @@ def integral_entropy(z, noise_variance):
 
 
 LINE = np.array([-3.0, -1.0, 1.0, 3.0])
-# Points, one sample each, and their classes.
+# Points and their classes, one sample per point.
 CONSTELLATIONS = {
     "two points": (np.array([[-1.0], [1.0]]), np.array([0, 1])),
     "4-PAM": (LINE[:, None], np.array([0, 0, 1, 1])),
@@ -38,14 +38,14 @@ CONSTELLATIONS = {
 
 
 def quadrature(points, labels, noise_variance):
-    """I(z; x) and I(z; y) of points in one or two dimensions by Gauss-Hermite quadrature, in nats."""
+    """Return I(z; x) and I(z; y) in nats by Gauss-Hermite quadrature, for points in one or two dimensions."""
     units = points.shape[1]
     nodes, weights = np.polynomial.hermite.hermgauss({1: 200, 2: 60}[units])
     noise = np.sqrt(2 * noise_variance) * np.array(list(itertools.product(nodes, repeat=units)))
     weights = np.prod(list(itertools.product(weights / np.sqrt(np.pi), repeat=units)), axis=1)
 
     def entropy(centres):
-        """Of the mixture, in excess of a density that is left out of all of them."""
+        """Return the entropy of the mixture, up to a constant that cancels."""
         total = 0.0
         for centre in centres:
             at = centre + noise

@@ -1,4 +1,4 @@
-"""Entropy bounds: against the formula, against integration, and at the edges."""
+"""Entropy bounds: the formula, numerical integration, and edge cases."""
 
 import math
 
@@ -31,13 +31,13 @@ def test_against_the_formula(noise_variance):
     st.lists(st.floats(-5, 5), min_size=1, max_size=6),
     st.sampled_from([0.05, 0.3, 2.0]),
 )
-def test_the_entropy_lies_between_the_bounds(points, noise_variance):
+def test_entropy_lies_between_the_bounds(points, noise_variance):
     z = np.array(points)
     lower, upper = entropy_bounds(z[:, None], noise_variance)
     assert lower - 1e-6 <= integral_entropy(z, noise_variance) <= upper + 1e-6
 
 
-def test_exact_where_activations_coincide_or_lie_far_apart():
+def test_bounds_are_exact_for_equal_or_distant_activations():
     z = np.repeat([[0.0, 0.0], [300.0, 0.0], [0.0, 900.0], [7e5, 7e5]], 5, axis=0)
     lower, upper = entropy_bounds(z, 2.0)
     assert lower == pytest.approx(noise_entropy(2, 2.0) + math.log(4), rel=1e-12)
@@ -45,7 +45,7 @@ def test_exact_where_activations_coincide_or_lie_far_apart():
 
 
 @pytest.mark.parametrize("z", [np.zeros((1, 3)), np.full((50, 3), 0.1), np.ones((4, 3), dtype="float16")])
-def test_of_equal_activations_that_of_the_noise(z):
+def test_equal_activations_give_the_entropy_of_the_noise(z):
     assert entropy_bounds(z, 0.5) == pytest.approx((noise_entropy(3, 0.5),) * 2, abs=1e-12)
 
 
@@ -55,7 +55,7 @@ def test_all_axes_but_the_first_are_units():
 
 
 @pytest.mark.parametrize("variance", [0, -1, math.nan, math.inf, "0.1", None, True])
-def test_wrong_variances(variance):
+def test_invalid_variances_raise(variance):
     with pytest.raises(ValueError, match=f"Received: noise_variance={variance!r}"):
         entropy_bounds(np.ones((3, 2)), variance)
 
@@ -63,18 +63,18 @@ def test_wrong_variances(variance):
 @pytest.mark.parametrize(
     "z", [np.ones(3), np.ones((0, 3)), np.ones((3, 0)), 1.0, np.array([["a", "b"]]), np.ones((2, 2), complex)], ids=repr
 )
-def test_wrong_activations(z):
+def test_invalid_activations_raise(z):
     with pytest.raises(ValueError, match="Received: shape"):
         entropy_bounds(z, 0.1)
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
-def test_activations_that_are_not_finite(value):
+def test_nonfinite_activations_raise(value):
     with pytest.raises(ValueError, match="Received: 1 NaN or infinite"):
         entropy_bounds([[0.0, value]], 0.1)
 
 
-def test_activations_beyond_the_range():
+def test_activations_out_of_range_raise():
     for z, variance in ((np.array([[0.0], [1e200]]), 0.1), (np.array([[0.0], [1e10]]), 1e-300)):
         with pytest.raises(ValueError, match="Received: squared norms"):
             entropy_bounds(z, variance)

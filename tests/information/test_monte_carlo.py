@@ -1,4 +1,4 @@
-"""Values of mutual information: against quadrature and closed forms, their standard errors, and what must hold."""
+"""Monte Carlo values of mutual information: quadrature, closed forms, standard errors, and invariances."""
 
 import math
 import tracemalloc
@@ -17,12 +17,12 @@ SEEDS = 30
 
 @pytest.fixture(scope="module")
 def deviations():
-    """From quadrature, in standard errors: {(constellation, noise variance): (seeds, 2)}."""
+    """Return deviations from quadrature in standard errors: {(constellation, noise variance): (seeds, 2)}."""
     found = {}
     for name, (points, labels) in CONSTELLATIONS.items():
         for noise_variance in (0.5, 2.0, 20.0):
             truth = quadrature(points, labels, noise_variance)
-            # No two cells have the same draws.
+            # Every cell has different draws.
             results = [
                 mutual_information(points, labels, noise_variance, seed=1000 * len(found) + k) for k in range(SEEDS)
             ]
@@ -39,17 +39,17 @@ def test_two_standard_errors_cover_the_truth(deviations):
     covered = np.array([np.mean(np.abs(found) <= 2, axis=0) for found in deviations.values()])
     assert np.all(covered.mean(axis=0) >= 0.9)
     assert np.all(covered.mean(axis=0) <= 0.99)
-    assert covered.min() >= 0.8  # of 30 seeds: it would be 0.95 at any number
+    assert covered.min() >= 0.8  # with 30 seeds; the expected coverage is 0.95
 
 
-def test_errors_are_standard_deviations_and_values_have_no_bias(deviations):
+def test_standard_errors_are_calibrated_and_values_unbiased(deviations):
     everything = np.concatenate(list(deviations.values()))
     assert everything.std(axis=0) == pytest.approx([1, 1], abs=0.1)
     assert np.all(np.abs(everything.mean(axis=0)) < 0.2)
 
 
-def test_the_table_of_the_documentation():
-    """What docs/information.md prints, to the last digit but one."""
+def test_values_match_the_table_in_the_documentation():
+    """The numbers in docs/information.md are reproduced up to the last digit."""
     expected = {
         ("two points", 1.0): (0.3368, 0.3368),
         ("4-PAM", 1.0): (0.8452, 0.5084),
@@ -65,10 +65,10 @@ def test_the_table_of_the_documentation():
 
 
 @pytest.mark.parametrize("noise_variance", [0.1, 1.0, 10.0])
-def test_a_gaussian_cloud_has_its_closed_form(noise_variance):
+def test_gaussian_cloud_matches_the_closed_form(noise_variance):
     grid = (np.arange(1000) + 0.5) / 1000
     z = math.sqrt(2) * np.array([_inverse_erf(2 * p - 1) for p in grid])
-    z /= z.std()  # quantiles, whose tails end
+    z /= z.std()  # quantiles, which cut off the tails
     result = mutual_information(z[:, None], None, noise_variance, samples=20_000)
     assert result.zx == pytest.approx(0.5 * math.log(1 + 1 / noise_variance), abs=4 * result.zx_error + 2e-3)
     assert result.zx_error < 0.002
@@ -82,7 +82,7 @@ def _inverse_erf(value):
     return low
 
 
-def test_units_without_a_relation_add_up():
+def test_information_of_independent_units_adds_up():
     rng = np.random.default_rng(3)
     a, b = rng.normal(size=(12, 1)), rng.normal(size=(12, 2))
     product = np.array([np.concatenate([x, y]) for x in a for y in b])
@@ -109,7 +109,7 @@ def test_chunks_of_draws_and_tiles_change_nothing(monkeypatch):
 
 @pytest.mark.parametrize("columns", [1, 4, 7, 512])
 @pytest.mark.parametrize("rows", [slice(0, 20), slice(10, 30), slice(45, 50)], ids=str)
-def test_sums_of_tiles_are_those_of_the_formula(rows, columns, monkeypatch):
+def test_tiled_sums_match_the_formula(rows, columns, monkeypatch):
     monkeypatch.setattr(draws, "COLUMNS", columns)
     monkeypatch.setattr(draws, "STRIP", 2)
     z, labels = clusters(samples=50, units=3, classes=6)
@@ -129,7 +129,7 @@ def test_sums_of_tiles_are_those_of_the_formula(rows, columns, monkeypatch):
             assert found[r, i, 1] == pytest.approx(of_all - of_class, rel=1e-10, abs=1e-12)
 
 
-def test_controls_are_the_quadratic_forms_of_normal_data():
+def test_control_variates_are_quadratic_forms_of_the_noise():
     z, labels = clusters(samples=40, units=3, classes=2)
     labels = np.sort(labels)
     with ThreadPoolExecutor(1) as threads:
@@ -143,7 +143,7 @@ def test_controls_are_the_quadratic_forms_of_normal_data():
         np.testing.assert_allclose(found[..., number], expected, rtol=1e-9)
 
 
-def test_controls_reduce_the_error(monkeypatch):
+def test_control_variates_reduce_the_error(monkeypatch):
     z = np.random.default_rng(0).normal(size=(400, 5))
     controlled = mutual_information(z, None, 10.0, samples=4000)
     monkeypatch.setattr(draws, "CONTROLLED", 0)
@@ -152,7 +152,7 @@ def test_controls_reduce_the_error(monkeypatch):
     assert controlled.zx == pytest.approx(plain.zx, abs=4 * plain.zx_error)
 
 
-def test_more_units_than_samples_are_rotated_and_change_nothing():
+def test_rotation_of_more_units_than_samples_changes_nothing():
     rng = np.random.default_rng(0)
     z = rng.normal(size=(20, 6))
     rotation = np.linalg.qr(rng.normal(size=(500, 6)))[0]
@@ -172,7 +172,7 @@ def test_curves_are_smooth_and_fall_with_the_noise():
         curve = np.array([getattr(result, name) for result in sweep])
         errors = np.array([getattr(result, f"{name}_error") for result in sweep])
         assert np.all(np.diff(curve) <= 2 * np.hypot(errors[1:], errors[:-1]) + 1e-12)
-    # Draws of its own for each point would make these differ by their errors.
+    # With independent draws for each point, the values would differ by their errors.
     other = np.array(
         [mutual_information(z, labels, variance, samples=1000, seed=k).zx for k, variance in enumerate(variances)]
     )
@@ -180,7 +180,7 @@ def test_curves_are_smooth_and_fall_with_the_noise():
     assert rough[0] < rough[1]
 
 
-def test_a_sweep_has_the_values_of_its_variances():
+def test_sweep_matches_values_of_single_variances():
     z, labels = clusters(samples=300, units=3)
     variances = [1.0, 1e-4, 0.05]
     for result, variance in zip(noise_sweep(z, labels, variances), variances, strict=True):
@@ -191,12 +191,12 @@ def test_a_sweep_has_the_values_of_its_variances():
         )
 
 
-def test_draws_until_the_error_is_a_share_of_the_value():
+def test_sampling_continues_until_the_relative_error_is_reached():
     z, labels = clusters(samples=40, units=3, spread=0.6)
     result = mutual_information(z, labels, 0.1)
     assert result.zx_error <= 0.005 * result.zx
     assert result.zy_error <= 0.005 * result.label_entropy
-    one = mutual_information(z, np.arange(40) == 0, 0.1)  # a class of one sample, of which little can be told
+    one = mutual_information(z, np.arange(40) == 0, 0.1)  # a class of one sample, which carries little information
     assert one.zy_error <= 0.005 * one.label_entropy < 0.002 * one.zx
     more = mutual_information(z, labels, 0.1, samples=100 * result.n_draws)
     assert more.n_draws >= 100 * result.n_draws
@@ -205,7 +205,7 @@ def test_draws_until_the_error_is_a_share_of_the_value():
     assert mutual_information(z, labels, 0.1, samples=161).n_draws == 6 * 40
 
 
-def test_seeds():
+def test_seeds_determine_the_values():
     z, labels = clusters()
     a, b, again = (mutual_information(z, labels, 0.2, seed=seed) for seed in (1, 2, 1))
     assert a == again
@@ -216,7 +216,7 @@ def test_seeds():
 
 @settings(max_examples=60, deadline=None)
 @given(st.data())
-def test_between_the_bounds(data):
+def test_values_lie_between_the_bounds(data):
     samples, units = data.draw(st.integers(1, 30)), data.draw(st.integers(1, 5))
     rng = np.random.default_rng(data.draw(st.integers(0, 2**31)))
     z = np.maximum(rng.normal(size=(samples, units)), 0)
@@ -231,25 +231,25 @@ def test_between_the_bounds(data):
     assert result.zy <= result.label_entropy + 1e-8
 
 
-def test_rare_losses_are_in_the_error():
+def test_rare_losses_are_included_in_the_error():
     points, labels = CONSTELLATIONS["two points"]
     truth = quadrature(points, labels, 0.06)[0]
     results = [mutual_information(points, labels, 0.06, seed=seed) for seed in range(20)]
     assert all(result.zx_saturated for result in results)
-    assert max(result.zx for result in results) > truth + 1e-5  # some have seen no loss
+    assert max(result.zx for result in results) > truth + 1e-5  # some seeds draw no loss
     assert all(abs(result.zx - truth) < 2 * result.zx_error < 0.002 for result in results)
 
 
 @pytest.mark.parametrize(("far_out", "scale"), [(1e3, 1e-6), (2.0**20, 2.0**-32)])
-def test_near_samples_far_out_keep_their_digits(far_out, scale):
-    # One sample at the centre: the largest norm decides, not the least one, nor the first.
+def test_close_samples_far_from_the_centre_keep_precision(far_out, scale):
+    # One sample is at the centre: the largest norm matters, not the smallest or the first.
     points, labels = CONSTELLATIONS["4-PAM"]
     near = scale * points[:, 0]
     far = np.zeros((9, 2))
     far[1:5, 0], far[1:5, 1] = far_out, near
     far[5:, 0], far[5:, 1] = -far_out, near
     of_four = quadrature(points, labels, 1.0)
-    # Nine samples: eight of them in two groups that noise does not mix.
+    # Eight of the nine samples form two groups that the noise does not mix.
     expected = math.log(9) - 8 / 9 * math.log(4) + 8 / 9 * of_four[0]
     result = mutual_information(far, [0, *labels, *labels], scale**2, samples=200_000)
     assert result.zx == pytest.approx(expected, abs=4 * result.zx_error)
@@ -260,14 +260,14 @@ def test_near_samples_far_out_keep_their_digits(far_out, scale):
     assert result.zx_upper == pytest.approx(math.log(9) - exact, rel=1e-8)
 
 
-def test_samples_whose_squares_are_out_of_range_are_refused_wherever_they_lie():
+def test_samples_with_overflowing_squares_raise():
     for z in ([[-1e200], [0.0], [1e200]], [[0.0], [0.0], [1e200]], [[0.0], [1e200], [0.0]]):
         with pytest.raises(ValueError, match="Received: squared norms"):
             mutual_information(z, [0, 1, 2], 0.1)
 
 
 @pytest.mark.parametrize("samples", [1, 2, 50])
-def test_nothing_to_tell(samples):
+def test_degenerate_activations_give_zero_information(samples):
     result = mutual_information(np.full((samples, 3), 0.1), np.arange(samples) % 2)
     assert (result.zx, result.zx_error, result.zy, result.zy_error) == (0, 0, 0, 0)
     apart = mutual_information(1e6 * np.arange(samples)[:, None], np.arange(samples))
@@ -275,14 +275,14 @@ def test_nothing_to_tell(samples):
     assert apart.zy == pytest.approx(apart.label_entropy)
 
 
-def test_a_single_class_tells_nothing():
+def test_single_class_gives_zero():
     z, labels = clusters()
     result = mutual_information(z, np.zeros_like(labels), 0.2)
     assert (result.zy, result.zy_error) == pytest.approx((0, 0), abs=1e-12)
     assert result.zx == pytest.approx(mutual_information(z, None, 0.2).zx, rel=1e-9)
 
 
-def test_without_labels():
+def test_missing_labels_give_only_information_about_the_input():
     z, labels = clusters()
     result = mutual_information(z, noise_variance=0.2)
     of_y = ("zy", "zy_error", "zy_lower", "zy_upper", "zy_lower_conventional", "zy_upper_conventional", "label_entropy")
@@ -295,18 +295,18 @@ def test_without_labels():
 
 
 @pytest.mark.parametrize("samples", [0, -1, 1.5, "4", True])
-def test_wrong_numbers_of_draws(samples):
+def test_invalid_numbers_of_draws_raise(samples):
     with pytest.raises(ValueError, match=f"Received: samples={samples!r}"):
         mutual_information(np.ones((3, 2)), None, samples=samples)
 
 
 @pytest.mark.parametrize("seed", [-1, 0.5, None, "0", True])
-def test_wrong_seeds(seed):
+def test_invalid_seeds_raise(seed):
     with pytest.raises(ValueError, match=f"Received: seed={seed!r}"):
         mutual_information(np.ones((3, 2)), None, seed=seed)
 
 
-def test_memory_grows_with_the_samples_not_with_their_square():
+def test_memory_grows_linearly_with_the_samples():
     z = np.random.default_rng(0).normal(size=(4000, 50))
     tracemalloc.start()
     mutual_information(z, np.arange(4000) % 10, 10.0, samples=1)

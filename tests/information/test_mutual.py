@@ -1,4 +1,4 @@
-"""Mutual information: against the formula, its limits, what it must not depend on, and the edges."""
+"""Mutual information: the formula, limits, invariances, and edge cases."""
 
 import dataclasses
 import math
@@ -41,10 +41,10 @@ def test_against_the_formula(noise_variance, tile, monkeypatch):
         assert getattr(result, name) == pytest.approx(value, rel=1e-10, abs=1e-12), name
 
 
-def test_many_classes_in_tiles(monkeypatch):
+def test_tiling_handles_many_classes(monkeypatch):
     monkeypatch.setattr(kernels, "TILE", 8)
     z, labels = clusters(samples=50, classes=20)
-    labels[:18] = 100  # one class over several tiles, others of one sample
+    labels[:18] = 100  # one class spans several tiles, others have one sample
     expected = information(z, labels, 0.2)
     result = mutual_information(z, labels, 0.2)
     for name, value in expected.items():
@@ -53,7 +53,7 @@ def test_many_classes_in_tiles(monkeypatch):
 
 @settings(max_examples=60, deadline=None)
 @given(st.data())
-def test_never_beyond_its_limits(data):
+def test_information_stays_within_its_limits(data):
     samples = data.draw(st.integers(1, 30))
     units = data.draw(st.integers(1, 5))
     seed = data.draw(st.integers(0, 2**31))
@@ -69,14 +69,14 @@ def test_never_beyond_its_limits(data):
 
 
 def test_large_offsets_in_float32_do_not_exceed_log_n():
-    # ||a||^2 + ||b||^2 - 2ab in float32 has negative distances here, and an information above log N.
+    # In float32, ||a||^2 + ||b||^2 - 2ab would give negative distances, and an information above log N.
     z, labels = clusters(samples=300, units=50)
     result = mutual_information((z + 1000).astype("float32"), labels)
     assert_in_bounds(result)
     np.testing.assert_allclose(values(result), values(mutual_information(z, labels)), rtol=1e-3)
 
 
-def test_near_pairs_far_from_the_centre(monkeypatch):
+def test_close_pairs_far_from_the_centre_are_distinguished(monkeypatch):
     monkeypatch.setattr(kernels, "TILE", 16)
     monkeypatch.setattr(distances, "CHUNK", 30)
     z, labels = clusters(samples=40, spread=1e-5)
@@ -102,17 +102,17 @@ def test_the_information_lies_between_the_bounds(points, noise_variance):
     assert result.zy_lower - 1e-6 <= zy <= result.zy_upper + 1e-6
 
 
-def test_two_clusters_far_apart_tell_log_2():
+def test_two_distant_clusters_give_log_2():
     z, labels = np.repeat([[0.0, 0.0], [1e3, 0.0]], 10, axis=0), np.repeat([3, 7], 10)
     np.testing.assert_allclose(values(mutual_information(z, labels)), math.log(2), rtol=1e-12)
     np.testing.assert_allclose(values(mutual_information(z, labels, information_unit="bits")), 1, rtol=1e-12)
-    # Classes that have nothing to do with the clusters.
+    # Classes that are independent of the clusters.
     result = mutual_information(z, np.arange(20) % 2)
     assert result.zx_upper == pytest.approx(math.log(2))
     assert values(result)[2:] == pytest.approx(np.zeros(4), abs=1e-12)
 
 
-def test_invariant_under_rotation_translation_and_order():
+def test_information_is_invariant_under_rotation_translation_and_order():
     rng = np.random.default_rng(1)
     z, labels = clusters(samples=80, units=6)
     q = np.linalg.qr(rng.normal(size=(6, 6)))[0]
@@ -121,14 +121,14 @@ def test_invariant_under_rotation_translation_and_order():
     np.testing.assert_allclose(values(moved), values(mutual_information(z, labels)), rtol=1e-10)
 
 
-def test_scaling_activations_is_scaling_the_noise():
+def test_scaling_activations_is_equivalent_to_scaling_the_noise():
     z, labels = clusters()
     np.testing.assert_allclose(
         values(mutual_information(3 * z, labels, 0.9)), values(mutual_information(z, labels, 0.1)), rtol=1e-10
     )
 
 
-def test_more_noise_and_fewer_units_tell_less():
+def test_more_noise_or_fewer_units_reduce_information():
     z, labels = clusters(samples=100, units=8)
     sweep = noise_sweep(z, labels, [0.01, 0.1, 1.0, 10.0])
     for name in ("zx_lower", "zx_upper"):
@@ -137,7 +137,7 @@ def test_more_noise_and_fewer_units_tell_less():
         assert np.all(np.diff(fewer) >= -1e-12)
 
 
-def test_a_sweep_is_what_its_variances_give():
+def test_sweep_matches_single_variances():
     z, labels = clusters(samples=700, units=3)
     variances = [1.0, 1e-4, 0.1]
     for result, variance in zip(noise_sweep(z, labels, variances, "bits"), variances, strict=True):
@@ -147,7 +147,7 @@ def test_a_sweep_is_what_its_variances_give():
 
 
 @pytest.mark.parametrize(("scale", "variances"), [(1e-10, [1e-11, 1e-2, 1e10]), (1e-2, [1e-11, 1e-4])])
-def test_digits_are_kept_for_all_noise_of_a_wide_sweep(scale, variances):
+def test_wide_sweep_keeps_precision_at_every_variance(scale, variances):
     z, labels = clusters(samples=40, spread=1.0)
     z = scale * z + np.array([[0.0, 1e4, 0.0, 0.0], [3e4, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, -5e4]])[labels]
     for result, variance in zip(noise_sweep(z, labels, variances), variances, strict=True):
@@ -155,7 +155,7 @@ def test_digits_are_kept_for_all_noise_of_a_wide_sweep(scale, variances):
             assert getattr(result, name) == pytest.approx(value, rel=1e-6, abs=1e-8), name
 
 
-def test_far_tiles_that_are_passed_over_lose_nothing(monkeypatch):
+def test_skipping_distant_tiles_loses_nothing(monkeypatch):
     z, labels = clusters(samples=90)
     z = z + 3.0 * labels[:, None]
     monkeypatch.setattr(kernels, "TILE", 10)
@@ -174,13 +174,13 @@ def test_far_tiles_that_are_passed_over_lose_nothing(monkeypatch):
     ],
     ids=["one sample", "two equal samples", "zeros", "constant"],
 )
-def test_nothing_to_tell(z, labels):
+def test_degenerate_activations_give_zero_information(z, labels):
     result = mutual_information(z, labels)
     assert_in_bounds(result)
     assert values(result) == pytest.approx(np.zeros(6), abs=1e-12)
 
 
-def test_a_single_class_has_no_information():
+def test_single_class_gives_zero_information():
     z, labels = clusters()
     result = mutual_information(z, np.zeros_like(labels))
     assert values(result)[2:].tolist() == [0, 0, 0, 0]
@@ -188,7 +188,7 @@ def test_a_single_class_has_no_information():
     assert result.zx_upper > 0
 
 
-def test_all_forms_of_labels_and_activations():
+def test_all_forms_of_labels_and_activations_agree():
     z, labels = clusters()
     expected = mutual_information(z, labels)
     one_hot = np.eye(3, dtype="float32")[labels]
@@ -216,14 +216,14 @@ def test_saturation_is_flagged():
     assert mutual_information(z, labels, 1e-6, "bits").sample_entropy == pytest.approx(math.log2(60))
 
 
-def test_prints_noise_samples_and_unit():
+def test_repr_states_noise_samples_and_unit():
     z, labels = clusters()
     for unit in ("nats", "bits"):
         text = str(mutual_information(z, labels, 0.25, unit))
         assert text.endswith(f"{unit}, s^2 = 0.25, N = 60")
 
 
-def test_the_result_is_frozen_and_a_record():
+def test_result_is_a_frozen_dataclass():
     z, labels = clusters()
     result = mutual_information(z, labels)
     with pytest.raises(dataclasses.FrozenInstanceError):
@@ -231,7 +231,7 @@ def test_the_result_is_frozen_and_a_record():
     assert all(isinstance(value, (float, int, str)) for value in dataclasses.asdict(result).values())
 
 
-def test_is_given_nothing_to_change():
+def test_inputs_are_not_modified():
     z, labels = clusters()
     before = z.copy(), labels.copy()
     mutual_information(z, labels)
@@ -252,12 +252,12 @@ def test_is_given_nothing_to_change():
     ],
     ids=str,
 )
-def test_wrong_labels(labels, received):
+def test_invalid_labels_raise(labels, received):
     with pytest.raises(ValueError, match=f"Received: {received}"):
         mutual_information(np.ones((3, 2)), labels)
 
 
-def test_wrong_arguments():
+def test_invalid_arguments_raise():
     z, labels = clusters()
     with pytest.raises(ValueError, match="Received: noise_variance=0"):
         mutual_information(z, labels, 0)

@@ -1,4 +1,4 @@
-"""Networks of the kinds that people have, small, with random statistics in their normalization layers."""
+"""Small versions of common architectures, with random statistics in their normalization layers."""
 
 import keras
 import numpy as np
@@ -6,11 +6,11 @@ from keras import layers
 
 
 def randomized(model, seed=0):
-    """Random scales, shifts and statistics for every normalization, so that none of them is without effect."""
+    """Set random scales, shifts and statistics in every normalization, so that each has an effect."""
     rng = np.random.default_rng(seed)
     for layer in model.layers:
         if isinstance(layer, layers.BatchNormalization):
-            # The layer's own statistics would keep activations near unit variance; so do these, on average.
+            # On average these keep activations near unit variance, as trained statistics would.
             ranges = {
                 "gamma": (0.5, 1.5),
                 "beta": (-0.5, 0.5),
@@ -29,7 +29,7 @@ def randomized(model, seed=0):
 
 
 def unet(activation="relu", size=16, use_bias=False):
-    """Two levels down and up, with batch normalization and a skip connection at each level."""
+    """Return a U-Net with two levels, with batch normalization and a skip connection at each level."""
 
     def block(x, filters, name):
         for i in range(2):
@@ -50,7 +50,7 @@ def unet(activation="relu", size=16, use_bias=False):
 
 
 def residual(activation="relu", size=8):
-    """Residual blocks as in ResNet, whose stream several layers add to."""
+    """Return residual blocks as in ResNet, where several layers add to one stream."""
     start = keras.Input((size, size, 3))
     x = layers.Conv2D(6, 3, padding="same", name="stem")(start)
     for i in range(2):
@@ -64,7 +64,7 @@ def residual(activation="relu", size=8):
 
 
 def inverted(size=8):
-    """Depthwise convolutions, hard swish and squeeze-and-excitation, as in MobileNetV3."""
+    """Return depthwise convolutions, hard swish and squeeze-and-excitation, as in MobileNetV3."""
 
     def hard_swish(x):
         return x * keras.ops.relu6(x + 3.0) / 6.0
@@ -85,7 +85,7 @@ def inverted(size=8):
 
 
 def transformer(blocks=2, width=8, tokens=6, vocabulary=20):
-    """A classifier of token sequences: embedding, self-attention, GELU."""
+    """Return a classifier of token sequences: embedding, self-attention, GELU."""
     start = keras.Input((tokens,), dtype="int32")
     x = layers.Embedding(vocabulary, width, name="embedding")(start)
     for i in range(blocks):

@@ -1,4 +1,4 @@
-"""Random chains of rewrites on random networks: `python -m tests.ion.chains 1000` counts what becomes of them."""
+"""Random chains of rewrites on random networks: `python -m tests.ion.chains 1000` counts their outcomes."""
 
 import collections
 import sys
@@ -18,7 +18,7 @@ DTYPES = ("mixed_float16", "mixed_bfloat16", "float32", "float64")
 # As documented in `transform`.
 LIMITS = {"mixed_bfloat16": 2**-5, "mixed_float16": 2**-8, "float32": 2**-15, "float64": 2**-40}
 if keras.backend.backend() == "torch":
-    LIMITS["float64"] = LIMITS["float32"]  # in which Keras multiplies matrices of float64 there
+    LIMITS["float64"] = LIMITS["float32"]  # Keras multiplies float64 matrices in float32 on PyTorch
 
 
 def mlp(rng):
@@ -116,7 +116,7 @@ def run(kind, dtype, seed, length=4):
         try:
             keras.config.set_dtype_policy(dtype)
             model = NETWORKS[kind](rng)
-            # Other inputs than those on which the rewrites are tried.
+            # Inputs different from those on which the rewrites are verified.
             x = fresh(model, rng)
             for _ in range(length):
                 name, rewrite = draw(model, rng)
@@ -136,7 +136,7 @@ def run(kind, dtype, seed, length=4):
                 change = max(ion.probing.largest_change(a, b) for a, b in zip(before, after, strict=True))
                 worst = max(worst, change / LIMITS[dtype])
                 counts["accepted", rewrite] += 1
-                # The largest of other samples may be somewhat larger.
+                # The maximum over other samples may be somewhat larger.
                 assert change <= 3 * LIMITS[dtype], (kind, dtype, seed, rewrite, name, change)
         finally:
             keras.config.set_dtype_policy(policy)
@@ -144,7 +144,7 @@ def run(kind, dtype, seed, length=4):
 
 
 def draw(model, rng):
-    """A layer and a rewrite, mostly one that the survey recommends."""
+    """Return a layer and a rewrite, mostly one recommended by the survey."""
     rewrite = str(rng.choice(list(REWRITES)))
     needed = NEEDED.get(rewrite)
     recommended = [row.layer for row in ion.survey(model, None) if needed in row.functions]
@@ -184,7 +184,7 @@ def dtypes():
 
 def main(number, start=0):
     total, worst, failures = collections.Counter(), 0.0, 0
-    # Small networks are the most varied.
+    # Small networks vary the most.
     kinds, available = [*["mlp"] * 6, "convolutions", *NETWORKS], dtypes()
     for seed in range(start, start + number):
         kind, dtype = kinds[seed % len(kinds)], available[seed // len(kinds) % len(available)]

@@ -1,4 +1,4 @@
-"""Small networks to rewrite, and what to compare of them."""
+"""Small networks to rewrite, and the values to compare."""
 
 import keras
 import numpy as np

@@ -1,4 +1,4 @@
-"""Random chains of rewrites: outputs that stay within the tolerance, or a refusal that changes no weight."""
+"""Random chains of rewrites keep outputs within the tolerance, or raise and change no weight."""
 
 import os
 
@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from tests.ion import chains
 
-# `ION_CHAINS=200 pytest tests/ion/test_chains.py` tries 200 of each kind of network; `python -m tests.ion.chains 1000`
-# counts what became of each kind of rewrite.
+# `ION_CHAINS=200 pytest tests/ion/test_chains.py` runs 200 of each kind of network; `python -m tests.ion.chains 1000`
+# counts the outcomes of each kind of rewrite.
 EXAMPLES = int(os.environ.get("ION_CHAINS", "4"))
 
 
@@ -17,7 +17,7 @@ EXAMPLES = int(os.environ.get("ION_CHAINS", "4"))
 @pytest.mark.parametrize("kind", chains.NETWORKS)
 @settings(max_examples=EXAMPLES, deadline=None)
 @given(seed=st.integers(0, 10**9), dtype=st.sampled_from(chains.dtypes()))
-def test_chains_of_rewrites(kind, seed, dtype):
+def test_chains_of_rewrites_keep_outputs_or_raise(kind, seed, dtype):
     counts, worst = chains.run(kind, dtype, seed, length=3)
     assert sum(counts.values()) == 3
     assert worst <= 3

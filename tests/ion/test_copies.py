@@ -1,4 +1,4 @@
-"""Copies are what saving and loading makes of a model: state, compilation and labels come along."""
+"""Copies, like saved and loaded models, keep state, compilation and label awareness."""
 
 import keras
 import numpy as np
@@ -42,7 +42,7 @@ COPIES = {
 @pytest.mark.parametrize("make", [normalized, lookup])
 def test_state_beyond_weights_survives(make, with_data, copy):
     if make is lookup and keras.backend.backend() != "tensorflow":
-        pytest.skip("a lookup layer within a model needs TensorFlow")
+        pytest.skip("lookup layers in models require TensorFlow")
     model = make()
     x = X if make is normalized else IDS
     y = output(model, x)
@@ -52,9 +52,9 @@ def test_state_beyond_weights_survives(make, with_data, copy):
     np.testing.assert_array_equal(output(model, x), y)
 
 
-def test_a_copy_whose_state_is_lost_is_refused():
+def test_copy_that_loses_state_raises():
     class Forgetful(layers.Layer):
-        """Its state is neither a weight nor in its configuration."""
+        """A layer whose state is neither a weight nor in its configuration."""
 
         scale = 1.0
 
@@ -74,7 +74,7 @@ def test_a_copy_whose_state_is_lost_is_refused():
 
 
 @pytest.mark.parametrize("copy", COPIES)
-def test_a_copy_is_compiled_and_label_aware_as_the_model_is(copy):
+def test_copy_keeps_compilation_and_label_awareness(copy):
     model = keras.Sequential(
         [
             keras.Input((5,)),
@@ -93,13 +93,13 @@ def test_a_copy_is_compiled_and_label_aware_as_the_model_is(copy):
     assert twin.compiled
     assert float(twin.optimizer.learning_rate) == 0.125
     assert twin.evaluate(X, y, verbose=0) == pytest.approx(model.evaluate(X, y, verbose=0), rel=1e-3)
-    twin.fit(X, y, verbose=0)  # without labels this would be an error
+    twin.fit(X, y, verbose=0)  # without labels this would raise
     plain = COPIES[copy](build(), None)
     assert not plain.compiled
     assert not is_label_aware(plain)
 
 
-def test_what_cannot_be_compiled_again_is_said():
+def test_copy_that_cannot_be_compiled_warns():
     def odd_loss(y_true, y_pred):
         return keras.ops.mean(y_pred)
 
@@ -119,7 +119,7 @@ def test_what_cannot_be_compiled_again_is_said():
                 assert COPIES[copy](model, None).compiled
 
 
-def test_the_optimizer_goes_on_where_it_was():
+def test_copy_keeps_the_optimizer_state():
     model = build()
     model.compile("adam", "sparse_categorical_crossentropy")
     model.fit(X, np.arange(50) % 3, verbose=0)
@@ -128,14 +128,14 @@ def test_the_optimizer_goes_on_where_it_was():
 
 
 class OwnStep(keras.Model):
-    """Doubles the loss in training."""
+    """A model that doubles its training loss."""
 
     def compute_loss(self, *args, **kwargs):
         return 2 * super().compute_loss(*args, **kwargs)
 
 
 @pytest.mark.parametrize("copy", COPIES)
-def test_loss_weights_and_a_method_of_ones_own(copy):
+def test_copy_keeps_loss_weights_and_custom_methods(copy):
     start = keras.Input((5,))
     z = layers.Dense(6, name="z")(start)
     model = OwnStep(start, {"a": layers.Dense(3, name="a")(z), "b": layers.Dense(2, name="b")(z)})
@@ -147,7 +147,7 @@ def test_loss_weights_and_a_method_of_ones_own(copy):
     assert twin.evaluate(X, targets, verbose=0, return_dict=True)["loss"] == pytest.approx(expected, rel=1e-4)
 
 
-def test_custom_classes_need_not_be_registered():
+def test_custom_classes_do_not_need_to_be_registered():
     class Unregistered(layers.Layer):
         def call(self, x):
             return 2 * x
@@ -160,7 +160,7 @@ def test_custom_classes_need_not_be_registered():
 
 
 def test_layers_without_a_name_in_their_configuration():
-    """A layer read from such a configuration has another name."""
+    """A layer restored from such a configuration has a different name."""
 
     class Nameless(layers.Layer):
         def __init__(self):
@@ -190,7 +190,7 @@ def test_layers_without_a_name_in_their_configuration():
             ion.fold_batch_norm(model, parts[0], copy=True)
 
 
-def test_what_cannot_be_made_from_its_configuration():
+def test_models_without_a_usable_configuration_raise():
     model = keras.Sequential(
         [keras.Input((5,)), layers.Dense(6, name="z"), layers.Dense(3, activation=lambda x: keras.ops.tanh(x))]
     )
@@ -199,7 +199,7 @@ def test_what_cannot_be_made_from_its_configuration():
             rebuild()
 
 
-def test_a_model_that_cannot_be_saved():
+def test_unsaveable_model_raises():
     class Holding(layers.Layer):
         def __init__(self, function):
             super().__init__()

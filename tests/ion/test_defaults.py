@@ -1,4 +1,4 @@
-"""What happens unless one asks for something else: the model itself is rewritten, and compared on random inputs."""
+"""Defaults: the model itself is rewritten, and compared on random inputs."""
 
 import keras
 import numpy as np
@@ -28,7 +28,7 @@ IN_PLACE = {
 
 
 @pytest.mark.parametrize("name", IN_PLACE)
-def test_the_model_itself_unless_a_copy_is_asked_for(name):
+def test_model_is_rewritten_in_place_by_default(name):
     make, rewrite = IN_PLACE[name]
     model = make()
     before = model.get_weights()
@@ -40,7 +40,7 @@ def test_the_model_itself_unless_a_copy_is_asked_for(name):
     assert not all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
 
 
-def test_new_models_leave_the_old_one_alone():
+def test_new_models_leave_the_original_unchanged():
     for make in (lambda model: ion.insert_linear(model, "z"), lambda model: ion.remove_units(model, "z", [0]).model):
         model = build()
         before = model.get_weights()
@@ -49,7 +49,7 @@ def test_new_models_leave_the_old_one_alone():
             np.testing.assert_array_equal(a, b)
 
 
-def test_a_shift_that_cannot_be_taken_up_is_refused_in_comparable_networks_too():
+def test_unabsorbable_shift_raises_for_comparable_networks_too():
     model = keras.Sequential(
         [keras.Input((5,)), layers.Dense(6, activation="relu", name="z"), layers.Dense(3, use_bias=False)]
     )

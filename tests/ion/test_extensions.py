@@ -27,7 +27,7 @@ def test_an_inserted_layer_changes_nothing_at_all(make):
     np.testing.assert_array_equal(representation(longer, X), representation(model, X))
 
 
-# Keras 3.10 warns of the single input of a model that was read from its configuration.
+# Keras 3.10 warns about the input structure of models with a single input that are restored from a configuration.
 @pytest.mark.filterwarnings(r"ignore:[\s\S]*The structure of .inputs. doesn't match:UserWarning")
 def test_insertion_in_a_graph_redirects_all_consumers():
     for model in (functional(), functional(layers.Dense(2, name="other")), functional(lambda z: z)):
@@ -36,11 +36,11 @@ def test_insertion_in_a_graph_redirects_all_consumers():
         inserted = longer.get_layer("inserted")
         inserted.kernel.assign(inserted.kernel * 0)
         outputs = keras.tree.flatten(longer(X, training=False))
-        for found in outputs:  # nothing but biases is left
+        for found in outputs:  # only biases remain
             assert np.allclose(keras.ops.convert_to_numpy(found), keras.ops.convert_to_numpy(found)[:1])
 
 
-def test_insertion_behind_a_convolution():
+def test_insertion_after_a_convolution():
     model = convolutional([layers.Flatten(), layers.Dense(3)], activation="relu")
     longer = ion.insert_linear(model, "z")
     assert ion.verify(model, longer, IMAGES) == 0
@@ -48,7 +48,7 @@ def test_insertion_behind_a_convolution():
     assert ion.verify(model, longer, IMAGES) < 1e-3
 
 
-def test_wrong_insertions():
+def test_invalid_insertions_raise():
     with pytest.raises(ValueError, match="Received: name='next'"):
         ion.insert_linear(build(), "z", name="next")
     for name in ("", 3):
@@ -115,7 +115,7 @@ def test_comparable_search_takes_the_highest_correlation_within_the_margin():
         ion.search_comparable(model, "z", draw, (X, Y), (X, Y), **{**arguments, "number": 0})
 
 
-def test_what_fails_or_is_frozen_is_as_it_was():
+def test_failures_restore_weights_and_trainability():
     inner = keras.Sequential([keras.Input((5,)), layers.Dense(5, name="frozen"), layers.Dense(5)])
     inner.layers[0].trainable = False
     model = keras.Sequential([keras.Input((5,)), inner, *relu().layers])
@@ -136,6 +136,6 @@ def test_what_fails_or_is_frozen_is_as_it_was():
         ion.search_comparable(model, "z", lambda rng: np.eye(6), iter([(X, Y)]), (X, Y), loss=LOSS)
 
 
-def test_comparable_is_for_relu():
+def test_comparable_requires_relu():
     with pytest.raises(ValueError, match="transform"):
         ion.comparable(build(), "z", np.eye(6), (X, Y), loss=LOSS)

@@ -1,4 +1,4 @@
-"""Batch normalization is folded wherever that is exact."""
+"""Batch normalization is folded wherever this is exact."""
 
 import warnings
 
@@ -37,7 +37,7 @@ SETTINGS = ({}, {"scale": False}, {"center": False}, {"scale": False, "center": 
 
 @pytest.mark.parametrize("use_bias", [True, False])
 @pytest.mark.parametrize("before", BEFORE)
-def test_into_the_layer_before(before, use_bias):
+def test_folds_into_the_layer_before(before, use_bias):
     shape, make = BEFORE[before]
     for settings in SETTINGS:
         layer = type(make()).from_config({**make().get_config(), "use_bias": use_bias, "bias_initializer": "normal"})
@@ -50,7 +50,7 @@ def test_into_the_layer_before(before, use_bias):
         y = output(model, x)
         assert ion.fold_batch_norm(model, "norm") is model
         np.testing.assert_allclose(output(model, x), y, atol=1e-5 * np.abs(y).max())
-        # Without a bias in the layer before it, the normalization is that bias.
+        # If the layer before has no bias, the normalization stays and acts as its bias.
         assert has_no_effect(model.get_layer("norm"), shift=not use_bias)
 
 
@@ -86,7 +86,7 @@ AFTER = {
 
 
 @pytest.mark.parametrize("after", AFTER)
-def test_into_the_layer_after(after):
+def test_folds_into_the_layer_after(after):
     shape, make = AFTER[after]
     model = randomized(keras.Sequential([keras.Input(shape), *make()]))
     layer = model.get_layer("norm")
@@ -105,7 +105,7 @@ def two_consumers():
     return randomized(keras.Model(start, [layers.Dense(3)(z), layers.Dense(2)(z)]))
 
 
-def test_into_all_layers_after():
+def test_folds_into_all_layers_after():
     model = two_consumers()
     x = ion.probing.random_inputs(model)
     y = [keras.ops.convert_to_numpy(each) for each in model(x)]
@@ -146,7 +146,7 @@ def sum_after():
 
 
 def a_shift_after():
-    """The second one adds a constant, which a scale before it would scale as well."""
+    """The second layer adds a constant, which a scale before it would also scale."""
     model = stack(
         lambda: layers.Dense(4, "relu"), norm, lambda: layers.BatchNormalization(name="shift"), lambda: layers.Dense(3)
     )()
@@ -200,7 +200,7 @@ REFUSED = {
 }  # fmt: skip
 
 
-def test_a_normalization_that_is_not_built():
+def test_unbuilt_normalization_raises():
     model = keras.Sequential([layers.Dense(4), norm()])
     with pytest.raises(ValueError, match="built model"):
         ion.fold_batch_norm(model, "norm")
@@ -217,7 +217,7 @@ def test_refusals_change_nothing(why):
         np.testing.assert_array_equal(a, b)
 
 
-def test_all_at_once_with_a_warning_of_those_that_stay():
+def test_fold_all_warns_about_remaining_normalizations():
     model = stack(
         lambda: layers.Dense(4), lambda: layers.BatchNormalization(name="folded"), layers.ReLU, norm, layers.ReLU,
         lambda: layers.Dense(3),
@@ -232,7 +232,7 @@ def test_all_at_once_with_a_warning_of_those_that_stay():
 
 
 @pytest.mark.parametrize("make", ["unet", "residual", "inverted"])
-def test_every_normalization_of_a_network(make):
+def test_all_normalizations_of_a_network_fold(make):
     model = getattr(architectures, make)()
     norms = [layer for layer in model.layers if isinstance(layer, layers.BatchNormalization)]
     assert not any(has_no_effect(layer, shift=True) for layer in norms)
@@ -244,11 +244,11 @@ def test_every_normalization_of_a_network(make):
     assert ion.verify(model, twin, ion.probing.random_inputs(model)) < 1e-5
 
 
-@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="once is enough for seconds of compilation")
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="compiles for seconds, so one backend is enough")
 @pytest.mark.parametrize(("name", "number"), [("ResNet50", 53), ("MobileNetV3Small", 34)])
-def test_every_normalization_of_an_application(name, number):
+def test_all_normalizations_of_an_application_fold(name, number):
     network = getattr(keras.applications, name)
-    # Keras's own, about inputs that are not 224 pixels wide.
+    # Keras warns about inputs that are not 224 pixels wide.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         model = network(weights=None, input_shape=(32, 32, 3), classes=10, classifier_activation=None)
@@ -262,8 +262,8 @@ def test_every_normalization_of_an_application(name, number):
     np.testing.assert_allclose(output(model, x), y, atol=1e-5 * np.abs(y).max())
 
 
-def test_what_remains_of_a_normalization_is_looked_through():
-    """Scaled into a layer without bias, it is that layer's bias, which moves with the units."""
+def test_remaining_shift_of_a_normalization_is_looked_through():
+    """The shift remaining after folding the scale acts as the layer's bias and is permuted with its units."""
     model = randomized(
         keras.Sequential([keras.Input(VECTOR), layers.Dense(4, use_bias=False, name="z"), norm(), layers.Dense(3)])
     )

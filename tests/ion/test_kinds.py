@@ -1,4 +1,4 @@
-"""The ready-made transformations, after linear layers and ReLU, in dense and convolutional networks."""
+"""The named transformations after linear and ReLU layers, in dense and convolutional networks."""
 
 import keras
 import numpy as np
@@ -93,7 +93,7 @@ def test_theorem_2_refuses_all_but_permuted_positive_diagonals(seed, scale, how)
 
 
 @pytest.mark.parametrize("function", [ion.whiten, ion.decorrelate, ion.align_dead_units])
-def test_covariances_behind_relu_are_refused(function):
+def test_target_covariances_after_relu_raise(function):
     with pytest.raises(ValueError, match="Theorem 1"):
         function(relu(), "z", X)
 
@@ -131,7 +131,7 @@ def test_with_covariance(units):
     np.testing.assert_allclose(covariance(model), target, atol=2e-3 * np.abs(target).max())
 
 
-def test_targets_that_are_no_covariance_of_this_rank():
+def test_invalid_target_covariances_raise():
     model = build(4)
     for target, message in (
         (np.eye(3), "shape"),
@@ -144,7 +144,7 @@ def test_targets_that_are_no_covariance_of_this_rank():
 
 
 def test_align_dead_units():
-    # Five inputs: at most five directions of twelve vary.
+    # With five inputs, at most five of twelve directions vary.
     keras.utils.set_random_seed(0)
     model = keras.Sequential(
         [keras.Input((5,)), layers.Dense(12, name="z", bias_initializer="normal"), layers.Dense(3)]
@@ -171,7 +171,7 @@ def test_copy_leaves_the_model_alone():
         assert len(ion.rewrites(twin)) == 1
 
 
-def test_verify_tells_models_apart():
+def test_verify_distinguishes_models():
     model = build()
     assert ion.verify(model, model, (X, X)) == 0
     other = build()
@@ -204,7 +204,7 @@ def convolutional(between, activation=None):
 
 
 @pytest.mark.parametrize("between", BETWEEN)
-def test_channels_of_a_convolution(between):
+def test_channels_of_a_convolution_are_transformed(between):
     model = convolutional(BETWEEN[between]())
     y, z = output(model, IMAGES), representation(model, IMAGES)
     q, m = nonsingular(4, 5, 0), np.array([1.0, -1.0, 0.5, 2.0])
@@ -216,7 +216,7 @@ def test_channels_of_a_convolution(between):
     np.testing.assert_allclose(output(model, IMAGES), y, atol=1e-3)
 
 
-def test_padding_takes_no_shift():
+def test_shift_before_padding_raises():
     model = convolutional([layers.Conv2D(3, 3, padding="same", name="next"), layers.Flatten(), layers.Dense(2)])
     y = output(model, IMAGES)
     with pytest.raises(ValueError, match="padding='same'"):
@@ -235,7 +235,7 @@ def test_maxima_commute_with_positive_factors_only():
         ion.transform(convolutional([layers.MaxPooling2D(2), layers.Flatten(), layers.Dense(3)]), "z", -np.eye(4))
 
 
-def test_clipped_relu_is_not_relu():
+def test_clipped_relu_is_not_treated_as_relu():
     model = keras.Sequential([keras.Input((5,)), layers.Dense(4, name="z"), layers.ReLU(max_value=6), layers.Dense(3)])
     with pytest.raises(ValueError, match="type ReLU"):
         ion.rescale(model, "z", 2.0)
@@ -274,7 +274,7 @@ def test_fold_batch_norm():
     ],
     ids=["no norm", "between activations", "alone"],
 )
-def test_norms_that_cannot_be_folded(model, layer, message):
+def test_unfoldable_normalizations_raise(model, layer, message):
     model = model()
     before = model.get_weights()
     with pytest.raises(ValueError, match=message):
@@ -283,7 +283,7 @@ def test_norms_that_cannot_be_folded(model, layer, message):
         np.testing.assert_array_equal(a, b)
 
 
-def test_wrong_orders_and_factors():
+def test_invalid_orders_and_factors_raise():
     model = build()
     for order in ([0, 1, 2], [0.0, 1.0, 2.0, 3.0, 4.0, 5.0], [0, 0, 1, 2, 3, 4], [1, 2, 3, 4, 5, 6]):
         with pytest.raises(ValueError, match="permutation of 0 to 5"):

@@ -1,4 +1,4 @@
-"""A permutation that is known is found exactly, by weights and by activations."""
+"""Known permutations are found exactly from weights and from activations."""
 
 import builtins
 
@@ -28,7 +28,7 @@ def mlp(activation="relu", units=8):
 
 @settings(max_examples=10, deadline=None)
 @given(seed=st.integers(0, 10**6), with_data=st.booleans(), activation=st.sampled_from(["relu", "gelu", None]))
-def test_a_known_permutation_and_known_factors(seed, with_data, activation):
+def test_known_permutation_and_factors_are_found(seed, with_data, activation):
     keras.utils.set_random_seed(seed)
     rng = np.random.default_rng(seed)
     model = mlp(activation)
@@ -54,7 +54,7 @@ def test_a_known_permutation_and_known_factors(seed, with_data, activation):
     [("unet", "down2_conv0"), ("residual", "stem"), ("transformer", "mlp0_in"), ("transformer", "embedding")],
 )
 @pytest.mark.parametrize("with_data", [False, True])
-def test_within_whole_networks(make, name, with_data):
+def test_permutations_within_whole_networks_are_found(make, name, with_data):
     keras.utils.set_random_seed(0)
     model = getattr(architectures, make)()
     order = np.random.default_rng(0).permutation(ion.find_site(model, name).units)
@@ -74,7 +74,7 @@ def test_noise_does_not_hide_the_permutation():
     assert (found.similarity < 1).all()
 
 
-def test_layers_that_cannot_be_matched():
+def test_unmatchable_layers_raise():
     with pytest.raises(ValueError, match="8 and 6 units"):
         ion.match(mlp(), "z", mlp(units=6))
     other = keras.Sequential([keras.Input((4,)), layers.Dense(8, name="z"), layers.Dense(3)])
@@ -100,7 +100,7 @@ def test_layers_that_cannot_be_matched():
         ion.match(mlp(), "z", "model")
 
 
-def test_a_dead_unit_keeps_its_scale():
+def test_dead_units_keep_their_scale():
     model = mlp()
     kernel, bias = model.get_layer("z").get_weights()
     kernel[:, 3], bias[3] = 0, 0
@@ -110,7 +110,7 @@ def test_a_dead_unit_keeps_its_scale():
     np.testing.assert_allclose(found.factors, 1, rtol=1e-6)
 
 
-def test_scipy_is_asked_for_when_it_is_needed(monkeypatch):
+def test_missing_scipy_raises_only_when_needed(monkeypatch):
     real = builtins.__import__
 
     def without_scipy(name, *args, **kwargs):

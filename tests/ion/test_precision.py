@@ -1,4 +1,4 @@
-"""Exact to the precision that a model computes in, or refused with every weight as it was."""
+"""Rewrites are exact to the precision of the model, or raise and keep every weight."""
 
 import keras
 import numpy as np
@@ -12,7 +12,7 @@ X = np.random.default_rng(0).normal(size=(200, 5)).astype("float32")
 # As documented in `transform`.
 LIMITS = {"mixed_bfloat16": 2**-5, "mixed_float16": 2**-8, "float32": 2**-15, "float64": 2**-40}
 if keras.backend.backend() == "torch":
-    LIMITS["float64"] = LIMITS["float32"]  # in which Keras multiplies matrices of float64 there
+    LIMITS["float64"] = LIMITS["float32"]  # Keras multiplies float64 matrices in float32 on PyTorch
 DTYPES = [dtype for dtype in LIMITS if dtype != "float64" or keras.backend.backend() != "jax"]
 
 
@@ -27,8 +27,8 @@ def refused(model, rewrite, error=RuntimeError, match="more than the tolerance")
 
 @pytest.mark.slow
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_the_limit_follows_from_the_dtype(dtype):
-    """Each of a ladder of condition numbers is accepted exactly if the outputs change by no more than the limit."""
+def test_tolerance_follows_from_the_dtype(dtype):
+    """A series of condition numbers is accepted exactly if the outputs change by at most the tolerance."""
     verdicts = []
     for condition in np.geomspace(3, 3e2 if "mixed" in dtype else 3e5, 24):
         model = build(dtype=dtype)
@@ -43,7 +43,7 @@ def test_the_limit_follows_from_the_dtype(dtype):
         else:
             refused(model, lambda model, q=q: ion.transform(model, "z", q))
         verdicts.append(change / LIMITS[dtype])
-    # The ladder comes near the limit from both sides, so that another limit would show.
+    # The series approaches the tolerance from both sides, so that a different tolerance would fail.
     assert any(0.1 < verdict <= 1 for verdict in verdicts)
     assert any(1 < verdict < 10 for verdict in verdicts)
     assert ion.probing.tolerance_of(build(dtype=dtype)) == LIMITS[dtype]
@@ -66,23 +66,23 @@ def test_tolerance_is_an_argument():
         refused(build(), rewrite)
 
 
-def test_a_condition_number_that_changes_predictions_is_refused_with_and_without_data():
+def test_condition_number_that_changes_predictions_raises_with_and_without_data():
     for data in (None, X):
         refused(build(), lambda model, data=data: ion.transform(model, "z", nonsingular(6, 1e6, 0), data=data))
 
 
 @pytest.mark.parametrize("dtype", ["mixed_bfloat16", "mixed_float16"])
-def test_half_precision_is_tried_in_half_precision(dtype):
+def test_half_precision_models_are_verified_in_half_precision(dtype):
     refused(build(dtype=dtype), lambda model: ion.transform(model, "z", nonsingular(6, 1e3, 0)))
 
 
-def test_the_rounding_of_a_large_shift_is_seen():
+def test_rounding_of_a_large_shift_is_detected():
     for m in (2.0**20, -(2.0**24)):
         refused(build(), lambda model, m=m: ion.transform(model, "z", np.eye(6), np.full(6, m)))
 
 
-def test_what_only_data_shows_is_seen():
-    """Random inputs are of unit variance; in the data, one input is large."""
+def test_changes_visible_only_on_data_are_detected():
+    """Random inputs have unit variance; in the data, one input is large."""
     model = keras.Sequential([keras.Input((5,)), layers.Dense(5, name="z"), layers.Dense(3)])
     model.layers[0].kernel.assign(np.eye(5))
     x = X * np.array([1, 1, 1, 1, 1e-6], "float32")
@@ -92,7 +92,7 @@ def test_what_only_data_shows_is_seen():
     refused(model, lambda model: ion.transform(model, "z", q, data=x))
 
 
-def test_float16_that_overflows_is_refused():
+def test_float16_overflow_raises():
     model = keras.Sequential(
         [keras.Input((5,)), layers.Dense(6, name="z"), layers.BatchNormalization(name="norm"), layers.Dense(3)]
     )
@@ -112,7 +112,7 @@ def test_float16_that_overflows_is_refused():
 
 
 class Picky(layers.Layer):
-    """Takes values between 0 and 1 only."""
+    """A layer that accepts only values between 0 and 1."""
 
     def call(self, x):
         if isinstance(x, keras.KerasTensor):
@@ -125,7 +125,7 @@ class Picky(layers.Layer):
         return input_shape
 
 
-def test_a_model_that_fails_on_random_inputs_needs_data():
+def test_model_that_fails_on_random_inputs_requires_data():
     def make():
         return keras.Sequential([keras.Input((5,)), Picky(), layers.Dense(6, name="z"), layers.Dense(3)])
 

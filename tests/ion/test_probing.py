@@ -1,4 +1,4 @@
-"""Random inputs that a model can take, whatever its inputs are."""
+"""Random inputs that are valid for any model."""
 
 import keras
 import numpy as np
@@ -72,7 +72,7 @@ MODELS += [words, sentences, sparse] if TENSORFLOW else []
 
 @pytest.mark.parametrize("make", MODELS)
 @pytest.mark.parametrize("copy", [False, True])
-def test_models_of_any_inputs_are_tried(make, copy):
+def test_models_with_any_inputs_are_probed(make, copy):
     model = make()
     rewritten = ion.permute(model, "z", [2, 0, 3, 1], copy=copy)
     assert (rewritten is model) is not copy
@@ -82,19 +82,19 @@ def test_models_of_any_inputs_are_tried(make, copy):
     assert all(len(np.unique(x)) > 1 for x in inputs)
 
 
-def test_integers_are_ids_that_an_embedding_has():
+def test_random_integers_are_valid_embedding_ids():
     assert set(np.unique(random_inputs(tokens()))) == set(range(5))
     assert set(np.unique(random_inputs(two_tables()))) == set(range(3))
     assert set(np.unique(random_inputs(nested_tokens()))) == set(range(5))
 
 
-def test_large_inputs_take_few_samples():
+def test_large_inputs_use_few_samples():
     small, large = build(), keras.Sequential([keras.Input((224, 224, 3)), layers.Conv2D(2, 3, strides=8)])
     assert len(random_inputs(small)) == 256
     assert len(random_inputs(large)) == 2
 
 
-def test_what_is_random_elsewhere_does_not_disturb_the_comparison():
+def test_random_layers_do_not_affect_the_comparison():
     start = keras.Input((5,))
     x = layers.Dense(4, name="z")(start)
     noise = layers.Dropout(0.5, seed=1)(start, training=True)
@@ -107,8 +107,8 @@ def test_what_is_random_elsewhere_does_not_disturb_the_comparison():
 
 
 @pytest.mark.parametrize("samples", [8, 300])
-def test_a_recurrent_state_is_left_as_it_was(samples):
-    """The batch size is that which the model insists on."""
+def test_recurrent_state_is_restored(samples):
+    """The probe uses the fixed batch size of the model."""
     keras.utils.set_random_seed(0)
     model = keras.Sequential(
         [

@@ -1,4 +1,4 @@
-"""What no theorem covers is refused with the reason, and leaves no trace."""
+"""Rewrites that no theorem covers raise with the reason and change nothing."""
 
 import keras
 import numpy as np
@@ -241,7 +241,7 @@ def test_refusals_change_nothing(why, surgery):
     ],
     ids=range(11),
 )
-def test_wrong_matrices_change_nothing(q, m, message):
+def test_invalid_matrices_raise_and_change_nothing(q, m, message):
     model = build()
     before = model.get_weights()
     with pytest.raises(ValueError, match=message):
@@ -250,14 +250,14 @@ def test_wrong_matrices_change_nothing(q, m, message):
         np.testing.assert_array_equal(a, b)
 
 
-def test_wrong_types():
+def test_invalid_types_raise():
     with pytest.raises(TypeError, match="Received: 'model'"):
         ion.transform("model", "z", np.eye(6))
     with pytest.raises(TypeError, match="Received: 1"):
         ion.transform(build(), 1, np.eye(6))
 
 
-def test_a_model_that_is_not_built():
+def test_unbuilt_model_raises():
     model = keras.Sequential([layers.Dense(6, name="z"), layers.Dense(3)])
     with pytest.raises(ValueError, match="built"):
         ion.transform(model, "z", np.eye(6))
@@ -270,7 +270,7 @@ def tied_in_a_lambda():
     return keras.Model(start, decoded)
 
 
-def test_a_kernel_that_is_used_out_of_sight_is_seen_on_random_inputs():
+def test_hidden_kernel_use_is_detected_on_random_inputs():
     model = tied_in_a_lambda()
     before = model.get_weights()
     for data in (None, np.random.default_rng(0).normal(size=(20, 5)).astype("float32")):
@@ -281,7 +281,7 @@ def test_a_kernel_that_is_used_out_of_sight_is_seen_on_random_inputs():
     assert ion.rewrites(model) == []
 
 
-def test_what_half_precision_cannot_hold_is_refused():
+def test_values_beyond_half_precision_raise():
     model = build(dtype="mixed_float16")
     before = model.get_weights()
     with pytest.raises(ValueError, match="range of float16"):

@@ -1,4 +1,4 @@
-"""Smaller models: against weights that are cut by hand."""
+"""Unit removal matches slicing the weights by hand."""
 
 import keras
 import numpy as np
@@ -25,7 +25,7 @@ def mlp(activation="relu", units=6, use_bias=True):
 
 
 def with_dead_units(**settings):
-    """Units 1 and 4 are dead for every input of the data, unit 2 has no weights, unit 5 is not taken."""
+    """Units 1 and 4 are dead on the data, unit 2 has zero weights, and unit 5 is not used by the next layer."""
     model = mlp(**settings)
     kernel, bias = model.get_layer("z").get_weights()
     bias[[1, 4]] = -100.0
@@ -39,7 +39,7 @@ def with_dead_units(**settings):
 
 
 def by_hand(model, gone, constants):
-    """Slices of the weights, and the constants' contribution in the next bias, in float64."""
+    """Return sliced weights, with the contribution of constants added to the next bias, in float64."""
     kernel, bias = (np.asarray(w, np.float64) for w in model.get_layer("z").get_weights())
     next_kernel, *rest = (np.asarray(w, np.float64) for w in model.get_layer("next").get_weights())
     next_bias = rest[0] if rest else np.zeros(3)
@@ -49,7 +49,7 @@ def by_hand(model, gone, constants):
 
 
 @pytest.mark.parametrize("use_bias", [True, False])
-def test_dead_and_constant_units_as_by_hand(use_bias):
+def test_dead_and_constant_units_are_removed_as_by_hand(use_bias):
     model = with_dead_units(use_bias=use_bias)
     before = model.get_weights()
     removal = ion.remove_units(model, "z", data=X)
@@ -58,7 +58,7 @@ def test_dead_and_constant_units_as_by_hand(use_bias):
     }  # fmt: skip
     assert all(unit.change == 0 for unit in removal.removed)
     assert removal.change < 1e-6
-    # Unit 5 is taken with weight zero, whatever its value.
+    # Unit 5 has outgoing weights of zero, so its value does not matter.
     expected = by_hand(model, [1, 2, 4, 5], {1: 0.0, 2: 1.5, 4: 0.0, 5: 0.0})
     for found, wanted in zip(removal.model.get_weights(), expected, strict=True):
         np.testing.assert_allclose(found, wanted, atol=1e-6)
@@ -67,7 +67,7 @@ def test_dead_and_constant_units_as_by_hand(use_bias):
         np.testing.assert_array_equal(a, b)
 
 
-def test_without_data_what_is_exact_for_every_input():
+def test_only_exactly_removable_units_are_removed_without_data():
     model = with_dead_units()
     removal = ion.remove_units(model, "z")
     assert [unit.unit for unit in removal.removed] == [2, 5]
@@ -75,7 +75,7 @@ def test_without_data_what_is_exact_for_every_input():
     assert ion.remove_units(mlp(), "z").removed == ()
 
 
-def test_chosen_units_are_measured():
+def test_selected_units_are_measured_on_data():
     model = with_dead_units()
     removal = ion.remove_units(model, "z", [1, 0, 3], X)
     z = output(keras.Model(model.inputs[0], model.get_layer("z").output), X)
@@ -95,8 +95,8 @@ def test_chosen_units_are_measured():
 
 
 @pytest.mark.parametrize("with_data", [False, True])
-def test_a_linear_layer_loses_its_null_space(with_data):
-    """Five inputs: at most five directions of twelve vary; on data of rank three, three."""
+def test_null_space_of_a_linear_layer_is_removed(with_data):
+    """With five inputs, at most five of twelve directions vary; on data of rank three, three do."""
     keras.utils.set_random_seed(0)
     model = keras.Sequential(
         [keras.Input((5,)), layers.Dense(12, name="z", bias_initializer="normal"), layers.Dense(3, name="next")]
@@ -114,7 +114,7 @@ def test_a_linear_layer_loses_its_null_space(with_data):
         assert ion.verify(model, removal.model, 10 * X) < 1e-4
 
 
-def test_a_linear_layer_without_room_for_a_shift():
+def test_linear_layer_that_cannot_absorb_a_shift():
     keras.utils.set_random_seed(0)
     model = keras.Sequential(
         [
@@ -124,7 +124,7 @@ def test_a_linear_layer_without_room_for_a_shift():
         ]
     )
     removal = ion.remove_units(model, "z")
-    assert removal.model.get_layer("z").filters == 5  # four weights each, and the bias
+    assert removal.model.get_layer("z").filters == 5  # four weights per unit, and the bias
     images = np.random.default_rng(0).normal(size=(4, 8, 8, 1)).astype("float32")
     assert ion.verify(model, removal.model, images) < 1e-4
 
@@ -139,12 +139,12 @@ WHOLE = {
 
 
 @pytest.mark.parametrize("case", WHOLE)
-def test_units_within_whole_networks(case):
-    """A unit whose weights are zero everywhere is removed from all that computes, passes on or takes it."""
+def test_units_are_removed_within_whole_networks(case):
+    """A unit with zero weights is removed from all layers that compute, pass on or use it."""
     name, units = WHOLE[case]
     model = getattr(architectures, case.split(",")[0])()
     if case.startswith("inverted"):
-        # A gate takes the units of "expand" to the layers that it multiplies: that is one group of units.
+        # A gate couples the units of "expand" with those of the layers that it multiplies.
         model = gated() if "depthwise" in case else model
         name, units = ("expand", 6) if "depthwise" in case else (name, units)
     site = ion.find_site(model, name)
@@ -172,7 +172,7 @@ def gated():
     return randomized(keras.Model(start, layers.Dense(4)(layers.Flatten()(x))))
 
 
-def test_the_smaller_model_is_ready_to_save_and_to_train(tmp_path):
+def test_smaller_model_saves_and_trains(tmp_path):
     model = with_dead_units()
     model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     smaller = ion.remove_units(model, "z", data=X).model
@@ -182,13 +182,13 @@ def test_the_smaller_model_is_ready_to_save_and_to_train(tmp_path):
     np.testing.assert_allclose(output(loaded, X), output(smaller, X), atol=1e-6)
 
 
-def test_data_in_batches_that_can_be_read_once():
+def test_single_pass_batches_are_accepted():
     model = with_dead_units()
     removal = ion.remove_units(model, "z", data=iter([X[:100], X[100:]]))
     assert [unit.unit for unit in removal.removed] == [1, 2, 4, 5]
 
 
-def test_wrong_units():
+def test_invalid_units_raise():
     model = mlp()
     for units in ([6], [-1], [0, 0], [], [0.5], "z"):
         with pytest.raises(ValueError, match="Received: units="):
@@ -199,13 +199,13 @@ def test_wrong_units():
         ion.remove_units(build(), "next")
 
 
-def test_what_depends_on_all_units():
+def test_layers_that_depend_on_all_units_raise():
     for between in (layers.LayerNormalization(name="norm"), layers.Softmax(name="norm")):
         with pytest.raises(ValueError, match=r"\['norm'\], where each depends on all"):
             ion.remove_units(build(between=[between]), "z", [0])
 
 
-def test_a_constant_before_zero_padding_stays():
+def test_constant_before_zero_padding_is_kept():
     keras.utils.set_random_seed(0)
     model = keras.Sequential(
         [keras.Input((6, 6, 2)), layers.Conv2D(4, 1, activation="relu", name="z"), layers.Conv2D(3, 3, padding="same")]
@@ -214,12 +214,12 @@ def test_a_constant_before_zero_padding_stays():
     kernel[..., :2] = 0
     bias[:] = [1.0, -1.0, 0.0, 0.0]
     model.get_layer("z").set_weights([kernel, bias])
-    assert [unit.unit for unit in ion.remove_units(model, "z").removed] == [1]  # it is zero, as the padding is
+    assert [unit.unit for unit in ion.remove_units(model, "z").removed] == [1]  # it is zero, like the padding
     with pytest.raises(ValueError, match="padding='same'"):
         ion.remove_units(model, "z", [0])
 
 
-def test_an_embedding_loses_its_null_space():
+def test_null_space_of_an_embedding_is_removed():
     keras.utils.set_random_seed(0)
     model = keras.Sequential([keras.Input((4,)), layers.Embedding(3, 6, name="z"), layers.Dense(2)])
     removal = ion.remove_units(model, "z")
@@ -228,21 +228,21 @@ def test_an_embedding_loses_its_null_space():
     np.testing.assert_allclose(output(removal.model, x), output(model, x), atol=1e-5)
 
 
-def test_an_exact_removal_is_checked():
+def test_exact_removal_is_verified():
     keras.utils.set_random_seed(0)
     model = keras.Sequential([keras.Input((5,)), layers.Dense(12, name="z"), layers.Dense(3)])
     with pytest.raises(RuntimeError, match="the model is as it was"):
         ion.remove_units(model, "z", tolerance=0.0)
 
 
-def test_layers_without_a_number_of_units():
+def test_layers_without_units_raise():
     start = keras.Input((4, 5))
     z = layers.MultiHeadAttention(2, 3, output_shape=6, name="z")(start, start)
     with pytest.raises(ValueError, match="number of units to lower. Received: 'z'"):
         ion.remove_units(keras.Model(start, layers.Dense(3)(z)), "z", [0])
 
 
-def test_all_dead_leaves_one():
+def test_one_unit_remains_if_all_are_dead():
     model = mlp()
     kernel, bias = model.get_layer("z").get_weights()
     model.get_layer("z").set_weights([kernel, bias - 100])

@@ -1,4 +1,4 @@
-"""Every row of the table: the maps it promises keep the output, more general ones are refused."""
+"""Every row of the table of rules: its maps keep the output, and more general maps raise."""
 
 import keras
 import numpy as np
@@ -31,7 +31,7 @@ def last(rank=0, **settings):
 
 VECTOR, SEQUENCE, IMAGE, VOLUME = (5,), (6, 5), (6, 6, 2), (5, 5, 5, 1)
 
-# What stands between: input shape, layers from "z" on, the most general kind of map that keeps the output.
+# By the layers in between: input shape, layers from "z" on, and the most general map that keeps the output.
 CASES = {
     "nothing": (VECTOR, lambda: [dense(), last()], AFFINE),
     "no bias": (VECTOR, lambda: [dense(use_bias=False), last()], LINEAR),
@@ -118,7 +118,7 @@ if hasattr(layers, "RMSNormalization"):
 
 
 def graph(combine, shape=VECTOR):
-    """A model in which a function combines the outputs of the layers "z" and "other"."""
+    """Return a model in which a function combines the outputs of the layers "z" and "other"."""
     start = keras.Input(shape)
     z, other = dense()(start), layers.Dense(UNITS, name="other", bias_initializer="normal")(start)
     return keras.Model(start, last()(combine(z, other)))
@@ -201,7 +201,7 @@ def maps(rng):
 
 
 @pytest.mark.parametrize("case", [*CASES, *GRAPHS])
-def test_each_row(case):
+def test_each_row_keeps_outputs_or_raises(case):
     model, allowed = model_of(case)
     assert ion.find_site(model, "z").allows == allowed
     x = ion.probing.random_inputs(model)[:8]
@@ -240,7 +240,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_layers_that_a_row_does_not_describe(case):
+def test_unsupported_layer_configurations_raise(case):
     model = keras.Sequential([keras.Input(VECTOR), *REFUSED[case]()])
     before = model.get_weights()
     with pytest.raises(ValueError, match="Received: '"):
@@ -249,7 +249,7 @@ def test_layers_that_a_row_does_not_describe(case):
         np.testing.assert_array_equal(a, b)
 
 
-def test_several_sums_of_one_stream_move_together():
+def test_sums_of_one_stream_are_rewritten_together():
     from tests.ion.architectures import residual, transformer
 
     for model, name, factors in ((residual(), "stem", True), (transformer(), "embedding", False)):

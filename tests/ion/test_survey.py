@@ -1,4 +1,4 @@
-"""What the survey says is what the functions do."""
+"""The survey agrees with the functions."""
 
 import keras
 import numpy as np
@@ -21,7 +21,7 @@ REWRITES = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("make", ["unet", "residual", "inverted", "transformer"])
-def test_the_survey_is_right(make):
+def test_survey_matches_the_functions(make):
     model = getattr(architectures, make)()
     lines = []
     rows = ion.survey(model, lines.append)
@@ -38,7 +38,7 @@ def test_the_survey_is_right(make):
                     rewrite(model, row.layer, units)
 
 
-def test_the_lines(capsys):
+def test_survey_prints_one_line_per_layer(capsys):
     ion.survey(build(between=[layers.BatchNormalization(name="norm")]))
     assert capsys.readouterr().out.splitlines() == [
         "first (Dense): permute, rescale, remove_units; no more: the ReLU of layer 'first'",
@@ -49,7 +49,7 @@ def test_the_lines(capsys):
     ]
 
 
-def test_models_within_models_and_what_is_no_model():
+def test_nested_models_and_nonmodels():
     inner = build(activation=None)
     outer = keras.Sequential([keras.Input((5,)), inner, layers.Dense(2, name="last")])
     rows = ion.survey(outer, None)

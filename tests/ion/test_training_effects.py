@@ -1,4 +1,4 @@
-"""The outputs stay, but penalties may not, and constraints act: one warning says so."""
+"""Rewrites keep outputs but may change penalties and violate constraints, which one warning states."""
 
 import keras
 import numpy as np
@@ -32,11 +32,11 @@ def test_penalties(what):
     name = model.layers[0].name
     with pytest.warns(UserWarning, match=r"training will differ: the penalties of \['z'\] have other values\.$"):
         ion.rescale(model, name, 2.0)
-    ion.permute(model, name, [1, 0, 3, 2])  # no penalty depends on the order: a warning would be an error
+    ion.permute(model, name, [1, 0, 3, 2])  # no penalty depends on the order of units, so no warning is expected
 
 
-def test_what_no_longer_counts_is_not_named():
-    """A frozen layer's weights are not penalized, nor is what a later layer puts out changed."""
+def test_ineffective_penalties_do_not_warn():
+    """The weights of a frozen layer are not penalized, and the outputs of later layers do not change."""
     model = first(
         [layers.Dense(4, name="z", kernel_regularizer="l2"), layers.Dense(3, activity_regularizer="l1", name="next")]
     )
@@ -77,7 +77,7 @@ def test_removal():
         ion.remove_units(model, "z", [0])
 
 
-def test_the_warning_points_at_the_caller():
+def test_warning_points_at_the_caller():
     for rewrite in (
         lambda model: ion.rescale(model, "z", 2.0),
         lambda model: ion.whiten(model, "z", X),

@@ -1,4 +1,4 @@
-"""Theorem 1 as a property, whatever stands between the two layers and in whatever precision."""
+"""Theorem 1 as a property, for any layers in between and any precision."""
 
 import keras
 import numpy as np
@@ -50,7 +50,7 @@ def test_transforms_compose():
     assert 0 <= first.output_difference < 1e-5
 
 
-def test_what_does_nothing_at_inference_is_looked_through():
+def test_layers_without_effect_at_inference_are_looked_through():
     between = [
         layers.Dropout(0.5),
         layers.GaussianNoise(0.5),
@@ -65,7 +65,7 @@ def test_what_does_nothing_at_inference_is_looked_through():
     with pytest.warns(UserWarning, match=r"penalties of \['rank_regularization', 'classwise_rank_regularization'\]"):
         ion.transform(model, "z", nonsingular(6, 5, 0), np.ones(6))
     np.testing.assert_allclose(output(model, x), y, atol=1e-5)
-    ion.permute(model, "z", [3, 0, 5, 1, 4, 2])  # no penalty depends on the order: a warning would be an error
+    ion.permute(model, "z", [3, 0, 5, 1, 4, 2])  # no penalty depends on the order of units, so no warning is expected
 
 
 def test_functional_model():
@@ -76,7 +76,7 @@ def test_functional_model():
     np.testing.assert_allclose(output(model, x), y, atol=1e-5)
 
 
-def test_without_bias_a_matrix_alone_is_fine():
+def test_matrix_without_shift_needs_no_bias():
     model = build(use_bias=False)
     x = np.random.default_rng(0).normal(size=(20, 5)).astype("float32")
     y = output(model, x)
@@ -87,7 +87,7 @@ def test_without_bias_a_matrix_alone_is_fine():
 @pytest.mark.parametrize("dtype", ["mixed_float16", "mixed_bfloat16", "float64"])
 def test_other_dtypes(dtype):
     if dtype == "float64" and keras.backend.backend() == "jax":
-        pytest.skip("JAX has no float64 unless told to")
+        pytest.skip("JAX has no float64 by default")
     model = build(dtype=dtype)
     x = np.random.default_rng(0).normal(size=(20, 5)).astype("float32")
     y = output(model, x)

@@ -1,4 +1,4 @@
-"""Whitening: the identity on the range of the covariance, from each source of the covariance."""
+"""Whitening gives the identity on the range of the covariance, for each source of the covariance."""
 
 import keras
 import numpy as np
@@ -21,7 +21,7 @@ def covariance(model, x):
 
 
 def assert_white(c, rank):
-    """The identity on a space of the given dimension, zero elsewhere."""
+    """Assert that the covariance is a projection onto a space of the given dimension."""
     eigenvalues = np.linalg.eigvalsh(c)
     np.testing.assert_allclose(eigenvalues[len(c) - rank :], 1, atol=1e-3)
     np.testing.assert_allclose(eigenvalues[: len(c) - rank], 0, atol=1e-3)
@@ -50,7 +50,7 @@ def test_rank_deficient():
     assert_white(covariance(model, x), rank)
 
 
-def test_from_moments_that_were_measured_before():
+def test_whitening_uses_logged_moments():
     keras.utils.set_random_seed(0)
     model, x = build(units=4), data()
     moments = accumulate(model, x, "z")["z"].moments
@@ -64,7 +64,7 @@ def test_from_moments_that_were_measured_before():
         ion.decorrelate(model, "z", moments=accumulate(model, x, "first")["first"].moments)
 
 
-def test_without_data_isotropic_inputs_are_assumed():
+def test_isotropic_inputs_are_assumed_without_data():
     keras.utils.set_random_seed(0)
     model, x = build(units=4), data()
     y = output(model, x)
@@ -75,13 +75,13 @@ def test_without_data_isotropic_inputs_are_assumed():
     np.testing.assert_allclose(kernel.T @ kernel, np.eye(4), atol=1e-5)
 
 
-def test_layers_whose_covariance_does_not_follow_from_weights():
+def test_layers_whose_covariance_needs_data_raise():
     model = keras.Sequential([keras.Input((3,)), keras.layers.Embedding(5, 4, name="z"), keras.layers.Dense(2)])
     with pytest.raises(ValueError, match="`data` or `moments` for layer 'z' of type Embedding"):
         ion.decorrelate(model, "z")
 
 
-def test_data_in_batches_is_read_once():
+def test_batched_data_are_read_once():
     x = data()
     for batches in (iter([x[:100], x[100:]]), (part for part in (x[:150], x[150:]))):
         model = build(units=4)
@@ -91,7 +91,7 @@ def test_data_in_batches_is_read_once():
         np.testing.assert_allclose(covariance(model, x), np.eye(4), atol=1e-3)
 
 
-@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="a tf.data.Dataset")
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="uses tf.data.Dataset")
 def test_a_shuffled_dataset():
     import tensorflow as tf
 
@@ -101,7 +101,7 @@ def test_a_shuffled_dataset():
     np.testing.assert_allclose(output(model, x), y, atol=1e-5)
 
 
-def test_dead_units_that_cost_output_are_refused_however_the_data_comes():
+def test_dead_units_that_affect_outputs_raise_for_any_data_format():
     for make in (lambda x: x, lambda x: iter([x])):
         model, x = build(units=6), data()
         before = model.get_weights()
@@ -112,12 +112,12 @@ def test_dead_units_that_cost_output_are_refused_however_the_data_comes():
 
 
 @pytest.mark.parametrize("x", [np.full((10, 5), np.nan, "float32"), np.zeros((0, 5), "float32")], ids=["nan", "empty"])
-def test_data_that_tells_nothing(x):
+def test_uninformative_data_raise(x):
     with pytest.raises(ValueError, match="Received"):
         ion.whiten(build(), "z", x)
 
 
-def test_a_layer_that_does_not_vary():
+def test_constant_layer_raises():
     model = build()
     with pytest.raises(ValueError, match="varies"):
         ion.whiten(model, "z", np.zeros((10, 5), "float32"))

@@ -1,4 +1,4 @@
-"""The penalties as one table: layer, arguments, oracle and divisor of each."""
+"""A table of the penalties: layer, arguments, oracle and divisor of each."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,12 +16,12 @@ from tests import reference
 class Case:
     layer: Any
     omega: Callable
-    divisor: Callable  # of (N, M, K)
+    divisor: Callable  # as a function of (N, M, K)
     classwise: bool = False
     arguments: dict = field(default_factory=dict)
-    # The arguments by which Omega is multiplied.
+    # Names of the arguments that scale Omega.
     weights: tuple = ("weight",)
-    # Omega of a layer with `normalize=True`, where that is no quotient of the other.
+    # Omega with `normalize=True`, if it is not a multiple of the other.
     normalized_omega: Callable | None = None
 
     def __str__(self):
@@ -48,7 +48,7 @@ def _ranks(layer, classwise, divisor):
 
 
 def _along_directions(omega):
-    """Omega for the directions of an evaluation, those of the seed 0."""
+    """Return Omega for the directions of an evaluation, which have seed 0."""
     return lambda z: omega(z, directions(z.shape[1]))
 
 
@@ -103,7 +103,7 @@ def penalty(layer, z, labels=None):
 
 
 def gradient(layer, z, labels=None):
-    """Gradient of the layer's loss with respect to its input, on whatever backend runs."""
+    """Return the gradient of the layer's loss with respect to its input, on any backend."""
     labels = None if labels is None else ops.convert_to_tensor(labels)
     z = ops.convert_to_tensor(z)
     inputs = (lambda t: t) if labels is None else (lambda t: [t, labels])
@@ -124,7 +124,7 @@ def gradient(layer, z, labels=None):
             return layer.losses[0]
 
         result = np.asarray(jax.grad(loss_of)(z))
-        layer(inputs(z))  # leaves no tracer in the layer's losses
+        layer(inputs(z))  # so that no tracer remains in the layer's losses
         return result
     z = z.clone().detach().requires_grad_(True)
     layer(inputs(z))
@@ -133,7 +133,7 @@ def gradient(layer, z, labels=None):
 
 
 def batch(samples, units, classes, seed=0, relu=True):
-    """Activations as of a ReLU layer, float32, and labels of which the last class may be absent."""
+    """Return float32 activations of a ReLU layer, and labels whose last class may be absent."""
     rng = np.random.default_rng(seed)
     z = rng.normal(size=(samples, units)) + 0.3
     z = np.maximum(z, 0) if relu else z

@@ -1,2 +1,2 @@
-# Programs that test_replicas.py runs.
+# Programs run by test_replicas.py.
 collect_ignore = ["replicas_jax.py", "replicas_tensorflow.py"]

@@ -1,4 +1,4 @@
-"""Run by test_replicas.py in a process of its own, with the number of devices as its argument."""
+"""Run by test_replicas.py in a separate process, with the number of devices as its argument."""
 
 import os
 import sys

@@ -1,6 +1,6 @@
-"""Run by test_replicas.py in a process of its own, with the number of devices as its argument.
+"""Run by test_replicas.py in a separate process, with the number of devices as its argument.
 
-TensorFlow splits the processor into devices before it is first used, or not at all.
+TensorFlow can split the processor into devices only before its first use.
 """
 
 import contextlib
@@ -22,12 +22,12 @@ import keras_repreg  # noqa: E402
 from tests.layers.cases import CASES, CLASSWISE, batch, gradient, penalty  # noqa: E402
 
 STRATEGY = tf.distribute.MirroredStrategy([f"CPU:{i}" for i in range(DEVICES)])
-# Every replica has another number of samples, and one has none.
+# Replicas have different numbers of samples, and one has none.
 SIZES = {2: [11, 0], 4: [7, 0, 1, 12]}[DEVICES]
 
 
 def parts_of(array):
-    """An array that is divided between the replicas."""
+    """Return an array divided between the replicas."""
     ends = np.cumsum(SIZES)
     parts = [slice(end - size, end) for end, size in zip(ends, SIZES, strict=True)]
     return STRATEGY.experimental_distribute_values_from_function(
@@ -36,9 +36,9 @@ def parts_of(array):
 
 
 def replicated(case, z, labels, **arguments):
-    """Penalty on each replica, and the gradient of their mean with respect to all samples."""
+    """Return the penalty on each replica, and the gradient of their mean with respect to all samples."""
 
-    # One per replica: the losses of a layer that is called outside of a model are those of all replicas.
+    # One layer per replica, because outside of a model a layer collects the losses of all replicas.
     layers = itertools.cycle([case.make(0.5, **arguments) for _ in range(DEVICES)])
 
     def step(z, labels):
@@ -47,7 +47,7 @@ def replicated(case, z, labels, **arguments):
             tape.watch(z)
             layer([z, labels] if case.classwise else z)
             value = layer.losses[0]
-            loss = value / DEVICES  # as Keras does
+            loss = value / DEVICES  # as in Keras
         return value, tape.gradient(loss, z)
 
     run = tf.function(lambda z, labels: STRATEGY.run(step, args=(z, labels)), autograph=False)
@@ -150,7 +150,7 @@ check_training(CLASSWISE[0], 40, keras.losses.SparseCategoricalCrossentropy(from
 # Replicas draw the same random directions, as one device does.
 check_training(CLASSWISE[-1], 40, keras.losses.SparseCategoricalCrossentropy(from_logits=True))
 with warnings.catch_warnings():
-    # With the penalty alone: a cross-entropy of unequal parts is no mean over samples, whatever the penalty is.
+    # Without cross-entropy, because its mean over unequal parts is not a mean over samples.
     warnings.filterwarnings("ignore", message="Gradients do not exist")
     # The last batch has one sample: all replicas but the first have none.
     check_training(CLASSWISE[1], 41)

@@ -1,4 +1,4 @@
-"""Activations of more than two dimensions: the penalty is that of the reshaped array."""
+"""For activations with more than two dimensions, the penalty is that of the reshaped array."""
 
 import keras
 import numpy as np
@@ -52,12 +52,12 @@ def test_normalized_by_the_terms_of_the_reshaped_array(case):
 
 @pytest.mark.parametrize("units", ["channels", "flatten"])
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_two_dimensions_are_as_they_are(case, units):
+def test_matrices_are_unchanged(case, units):
     z, labels = batch(8, 5, 3)
     assert loss(case.make(units=units), z, labels, case) == loss(case.make(), z, labels, case)
 
 
-def test_the_default_data_format_is_that_of_keras(monkeypatch):
+def test_default_data_format_is_that_of_keras(monkeypatch):
     monkeypatch.setattr(keras.config, "image_data_format", lambda: "channels_first")
     z, _ = arrays((6, 5, 4))
     layer = keras_repreg.VarianceRegularization(1.0, units="channels")
@@ -93,12 +93,12 @@ def test_labels_of_pixels():
     assert penalty(layer, first, labels) == pytest.approx(expected, rel=1e-4)
 
 
-def test_integers_of_the_shape_of_the_positions_are_their_ids():
+def test_integers_of_the_positions_shape_are_ids():
     z, _ = arrays((6, 5, 9))
     labels = np.random.default_rng(1).integers(0, 3, (6, 5)).astype("int32")
     expected = ONE.oracle(z.reshape(-1, 9), labels.reshape(-1))
     assert penalty(ONE.make(units="channels"), z, labels) == pytest.approx(expected, rel=1e-4)
-    # These could be one-hot labels of the samples as well.
+    # These could also be one-hot labels of the samples.
     one_hot = np.eye(5, dtype="int32")[[0, 1, 2, 3, 4, 0]]
     with pytest.raises(ValueError, match="cannot tell whether"):
         penalty(ONE.make(units="channels"), z, one_hot)
@@ -113,14 +113,14 @@ def test_integers_of_the_shape_of_the_positions_are_their_ids():
     [((3,), "one dimension more"), ((6, 4, 1), "one dimension more")],
     ids=str,
 )
-def test_labels_that_do_not_fit_the_positions(shape, message):
+def test_labels_that_match_no_positions_raise(shape, message):
     z, _ = arrays((6, 5, 4))
     with pytest.raises(ValueError, match=rf"(?s){message}.*Received: labels.shape="):
         penalty(ONE.make(units="channels"), z, np.zeros(shape, "int32"))
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_more_dimensions_without_a_choice(case):
+def test_more_than_two_dimensions_require_an_argument(case):
     z, labels = arrays((6, 5, 4))
     with pytest.raises(ValueError, match=r"units='channels'.*units='flatten'.*Received: inputs.shape=\(6, 5, 4\)"):
         loss(case.make(), z, labels, case)
@@ -134,9 +134,9 @@ def test_arguments(arguments):
         keras_repreg.L1Regularization(**arguments)
 
 
-@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="shapes are known elsewhere")
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="only TensorFlow has unknown shapes")
 @pytest.mark.parametrize(("units", "shape"), [("flatten", (2, None, 4)), ("channels", (2, 3, None))])
-def test_unknown_numbers_of_units(units, shape):
+def test_unknown_number_of_units_raises(units, shape):
     import tensorflow as tf
 
     layer = keras_repreg.L1Regularization(units=units)
@@ -145,7 +145,7 @@ def test_unknown_numbers_of_units(units, shape):
         function(tf.ones((2, 3, 4)))
 
 
-def test_a_graph_with_more_dimensions_is_refused_when_it_is_made():
+def test_graph_with_too_many_dimensions_raises_at_construction():
     with pytest.raises(ValueError, match=r"units='channels'.*Received: inputs.shape=\(None, 5, 4\)"):
         keras_repreg.L1Regularization()(keras.Input((5, 4)))
     with pytest.raises(ValueError, match=r"units='channels'.*Received: inputs.shape=\(None, 5, 4\)"):
@@ -153,7 +153,7 @@ def test_a_graph_with_more_dimensions_is_refused_when_it_is_made():
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_in_a_model_of_sequences_of_any_length(case):
+def test_sequences_of_any_length_train(case):
     inputs, labels = keras.Input((None, 4)), keras.Input((), dtype="int32")
     layer = case.make(0.5, units="channels", name="penalty")
     taken = [inputs, labels] if case.classwise else inputs
@@ -194,7 +194,7 @@ def test_convolutional_network_trains(tmp_path):
 
 @keras.saving.register_keras_serializable(package="tests")
 class WeightedEnergy(keras_repreg.layers.RepresentationRegularization):
-    """A penalty that can leave rows out."""
+    """A penalty that can exclude rows."""
 
     def omega(self, z, sample_weight=None):
         energy = ops.sum(ops.square(z), axis=1)
@@ -207,7 +207,7 @@ class WeightedEnergy(keras_repreg.layers.RepresentationRegularization):
 TOKENS = np.array([[1, 2, 0, 0], [3, 1, 2, 0], [1, 0, 0, 0]])
 
 
-def test_positions_that_a_mask_excludes():
+def test_masked_positions_are_excluded():
     embedding = keras.layers.Embedding(5, 3, mask_zero=True)
     for layer in (WeightedEnergy(0.5, units="channels"), WeightedEnergy(0.5, units="channels", normalize=True)):
         model = keras.Sequential([keras.Input((4,)), embedding, layer])
@@ -219,8 +219,8 @@ def test_positions_that_a_mask_excludes():
 
 @pytest.mark.parametrize("normalize", [False, True])
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_what_a_mask_excludes_counts_for_no_penalty(case, normalize):
-    """The value is that of the positions that are left, whatever the others hold."""
+def test_masked_values_do_not_affect_any_penalty(case, normalize):
+    """The value depends only on the unmasked positions."""
     z, labels = arrays((6, 5, 4))
     mask = np.random.default_rng(1).random((6, 5)) < 0.6
     rows, repeated = z[mask], np.repeat(labels, 5).reshape(6, 5)[mask]
@@ -246,14 +246,14 @@ def test_masks_reach_layers_with_labels(as_keyword):
     assert float(ops.convert_to_numpy(model.losses[0])) == pytest.approx(expected, rel=1e-4, abs=1e-9)
 
 
-def test_a_mask_of_samples():
+def test_mask_of_samples_excludes_samples():
     z = np.arange(6, dtype="float32").reshape(3, 2)
     layer = WeightedEnergy(1.0)
     layer(z, mask=np.array([True, False, True]))
     assert float(layer.losses[0]) == 1 + 16 + 25
 
 
-def test_masks_that_cannot_be_kept():
+def test_masks_that_cannot_be_used_raise():
     z, mask = np.ones((3, 4, 2), "float32"), np.ones((3, 4), bool)
 
     class Plain(keras_repreg.layers.RepresentationRegularization):

@@ -1,4 +1,4 @@
-"""PyTorch: precision under `torch.autocast`, in a plain loop as with Lightning's `bf16-mixed`, and `torch.compile`."""
+"""Precision on PyTorch under `torch.autocast`, in a plain loop as in Lightning's `bf16-mixed`, and `torch.compile`."""
 
 import keras
 import numpy as np
@@ -7,14 +7,14 @@ import pytest
 from tests.layers.cases import CASES, batch
 
 if keras.backend.backend() != "torch":
-    pytest.skip("of PyTorch alone", allow_module_level=True)
+    pytest.skip("PyTorch only", allow_module_level=True)
 
 import torch
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_values_and_gradients_are_those_without_autocast(case, dtype):
+def test_values_and_gradients_are_the_same_without_autocast(case, dtype):
     z, labels = batch(24, 10, 3, relu=False)
     z = torch.tensor(350 * z)
 
@@ -31,7 +31,7 @@ def test_values_and_gradients_are_those_without_autocast(case, dtype):
     np.testing.assert_allclose(found[1], expected[1], rtol=1e-5, atol=1e-6 * np.abs(expected[1]).max())
 
 
-def test_half_precision_activations_are_counted_in_float32():
+def test_half_precision_activations_are_accumulated_in_float32():
     z, labels = batch(24, 10, 3)
     half = torch.tensor(z).to(torch.bfloat16)
     for case in CASES:

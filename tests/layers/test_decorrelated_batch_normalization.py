@@ -1,4 +1,4 @@
-"""Decorrelated batch normalization: whitened in training, by the moving matrix at inference."""
+"""Decorrelated batch normalization: batch whitening in training, moving averages at inference."""
 
 import keras
 import numpy as np
@@ -27,7 +27,7 @@ def called(layer, z, **arguments):
 
 
 def whitened(z, epsilon=1e-5):
-    """(z - mu) C^(-1/2) in float64, by singular values."""
+    """Return (z - mu) C^(-1/2) in float64, from a singular value decomposition."""
     z = np.asarray(z, "float64")
     centered = z - z.mean(axis=0)
     values, vectors = np.linalg.eigh(reference.covariance(z) + epsilon * np.eye(z.shape[1]))
@@ -35,25 +35,25 @@ def whitened(z, epsilon=1e-5):
 
 
 @pytest.mark.parametrize("arguments", METHODS, ids=str)
-def test_output_in_training_has_the_covariance_of_the_identity(arguments):
+def test_training_output_has_identity_covariance(arguments):
     out = called(DBN(**arguments), correlated(), training=True)
     np.testing.assert_allclose(out.mean(axis=0), 0, atol=1e-4)
     np.testing.assert_allclose(reference.covariance(out.astype("float64")), np.eye(6), atol=0.05)
 
 
 @pytest.mark.parametrize("arguments", METHODS, ids=str)
-def test_the_whitening_is_the_symmetric_one(arguments):
+def test_whitening_is_symmetric(arguments):
     z = correlated()
     np.testing.assert_allclose(called(DBN(**arguments), z, training=True), whitened(z), atol=0.02)
 
 
-def test_five_iterations_whiten_what_is_well_conditioned():
+def test_five_iterations_whiten_well_conditioned_activations():
     z = np.random.default_rng(0).normal(size=(500, 8)).astype("float32") + 3
     out = called(DBN(method="newton_schulz"), z, training=True)
     np.testing.assert_allclose(reference.covariance(out.astype("float64")), np.eye(8), atol=0.05)
 
 
-def test_iterations_are_those_of_newton_and_schulz():
+def test_iterations_match_newton_schulz():
     z = correlated(60, 4)
     centered = (z - z.mean(axis=0)).astype("float64")
     covariance = centered.T @ centered / 60 + 1e-5 * np.eye(4)
@@ -66,13 +66,13 @@ def test_iterations_are_those_of_newton_and_schulz():
 
 
 @pytest.mark.parametrize("arguments", METHODS, ids=str)
-def test_groups_are_whitened_by_themselves(arguments):
+def test_groups_are_whitened_separately(arguments):
     z = correlated()
     out = called(DBN(groups=3, **arguments), z, training=True)
     for start in (0, 2, 4):
         expected = called(DBN(**arguments), z[:, start : start + 2], training=True)
         np.testing.assert_allclose(out[:, start : start + 2], expected, atol=1e-4)
-    # As many groups as units: batch normalization.
+    # With as many groups as units, it is batch normalization.
     out = called(DBN(groups=6, **arguments), z, training=True)
     np.testing.assert_allclose(out, (z - z.mean(axis=0)) / z.std(axis=0), atol=1e-3)
 
@@ -113,7 +113,7 @@ def test_gamma_and_beta():
 
 
 def slope(layer, z, direction):
-    """Gradient of sum(direction * out^2) with respect to the input, in training."""
+    """Return the gradient of sum(direction * out^2) with respect to the input, in training."""
     z = ops.convert_to_tensor(z)
     direction = ops.convert_to_tensor(direction)
 
@@ -145,10 +145,8 @@ def slope(layer, z, direction):
 
 @pytest.mark.parametrize("arguments", [EXACT, {"method": "newton_schulz", "iterations": 5}], ids=str)
 @pytest.mark.parametrize("groups", [1, 2])
-def test_gradient_is_that_of_finite_differences(arguments, groups):
-    exact = (
-        BACKEND == "tensorflow"
-    )  # JAX has no float64 unless it is told to, and Keras multiplies in float32 on PyTorch
+def test_gradient_matches_finite_differences(arguments, groups):
+    exact = BACKEND == "tensorflow"  # JAX has no float64 by default, and Keras multiplies in float32 on PyTorch
     dtype = "float64" if exact else "float32"
     z = correlated(12, 4).astype(dtype)
     direction = np.random.default_rng(1).normal(size=z.shape).astype(dtype)
@@ -200,7 +198,7 @@ def test_degenerate_batches_have_finite_values_and_gradients(arguments, z):
 
 
 @pytest.mark.parametrize("arguments", METHODS, ids=str)
-def test_one_sample_moves_no_average(arguments):
+def test_single_sample_does_not_change_the_moving_averages(arguments):
     layer = DBN(momentum=0.0, **arguments)
     called(layer, correlated(50, 4), training=True)
     before = [ops.convert_to_numpy(moving) for moving in (layer.moving_mean, layer.moving_matrix)]
@@ -210,13 +208,13 @@ def test_one_sample_moves_no_average(arguments):
 
 
 @pytest.mark.parametrize("arguments", METHODS, ids=str)
-def test_what_is_not_finite_is_seen_in_the_output(arguments):
+def test_nonfinite_input_gives_nonfinite_output(arguments):
     z = correlated(20, 4)
     z[3, 1] = np.nan
     assert np.isnan(called(DBN(**arguments), z, training=True)).any()
 
 
-def test_no_sample():
+def test_empty_batch():
     layer = DBN()
     assert called(layer, np.zeros((0, 4), "float32"), training=True).shape == (0, 4)
     np.testing.assert_array_equal(ops.convert_to_numpy(layer.moving_matrix)[0], np.eye(4))
@@ -251,7 +249,7 @@ def test_flatten():
 
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
 def test_half_precision_is_upcast(policy):
-    z = 500 * correlated(100, 4)  # of which squares are beyond float16
+    z = 500 * correlated(100, 4)  # whose squares overflow float16
     layer = DBN(dtype=keras.DTypePolicy(policy))
     out = layer(ops.convert_to_tensor(z), training=True)
     assert keras.backend.standardize_dtype(out.dtype) == policy.removeprefix("mixed_")
@@ -290,8 +288,8 @@ def test_training_saving_and_loading(arguments, options, tmp_path):
     assert clone.get_layer("whitened").groups == 3
 
 
-@pytest.mark.skipif(BACKEND == "torch", reason="torch compiles elsewhere")
-def test_newton_schulz_is_compiled_and_the_exact_method_only_if_asked():
+@pytest.mark.skipif(BACKEND == "torch", reason="does not compile on PyTorch")
+def test_newton_schulz_is_compiled_by_default_and_the_exact_method_on_request():
     for arguments, expected in ((EXACT, BACKEND != "tensorflow"), (NEWTON, True)):
         assert DBN(**arguments).supports_jit == expected
     x, y = data(48)
@@ -330,7 +328,7 @@ def test_arguments(arguments, error):
         DBN(**arguments)
 
 
-def test_shapes_that_do_not_fit():
+def test_incompatible_shapes_raise():
     with pytest.raises(ValueError, match="Expected `groups` of .* to divide .*Received: groups=3, inputs.shape=.*4"):
         DBN(groups=3)(np.ones((5, 4), "float32"))
     with pytest.raises(ValueError, match=r"\(samples, units\).*Received: inputs.shape="):

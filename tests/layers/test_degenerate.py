@@ -18,24 +18,24 @@ LABELS = np.array([0, 0, 1, 1, 2, 4], "int32")
 
 @pytest.mark.parametrize("units", [1, 4, 12])
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_all_zero(case, units):
+def test_zero_activations(case, units):
     z = np.zeros((6, units), "float32")
     check(case, z, LABELS, case.oracle(z, LABELS))
-    if not str(case).startswith(("VC", "SIG")):  # which have units vary
+    if not str(case).startswith(("VC", "SIG")):  # these require units to vary
         assert case.oracle(z, LABELS) == 0
     assert not gradient(case.make(), z, LABELS if case.classwise else None).any()
 
 
 @pytest.mark.parametrize("units", [1, 4, 12])
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_constant(case, units):
+def test_constant_activations(case, units):
     z = np.full((6, units), 0.5, "float32")
     check(case, z, LABELS, case.oracle(z, LABELS))
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_no_sample(case):
-    # What a replica gets when the last batch has fewer samples than there are replicas.
+def test_empty_batch(case):
+    # A replica gets no samples if the last batch has fewer samples than there are replicas.
     if case.arguments.get("method") in ("power", "svd"):
         pytest.skip("not defined for an empty matrix on every backend")
     for normalize in (False, True):
@@ -44,13 +44,13 @@ def test_no_sample(case):
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_one_sample(case):
+def test_single_sample(case):
     z = np.array([[1.0, 0.0, 3.0]], "float32")
     check(case, z, np.array([7], "int32"), case.oracle(z, np.array([7])))
 
 
 @pytest.mark.parametrize("case", CLASSWISE, ids=str)
-def test_every_class_with_one_sample(case):
+def test_classes_of_one_sample(case):
     z = np.random.default_rng(0).normal(size=(5, 10)).astype("float32")
     labels = np.arange(5, dtype="int32")
     if "Rank" not in str(case):
@@ -70,7 +70,7 @@ def test_a_class_that_is_all_zero(case):
 
 @pytest.mark.parametrize("labels", [[-1, -1, 3, 3, 1000000, 3], [5] * 6], ids=["any ids", "one class"])
 @pytest.mark.parametrize("case", CLASSWISE, ids=str)
-def test_ids_need_not_be_contiguous(case, labels):
+def test_ids_do_not_need_to_be_contiguous(case, labels):
     z = np.random.default_rng(0).normal(size=(6, 10)).astype("float32")
     labels = np.array(labels, "int32")
     check(case, z, labels, case.oracle(z, labels), rel=1e-4)
@@ -85,7 +85,7 @@ def test_stable_rank_does_not_depend_on_scale(layer, method, scale):
     expected = penalty(layer(1.0, method=method), z, labels)
     scaled = z * np.float32(scale)
     found = penalty(layer(1.0, method=method), scaled, labels)
-    # Beyond what float32 can divide by, a matrix counts as zero.
+    # A matrix too small to divide by in float32 counts as zero.
     assert found == pytest.approx(expected if scale > 1e-36 else 0.0, rel=1e-4)
     assert np.isfinite(gradient(layer(1.0, method=method), scaled, labels)).all()
 

@@ -1,4 +1,4 @@
-"""The layers in use: fit by each of the three options, compiled and not, saved and loaded."""
+"""The layers in models: three ways to pass labels, compiled and eager, saved and loaded."""
 
 import keras
 import numpy as np
@@ -31,7 +31,7 @@ def compiled(model, **arguments):
 
 
 def fitted(build, x=None, y=None, fit=None, **arguments):
-    """Weights after two epochs, in a fixed order of the samples, and the history."""
+    """Return the weights after two epochs with a fixed order of samples, and the history."""
     keras.utils.set_random_seed(0)
     model = compiled(build(), **arguments)
     x, y = data() if x is None else (x, y)
@@ -89,24 +89,24 @@ ONE = CLASSWISE[0]
     [
         {"run_eagerly": True},
         pytest.param(
-            {"jit_compile": True}, marks=pytest.mark.skipif(not CAN_COMPILE, reason="torch compiles elsewhere")
+            {"jit_compile": True}, marks=pytest.mark.skipif(not CAN_COMPILE, reason="does not compile on PyTorch")
         ),
         {"jit_compile": False},
         pytest.param(
-            {"steps_per_execution": 2}, marks=pytest.mark.skipif(not CAN_COMPILE, reason="not on the torch backend")
+            {"steps_per_execution": 2}, marks=pytest.mark.skipif(not CAN_COMPILE, reason="not supported on PyTorch")
         ),
     ],
     ids=str,
 )
 @pytest.mark.parametrize("case", CLASSWISE, ids=str)
-def test_compile_options_do_not_matter(case, arguments):
+def test_compile_options_give_the_same_result(case, arguments):
     if "seed" in case.arguments and keras.backend.backend() == "tensorflow" and arguments.get("jit_compile"):
-        pytest.skip("XLA draws other random numbers on TensorFlow, for Dropout as well")
+        pytest.skip("XLA draws different random numbers on TensorFlow")
     plain = fitted(lambda: keras_repreg.Sequential(stack(case)), run_eagerly=True)[0]
     assert_same(fitted(lambda: keras_repreg.Sequential(stack(case)), **arguments)[0], plain)
 
 
-def test_a_dataset_with_sample_weights_of_one_trains_as_arrays():
+def test_dataset_with_unit_sample_weights_trains_like_arrays():
     tf = pytest.importorskip("tensorflow")
     x, y = data()
     expected = fitted(lambda: keras_repreg.Sequential(stack(ONE)))[0]
@@ -117,7 +117,7 @@ def test_a_dataset_with_sample_weights_of_one_trains_as_arrays():
     assert_same(model.get_weights(), expected)
 
 
-def test_a_py_dataset_trains_as_arrays():
+def test_py_dataset_trains_like_arrays():
     x, y = data()
 
     class Batches(keras.utils.PyDataset):
@@ -134,7 +134,7 @@ def test_a_py_dataset_trains_as_arrays():
     assert_same(model.get_weights(), expected)
 
 
-def test_one_hot_labels_train_as_ids():
+def test_one_hot_labels_train_like_ids():
     x, y = data()
     expected = fitted(lambda: keras_repreg.Sequential(stack(ONE)))[0]
     keras.utils.set_random_seed(0)
@@ -145,7 +145,7 @@ def test_one_hot_labels_train_as_ids():
 
 
 @pytest.mark.parametrize("case", CLASSWISE, ids=str)
-def test_validation_has_the_penalty_and_prediction_needs_no_labels(case):
+def test_validation_includes_the_penalty_and_prediction_needs_no_labels(case):
     x, y = data()
     model = compiled(keras_repreg.Sequential(stack(case, weight=10.0)))
     history = model.fit(x, y, validation_data=(x, y), batch_size=48, verbose=0).history
@@ -165,12 +165,12 @@ def test_training_without_labels_names_the_three_ways():
     assert ONE.make()(x).shape == x.shape
 
 
-def test_a_model_compiled_and_trained_before_can_be_made_label_aware():
+def test_trained_model_can_be_made_label_aware():
     x, y = data()
     model = compiled(keras.Sequential(stack(ONE)))
     with pytest.warns(UserWarning, match=r"'penalty' is left out of this evaluation.*label_aware\(model\)"):
-        without = model.evaluate(x, y, verbose=0)  # makes the test function
-    assert model.evaluate(x, y, verbose=0) == without  # says it once
+        without = model.evaluate(x, y, verbose=0)  # creates the test function
+    assert model.evaluate(x, y, verbose=0) == without  # warns once
     assert keras_repreg.label_aware(model) is model
     assert keras_repreg.label_aware(model) is model
     assert model.evaluate(x, y, verbose=0) > without
@@ -212,7 +212,7 @@ def test_model_with_label_input_round_trip(tmp_path):
     assert loaded.evaluate([x, y], y, verbose=0) == pytest.approx(expected, rel=1e-5)
 
 
-def test_an_optional_label_input_is_not_needed_to_predict():
+def test_optional_label_input_is_not_needed_to_predict():
     x, y = data()
     inputs, labels = keras.Input((5,)), keras.Input((), dtype="int32", optional=True)
     z = ONE.make()([keras.layers.Dense(12, activation="relu")(inputs), labels])
@@ -260,7 +260,7 @@ def test_subclassed_models_after_functional_ones():
     assert_same(fitted(Mine)[0], expected)
 
 
-def test_model_from_keywords():
+def test_model_from_keyword_arguments():
     def build():
         sequential = keras.Sequential(stack(ONE))
         return keras_repreg.Model(inputs=sequential.inputs, outputs=sequential.outputs, name="mine")
@@ -269,7 +269,7 @@ def test_model_from_keywords():
     assert_same(fitted(build)[0], weights_by_input(ONE))
 
 
-def test_subclasses_with_steps_of_their_own_see_the_labels():
+def test_subclasses_with_custom_steps_see_the_labels():
     class Own(keras_repreg.Sequential):
         seen = 0
 
@@ -282,7 +282,7 @@ def test_subclasses_with_steps_of_their_own_see_the_labels():
     assert Own.seen > 0
 
 
-def test_what_model_makes_is_a_model():
+def test_model_instances_are_of_class_model():
     class Mine(keras_repreg.Model):
         def __init__(self):
             sequential = keras.Sequential(stack(ONE))
@@ -318,7 +318,7 @@ def test_dict_targets_need_a_label_key():
 
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_mixed_precision_agrees_within_the_activations_precision(case, policy):
+def test_mixed_precision_agrees_to_the_precision_of_activations(case, policy):
     x, y = data()
     labels = y if case.classwise else None
     z = np.maximum(x, 0)

@@ -1,4 +1,4 @@
-"""SIGReg and its class-wise twin: the published numbers, the minimum, and when directions change."""
+"""SIGReg and its class-wise version: the published numbers, the minimum, and when directions change."""
 
 import keras
 import numpy as np
@@ -12,7 +12,7 @@ from tests.layers.cases import directions, gradient, penalty
 
 SIG = keras_repreg.SIGRegularization
 CLASSWISE_SIG = keras_repreg.ClasswiseSIGRegularization
-# Of EppsPulley() in github.com/rbalestr-lab/lejepa, for these activations and directions.
+# Values of EppsPulley() in github.com/rbalestr-lab/lejepa for these activations and directions.
 PUBLISHED = [0.38453519344329834, 0.1058913990855217, 0.7494103908538818, 0.643631100654602]
 
 
@@ -22,7 +22,7 @@ def published_example():
     return z, a / np.sqrt((a**2).sum(axis=0))
 
 
-def test_values_are_those_of_the_published_code():
+def test_values_match_the_published_code():
     z, a = published_example()
     for k, expected in enumerate(PUBLISHED):
         found = normality.epps_pulley(ops.cast(z, "float32"), ops.cast(a[:, k : k + 1], "float32"))
@@ -32,15 +32,15 @@ def test_values_are_those_of_the_published_code():
     assert float(found) == pytest.approx(np.mean(PUBLISHED), rel=1e-5)
 
 
-def test_directions_are_unit_vectors_that_favour_none():
+def test_directions_are_isotropic_unit_vectors():
     for seed in (3, keras.random.SeedGenerator(3)):
         found = ops.convert_to_numpy(normality.random_directions(5, 4000, "float32", seed))
         np.testing.assert_allclose((found**2).sum(axis=0), 1, rtol=1e-5)
         np.testing.assert_allclose(found @ found.T / 4000, np.eye(5) / 5, atol=0.02)
 
 
-def changes(rng, n, m):
-    """Samples that are not of a standard normal distribution."""
+def nonnormal_samples(rng, n, m):
+    """Return samples that are not standard normal."""
     z = rng.normal(size=(n, m))
     mixed = z.copy()
     mixed[:, 1] = 0.9 * z[:, 0] + np.sqrt(1 - 0.9**2) * z[:, 1]
@@ -56,11 +56,11 @@ def changes(rng, n, m):
     }
 
 
-def test_a_standard_normal_distribution_is_the_minimum():
+def test_standard_normal_distribution_is_the_minimum():
     rng = np.random.default_rng(0)
     n, m = 2000, 6
     normal = penalty(SIG(1.0, seed=0), rng.normal(size=(n, m)).astype("float32"))
-    for name, z in changes(rng, n, m).items():
+    for name, z in nonnormal_samples(rng, n, m).items():
         assert penalty(SIG(1.0, seed=0), z.astype("float32")) > 3 * normal, name
     # In expectation the statistic of N(0, I) is the weighted integral of its variance, 1 - exp(-t^2).
     t = np.linspace(0, 3, 17)
@@ -70,19 +70,19 @@ def test_a_standard_normal_distribution_is_the_minimum():
     assert np.mean(draws) == pytest.approx(expected, abs=4 * np.std(draws) / np.sqrt(60))
 
 
-def test_normal_classes_are_the_minimum_wherever_they_are_and_however_large():
+def test_normal_classes_are_the_minimum_at_any_location_and_scale():
     rng = np.random.default_rng(0)
     labels = np.repeat(np.arange(3), 600).astype("int32")
     far, sizes = rng.normal(size=(3, 6)) * 20, np.array([0.1, 1.0, 30.0])[:, None]
 
-    def placed(z):
+    def as_classes(z):
         return (far[labels] + sizes[labels] * z).astype("float32")
 
     layer = CLASSWISE_SIG(1.0, seed=0)
-    normal = penalty(layer, placed(rng.normal(size=(1800, 6))), labels)
+    normal = penalty(layer, as_classes(rng.normal(size=(1800, 6))), labels)
     assert normal < 6
-    for name, z in changes(rng, 1800, 6).items():
-        value = penalty(layer, placed(z), labels)
+    for name, z in nonnormal_samples(rng, 1800, 6).items():
+        value = penalty(layer, as_classes(z), labels)
         if name in ("shifted", "smaller", "larger"):
             assert value < 2 * normal, name
         else:
@@ -112,7 +112,7 @@ def test_gradient_descent_makes_samples_normal():
 
 
 def directions_of_steps(layer, z, steps, training):
-    """What tells directions: the penalty of the same activations."""
+    """Return the penalty of fixed activations in each step, which identifies the directions."""
     values = []
     for _ in range(steps):
         layer(z, training=training)
@@ -120,7 +120,7 @@ def directions_of_steps(layer, z, steps, training):
     return values
 
 
-def test_directions_are_new_in_training_and_fixed_outside():
+def test_directions_change_in_training_and_are_fixed_otherwise():
     z = np.random.default_rng(0).normal(size=(20, 8)).astype("float32") * 2
     layer = SIG(1.0, slices=4, seed=5)
     training = directions_of_steps(layer, z, 4, True)
@@ -130,14 +130,14 @@ def test_directions_are_new_in_training_and_fixed_outside():
     (fixed,) = set(directions_of_steps(layer, z, 3, False))
     expected = reference.sig(z.astype("float64"), directions(8, 4, 5))
     assert fixed == pytest.approx(expected, rel=1e-4)
-    # An evaluation leaves the directions of training as they would have been.
+    # An evaluation does not change the sequence of training directions.
     again = SIG(1.0, slices=4, seed=5)
     first = directions_of_steps(again, z, 2, True)
     directions_of_steps(again, z, 3, False)
     assert first + directions_of_steps(again, z, 2, True) == training
 
 
-def test_without_a_seed_runs_differ_unless_a_global_one_is_set():
+def test_runs_differ_unless_a_seed_is_set():
     z = np.random.default_rng(0).normal(size=(20, 8)).astype("float32") * 2
 
     def one():
@@ -170,10 +170,10 @@ def test_arguments(layer, arguments, error):
         layer(**arguments)
 
 
-def test_soft_classes_count_by_their_shares():
+def test_soft_classes_are_weighted_by_their_probabilities():
     rng = np.random.default_rng(0)
     z = rng.normal(size=(30, 5)).astype("float32")
-    # Half a sample twice is one sample.
+    # Two half samples count as one.
     labels = rng.integers(0, 2, 30)
     halves = np.eye(2, dtype="float32")[labels] / 2
     found = penalty(CLASSWISE_SIG(1.0, seed=0, soft_labels=True), np.concatenate([z, z]), np.concatenate([halves] * 2))
@@ -183,7 +183,7 @@ def test_soft_classes_count_by_their_shares():
 @pytest.mark.parametrize("soft", [False, True])
 @pytest.mark.parametrize("constant", [0.0, 0.1, 1e6])
 def test_a_constant_class_contributes_nothing(constant, soft):
-    # The mean of seven times 0.1 is not 0.1: what is left is rounding, and no shape.
+    # In floating point the mean of seven values 0.1 is not 0.1; the deviation is rounding, not shape.
     rng = np.random.default_rng(0)
     z = np.concatenate([np.full((7, 5), constant), rng.normal(size=(20, 5))]).astype("float32")
     labels = np.repeat([0, 1], [7, 20]).astype("int32")

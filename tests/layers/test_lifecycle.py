@@ -1,4 +1,4 @@
-"""From the summary to the exported model: what the layers cost and carry, and what they leave out."""
+"""The layers in summaries, configurations, predictions and exported models."""
 
 import keras
 import numpy as np
@@ -19,7 +19,7 @@ def plain_stack():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_evaluation_without_the_penalty(case):
+def test_evaluate_can_exclude_the_penalty(case):
     x, y = data()
     keras.utils.set_random_seed(0)
     kind = keras_repreg.label_aware if case.classwise else lambda model: model
@@ -41,7 +41,7 @@ def test_evaluation_without_the_penalty_needs_no_labels():
     assert layer.losses == []
     layer([x, y], training=True)
     assert len(layer.losses) == 1
-    # Nor are they looked at.
+    # Labels are not validated either.
     assert layer([x, np.zeros(3, "int32")], training=False).shape == x.shape
 
 
@@ -57,7 +57,7 @@ def test_configuration(case):
     config = layer.get_config()
     assert {"units": "channels", "data_format": "channels_first", "synchronized": True}.items() <= config.items()
     assert type(layer).from_config(config).get_config() == config
-    # As files from before these arguments have it.
+    # As in files saved before these arguments existed.
     for name in ("units", "data_format", "synchronized", "penalize_evaluation"):
         del config[name]
     old = type(layer).from_config(config)
@@ -65,7 +65,7 @@ def test_configuration(case):
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_no_weights_in_summary_and_clone(case):
+def test_summary_and_clone_have_no_weights(case):
     model = keras.Sequential(stack(case, units="flatten"))
     lines = []
     model.summary(print_fn=lines.append)
@@ -73,12 +73,12 @@ def test_no_weights_in_summary_and_clone(case):
     twin = keras.models.clone_model(model)
     assert twin.get_layer("penalty").get_config() == model.get_layer("penalty").get_config()
     assert len(model.weights) == 4
-    # The state of random directions is none of the weights, as that of a Dropout.
+    # As for Dropout, the random state is not a weight.
     assert len(model.variables) == 4 + ("seed" in case.arguments)
 
 
 @pytest.mark.parametrize("case", [ONE, CASES[0]], ids=str)
-def test_prediction_is_that_of_the_network_without_it(case):
+def test_prediction_is_the_same_without_the_layer(case):
     model, plain = keras.Sequential(stack(case)), keras.Sequential(plain_stack())
     x, _ = data()
     plain.set_weights(model.get_weights())
@@ -94,7 +94,7 @@ def served_by_export(model, path, inputs):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(BACKEND != "tensorflow", reason="SavedModel")
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="SavedModel requires TensorFlow")
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_export(case, tmp_path):
     x, y = data()
@@ -105,7 +105,7 @@ def test_export(case, tmp_path):
     np.testing.assert_allclose(served, model.predict(x, verbose=0), rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.skipif(BACKEND != "tensorflow", reason="SavedModel")
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="SavedModel requires TensorFlow")
 def test_export_with_a_label_input(tmp_path):
     x, y = data()
     inputs, labels = keras.Input((5,), name="x"), keras.Input((), dtype="int32", name="labels")
@@ -116,8 +116,8 @@ def test_export_with_a_label_input(tmp_path):
     np.testing.assert_allclose(served, model.predict([x, y], verbose=0), rtol=1e-5, atol=1e-6)
 
 
-def needed(graph, outputs):
-    """The types of the operations that outputs depend on, and of those that have an effect of their own."""
+def required_operations(graph, outputs):
+    """Return the types of the operations that outputs depend on, and of those with side effects."""
     waiting = [tensor.op for tensor in outputs] + [op for op in graph.get_operations() if op.op_def.is_stateful]
     found = {}
     while waiting:
@@ -125,13 +125,13 @@ def needed(graph, outputs):
         if operation.name not in found:
             found[operation.name] = operation.type
             waiting += [tensor.op for tensor in operation.inputs] + list(operation.control_inputs)
-    # What passes a tensor on, and the end of the function.
+    # Identity operations, and the end of the function.
     return sorted(kind for kind in found.values() if kind not in ("Identity", "NoOp", "Placeholder"))
 
 
-@pytest.mark.skipif(BACKEND != "tensorflow", reason="a graph of TensorFlow")
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="inspects a TensorFlow graph")
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_prediction_needs_no_operation_of_the_layer(case):
+def test_prediction_graph_has_no_operation_of_the_layer(case):
     import tensorflow as tf
 
     def graph(model):
@@ -139,15 +139,15 @@ def test_prediction_needs_no_operation_of_the_layer(case):
         return function.get_concrete_function(tf.TensorSpec((None, 5))).graph
 
     plain = graph(keras.Sequential(plain_stack()))
-    expected = needed(plain, plain.outputs)
+    expected = required_operations(plain, plain.outputs)
     found = graph(keras.Sequential(stack(case)))
-    # TensorFlow drops what no output needs.
-    assert needed(found, found.outputs) == expected
+    # TensorFlow removes operations that no output needs.
+    assert required_operations(found, found.outputs) == expected
     found = graph(keras.Sequential(stack(case, penalize_evaluation=False)))
     assert len(found.get_operations()) == len(plain.get_operations())
 
 
-@pytest.mark.skipif(BACKEND != "jax", reason="a program of JAX")
+@pytest.mark.skipif(BACKEND != "jax", reason="inspects a JAX program")
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_prediction_compiles_to_the_program_without_the_layer(case):
     import jax
@@ -173,15 +173,15 @@ def test_prediction_compiles_to_the_program_without_the_layer(case):
 
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_mixed_precision_up_to_large_activations(case, policy):
-    # Of a scale at which squares, and sums over a batch, are beyond float16.
+def test_mixed_precision_handles_large_activations(case, policy):
+    # At this scale, squares and sums over a batch overflow float16.
     z, labels = batch(16, 10, 3)
     dtype = policy.removeprefix("mixed_")
     z = ops.convert_to_numpy(ops.cast(ops.cast(z * np.float32(1e4 / z.max()), dtype), "float32"))
     side = labels if case.classwise else None
     half = {"dtype": keras.DTypePolicy(policy)}
     assert penalty(case.make(**half), z, side) == pytest.approx(penalty(case.make(), z, side), rel=1e-5)
-    # With respect to activations in half precision, scaled so that it is in the range of float16.
+    # The gradient with respect to half-precision activations, scaled into the range of float16.
     scale = 1 / np.abs(gradient(case.make(), z, side)).max()
     expected = gradient(case.make(scale), z, side)
     found = gradient(case.make(scale, **half), z, side)
@@ -191,7 +191,7 @@ def test_mixed_precision_up_to_large_activations(case, policy):
 @pytest.mark.slow
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
 @pytest.mark.parametrize("case", [ONE, CASES[0], CASES[5]], ids=str)
-def test_mixed_precision_trains_as_float32_does(case, policy):
+def test_mixed_precision_trains_like_float32(case, policy):
     x, y = data()
 
     def history(dtype):
@@ -208,7 +208,7 @@ def test_mixed_precision_trains_as_float32_does(case, policy):
     assert history(policy) == pytest.approx(history("float32"), rel=0.03)
 
 
-def test_sample_weights_of_the_loss_do_not_weigh_the_penalty():
+def test_sample_weights_do_not_affect_the_penalty():
     x, y = data()
     model = compiled(keras_repreg.Sequential(stack(ONE)))
     logger = keras_repreg.PenaltyLogger()

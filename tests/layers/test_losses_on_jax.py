@@ -1,4 +1,4 @@
-"""Keras tells losses apart by `id()` on JAX: no layer's penalty may be taken for an earlier one of another layer."""
+"""Keras identifies losses by `id()` on JAX, so a penalty must not reuse the id of another layer's earlier one."""
 
 import keras
 import numpy as np
@@ -7,11 +7,11 @@ import pytest
 from keras_repreg import ClasswiseCovarianceRegularization, CovarianceRegularization, RankRegularization, label_scope
 
 if keras.backend.backend() != "jax":
-    pytest.skip("other backends keep losses in lists", allow_module_level=True)
+    pytest.skip("only on JAX are losses identified by id", allow_module_level=True)
 
 
 @pytest.mark.parametrize("first", [CovarianceRegularization, ClasswiseCovarianceRegularization])
-def test_ids_of_penalties_are_forgotten_with_them(first):
+def test_loss_ids_are_forgotten_with_their_penalties(first):
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(16, 8)).astype("float32"), rng.integers(0, 3, 16)
     dense = keras.layers.Dense(12, activation="relu")

@@ -1,4 +1,4 @@
-"""Statistics over all replicas: k devices and one give the same penalty, gradient, logs and trained weights."""
+"""Synchronized statistics: k devices and one give the same penalty, gradient, logs and trained weights."""
 
 import os
 import subprocess
@@ -15,7 +15,7 @@ from tests.layers.cases import CASES, batch, penalty
 BACKEND = keras.backend.backend()
 
 
-# Of Keras itself, where it makes arrays of those of JAX.
+# Raised by Keras itself when it converts JAX arrays.
 KERAS_OWN = "ignore:__array__ implementation:DeprecationWarning"
 
 
@@ -32,27 +32,27 @@ def run(program, devices):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(BACKEND != "tensorflow", reason="tf.distribute")
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="tf.distribute requires TensorFlow")
 @pytest.mark.parametrize("devices", [2, 4])
 def test_mirrored_strategy(devices):
     run("replicas_tensorflow.py", devices)
 
 
-@pytest.mark.skipif(BACKEND != "jax", reason="keras.distribution is for JAX")
+@pytest.mark.skipif(BACKEND != "jax", reason="keras.distribution requires JAX")
 def test_data_parallel():
     run("replicas_jax.py", 4)
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_one_replica_is_all(case):
+def test_one_replica_matches_no_replicas(case):
     z, labels = batch(9, 6, 2)
     side = labels if case.classwise else None
     expected = penalty(case.make(), z, side)
     assert penalty(case.make(synchronized=True), z, side) == expected
 
 
-@pytest.mark.skipif(BACKEND != "torch", reason="processes of PyTorch")
-def test_several_processes_of_torch_are_refused(monkeypatch):
+@pytest.mark.skipif(BACKEND != "torch", reason="tests PyTorch processes")
+def test_several_torch_processes_raise(monkeypatch):
     import torch
 
     monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)

@@ -1,4 +1,4 @@
-"""`soft_labels` and `ignore_class` of the class-wise layers: meaning, errors, and use in training."""
+"""The arguments `soft_labels` and `ignore_class` of the class-wise layers: meaning, errors, and training."""
 
 import keras
 import numpy as np
@@ -10,7 +10,7 @@ from tests.layers.test_in_models import compiled, stack
 
 
 @pytest.mark.parametrize("case", CLASSWISE, ids=str)
-def test_one_hot_rows_are_hard_labels_either_way(case):
+def test_one_hot_rows_are_hard_labels_with_and_without_soft_labels(case):
     z, labels = batch(20, 10, 4)
     expected = penalty(case.make(), z, labels)
     one_hot = np.eye(4, dtype="float32")[labels]
@@ -19,7 +19,7 @@ def test_one_hot_rows_are_hard_labels_either_way(case):
 
 
 @pytest.mark.parametrize("case", CLASSWISE, ids=str)
-def test_soft_rows_count_as_their_largest_entry_unless_said_otherwise(case):
+def test_soft_rows_become_their_largest_entry_by_default(case):
     z, labels = batch(20, 10, 4)
     soft = 0.6 * np.eye(4, dtype="float32")[labels] + 0.1
     assert penalty(case.make(), z, soft) == pytest.approx(penalty(case.make(), z, labels), rel=1e-6)
@@ -28,7 +28,7 @@ def test_soft_rows_count_as_their_largest_entry_unless_said_otherwise(case):
 
 @pytest.mark.parametrize("value", [1e12, np.inf, np.nan])
 @pytest.mark.parametrize("case", CLASSWISE, ids=str)
-def test_what_is_left_out_may_hold_anything(case, value):
+def test_values_of_ignored_samples_do_not_matter(case, value):
     z, labels = batch(12, 10, 3)
     expected = case.oracle(z[1:], labels[1:])
     z[0] = value
@@ -43,7 +43,7 @@ def test_what_is_left_out_may_hold_anything(case, value):
 
 @pytest.mark.parametrize("ignored", [-1, 255, 2])
 @pytest.mark.parametrize("case", CLASSWISE, ids=str)
-def test_ignored_samples_do_not_exist(case, ignored):
+def test_ignored_samples_have_no_effect(case, ignored):
     z, labels = batch(30, 10, 3)
     labels[::3] = ignored
     kept = labels != ignored
@@ -62,7 +62,7 @@ def test_all_samples_ignored(case):
 
 
 @pytest.mark.parametrize("case", CLASSWISE, ids=str)
-def test_number_of_soft_classes_divides(case):
+def test_normalization_divides_by_the_number_of_soft_classes(case):
     z, labels = batch(20, 10, 3)
     one_hot = np.eye(5, dtype="float32")[labels]
     literal = penalty(case.make(soft_labels=True), z, one_hot)
@@ -101,13 +101,13 @@ def test_arguments_are_saved(case, arguments):
     ],
     ids=str,
 )
-def test_arguments_out_of_range(arguments, error):
+def test_arguments_out_of_range_raise(arguments, error):
     with pytest.raises(error, match="Received: "):
         CLASSWISE[0].make(**arguments)
 
 
 @pytest.mark.parametrize("labels", [np.zeros(4, "int32"), np.zeros((4, 1), "float32"), np.zeros((4, 3), "float32")])
-def test_labels_that_are_not_soft(labels):
+def test_labels_that_are_not_soft_raise(labels):
     layer = CLASSWISE[0].make(soft_labels=True, num_classes=5)
     with pytest.raises(ValueError, match=r"num_classes=5\).*Received: labels.shape="):
         layer([np.ones((4, 2), "float32"), labels])

@@ -10,7 +10,7 @@ import keras_repreg
 from tests import reference
 from tests.layers.cases import CASES, CLASSWISE, batch, gradient, penalty
 
-# N < M and N > M take different routes, as do few units and many.
+# The formula depends on N < M or N > M, and on the number of units.
 SHAPES = [(12, 5, 3), (30, 12, 4), (10, 24, 3), (7, 2, 2), (9, 1, 3), (1, 4, 1)]
 
 
@@ -42,7 +42,7 @@ def test_num_classes_sets_the_divisor(case):
 @pytest.mark.parametrize("shape", [(8, 4, 2), (12, 10, 3), (6, 14, 2)], ids=str)
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_gradient_is_that_of_the_papers_formula(case, shape):
-    # Without ReLU: at its zeros |z| has no derivative to compare with.
+    # Without ReLU, because |z| has no derivative at its zeros.
     z, labels = batch(*shape, relu=False)
     expected = reference.finite_difference(lambda t: case.oracle(t, labels), z.astype(np.float64))
     found = gradient(case.make(), z, labels if case.classwise else None)
@@ -50,7 +50,7 @@ def test_gradient_is_that_of_the_papers_formula(case, shape):
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_gradient_at_relus_zeros_takes_the_derivative_of_abs_as_zero(case):
+def test_gradient_of_abs_at_zero_is_zero(case):
     z, labels = batch(10, 6, 2)
     z[:, 0] = 0
     found = gradient(case.make(), z, labels if case.classwise else None)
@@ -62,7 +62,7 @@ def test_gradient_at_relus_zeros_takes_the_derivative_of_abs_as_zero(case):
 
 
 @pytest.mark.slow
-# JAX compiles every operation again for each shape.
+# JAX recompiles every operation for each shape.
 @settings(max_examples=8 if keras.backend.backend() == "jax" else 40, deadline=None)
 @given(
     samples=st.integers(1, 20),
@@ -71,15 +71,15 @@ def test_gradient_at_relus_zeros_takes_the_derivative_of_abs_as_zero(case):
     seed=st.integers(0, 10**6),
     scale=st.sampled_from([1e-3, 1.0, 1e3]),
 )
-def test_any_batch_gives_the_papers_value(samples, units, classes, seed, scale):
+def test_value_is_the_papers_for_any_batch(samples, units, classes, seed, scale):
     z, labels = batch(samples, units, classes, seed)
     z = z * np.float32(scale)
     for case in CASES:
         expected = case.oracle(z, labels)
-        # What float32 can tell of squares of this size.
+        # Resolution of float32 for squares of this size.
         largest = float(np.abs(z).max(initial=0))
         noise = 1e-6 * largest**4 * units**2 if str(case).startswith(("Cov", "ClasswiseCov", "VC")) else 0
-        # Angles of this size; each statistic is at most this large.
+        # Resolution of angles of this size, times the largest value of a statistic.
         noise += 1e-6 * largest * units * samples if "SIG" in str(case) else 0
         found = penalty(case.make(), z, labels if case.classwise else None)
         assert found == pytest.approx(expected, rel=1e-3, abs=noise + 1e-6 * scale**2), str(case)

@@ -1,4 +1,4 @@
-"""VCReg: its two terms, and that it keeps activations from shrinking."""
+"""VCReg has two terms and keeps activations from shrinking."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from tests.layers.cases import batch, gradient, penalty
 VC = keras_repreg.VCRegularization
 
 
-def test_each_weight_is_that_of_its_term():
+def test_each_weight_scales_its_term():
     z, _ = batch(20, 12, 2)
     exact = np.asarray(z, "float64")
     c = np.cov(exact.T)
@@ -22,23 +22,25 @@ def test_each_weight_is_that_of_its_term():
     assert penalty(VC(2.0, 3.0), z) == pytest.approx(2 * too_small + 3 * energy / 12, rel=1e-4)
 
 
-def test_units_that_vary_enough_are_left_alone():
+def test_units_with_enough_variance_have_no_penalty():
     z = 3 * np.random.default_rng(0).normal(size=(50, 4)).astype("float32")
     assert penalty(VC(1.0, 0.0), z) == 0
     assert not gradient(VC(1.0, 0.0), z).any()
 
 
-def test_it_does_not_shrink_what_covariance_regularization_shrinks():
+def test_activations_do_not_shrink_as_under_covariance_regularization():
     rng = np.random.default_rng(0)
     start = (rng.normal(size=(60, 1)) + 0.5 * rng.normal(size=(60, 4))).astype("float32")
 
-    def descended(layer):
+    def after_gradient_descent(layer):
         z = start
         for _ in range(300):
             z = z - 0.5 * gradient(layer, z)
         return z
 
-    covariance, both = (descended(layer) for layer in (keras_repreg.CovarianceRegularization(1.0), VC(4.0, 4.0)))
+    covariance, both = (
+        after_gradient_descent(layer) for layer in (keras_repreg.CovarianceRegularization(1.0), VC(4.0, 4.0))
+    )
     assert reference.cr(covariance.astype("float64")) < 1e-2
     assert reference.cr(both.astype("float64")) < 1e-2
     assert covariance.var(axis=0).mean() < 0.5
@@ -46,7 +48,7 @@ def test_it_does_not_shrink_what_covariance_regularization_shrinks():
 
 
 @pytest.mark.parametrize("name", ["variance_weight", "covariance_weight"])
-def test_there_is_no_third_weight(name):
+def test_single_weight_argument_raises(name):
     config = VC(0.1, 0.2).get_config()
     assert "weight" not in config
     assert config[name] in (0.1, 0.2)

@@ -1,4 +1,4 @@
-"""Spectra, correlations, epochs and the information plane: what is drawn is the data."""
+"""Plots of spectra, correlations, epochs and the information plane show the data."""
 
 import io
 import types
@@ -32,17 +32,17 @@ def test_a_single_spectrum_has_no_legend():
     assert ax.get_legend() is None
 
 
-def test_a_spectrum_of_zeros_is_an_empty_picture():
+def test_spectrum_of_zeros_gives_an_empty_plot():
     plots.spectrum(np.zeros(4)).savefig(io.BytesIO())
 
 
 @pytest.mark.parametrize("spectra", [{}, [], np.ones((2, 2)), [np.nan, 1.0], 3.0], ids=repr)
-def test_wrong_spectra(spectra):
+def test_invalid_spectra_raise(spectra):
     with pytest.raises(ValueError, match="Received: "):
         plots.spectrum(spectra)
 
 
-def test_correlation_is_an_image_and_what_is_undefined_grey():
+def test_correlation_is_an_image_with_undefined_values_in_grey():
     matrix = np.array([[1.0, -0.5, np.nan], [-0.5, 1.0, 0.2], [np.nan, 0.2, np.nan]])
     ax, bar = plots.correlation_matrix(matrix).axes
     (image,) = ax.get_images()
@@ -54,7 +54,7 @@ def test_correlation_is_an_image_and_what_is_undefined_grey():
 
 
 @pytest.mark.parametrize("matrix", [np.ones(3), np.ones((2, 3)), np.ones((0, 0)), [[1.0, 1.5], [1.5, 1.0]]], ids=repr)
-def test_wrong_correlations(matrix):
+def test_invalid_correlations_raise(matrix):
     with pytest.raises(ValueError, match="Received: "):
         plots.correlation_matrix(matrix)
 
@@ -93,14 +93,14 @@ def test_epochs_draw_standard_errors_with_their_values():
     assert not figure.axes[1].collections
 
 
-def test_epochs_of_chosen_layers():
+def test_epochs_show_selected_layers():
     figure = plots.characteristics_over_epochs(HISTORY, "dense_1")
     assert [ax.get_title() for ax in figure.axes] == ["sparsity", "something new"]
     figure = plots.characteristics_over_epochs(HISTORY, [types.SimpleNamespace(name="dense")])
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["dense"]
 
 
-def test_epochs_keep_the_order_of_the_model_though_keras_sorts_the_keys():
+def test_epochs_keep_the_layer_order_although_keras_sorts_the_keys():
     keys = sorted(f"val_{name}_sparsity" for name in ("stem", "block_2", "block_10", "inner/deep", "inner/out"))
     history = {key: [0.1, 0.2] for key in keys}
 
@@ -141,7 +141,7 @@ def test_a_layer_keeps_its_colour_and_marker_when_others_are_left_out():
     assert [line.get_color() for line in drawn.values()] == [line.get_color() for line in every]
 
 
-def test_many_layers_are_named_on_a_colour_bar():
+def test_many_layers_are_shown_on_a_colour_bar():
     history = {f"val_block_{k}_sparsity": [0.1 * k, 0.2] for k in range(1, 14)}
     figure = plots.characteristics_over_epochs(history)
     assert not figure.legends
@@ -155,7 +155,7 @@ def test_many_layers_are_named_on_a_colour_bar():
     plane.savefig(io.BytesIO())
 
 
-def test_values_bounds_and_chance_have_dashes_of_their_own():
+def test_values_bounds_and_chance_have_different_dashes():
     history = {"val_z_zx": [1.0], "val_z_zx_upper": [3.0], "val_z_zx_lower": [0.5]}
     history |= {"val_z_stable_rank": [2.0], "val_z_stable_rank_at_chance": [9.0]}
     figure = plots.characteristics_over_epochs(history)
@@ -166,7 +166,7 @@ def test_values_bounds_and_chance_have_dashes_of_their_own():
     assert panels["stable rank"][1].get_ydata() == [9.0]
 
 
-def test_wrong_histories():
+def test_invalid_histories_raise():
     with pytest.raises(ValueError, match=r"Received: keys \['loss'\]"):
         plots.characteristics_over_epochs({"loss": [1.0]})
     with pytest.raises(TypeError, match="Received: 3"):
@@ -206,7 +206,7 @@ def test_plane_draws_each_layer_in_the_order_of_epochs(estimate):
         assert across[0][:, 0] == pytest.approx(points[1].zx + 2 * points[1].zx_error * np.array([-1, 1]))
 
 
-def test_without_labels_over_epochs():
+def test_plane_without_labels_is_drawn_over_epochs():
     z = np.random.default_rng(0).normal(size=(20, 3))
     points = {epoch: mutual_information(epoch * z) for epoch in (1, 2, 3)}
     (ax,) = plots.information_plane({"a": points}).axes
@@ -218,7 +218,7 @@ def test_without_labels_over_epochs():
         plots.information_plane({"a": points, "b": point()})
 
 
-def test_plane_of_one_point_that_is_not_saturated():
+def test_plane_with_a_single_unsaturated_point():
     few, many = point(noise_variance=10.0), replace(point(noise_variance=10.0), n_samples=900)
     assert plots.information_plane({"a": [few, many]}).axes[0].get_title() == "s² = 10, N = 20 to 900"
 
@@ -229,7 +229,7 @@ def test_plane_takes_lists_and_single_points():
     assert len(lines(ax)["other"].get_xdata()) == 1
 
 
-def test_wrong_points():
+def test_invalid_points_raise():
     for points in ({}, {"a": {}}):
         with pytest.raises(ValueError, match="at least one point"):
             plots.information_plane(points)
@@ -243,7 +243,7 @@ def test_wrong_points():
         plots.information_plane({"a": point()}, estimate="middle")
 
 
-def test_into_given_axes():
+def test_draws_into_given_axes():
     figure = plots.spectrum([1.0])
     ax = figure.axes[0]
     assert plots.spectrum([2.0], ax=ax) is figure
@@ -253,6 +253,6 @@ def test_into_given_axes():
 
 @pytest.mark.parametrize("draw", [plots.spectrum, plots.correlation_matrix], ids=lambda draw: draw.__name__)
 @pytest.mark.parametrize("value", ["a", ["a"], [{}], [[1.0], [1.0, 2.0]]], ids=str)
-def test_what_is_no_array_of_numbers(draw, value):
+def test_nonnumeric_arrays_raise(draw, value):
     with pytest.raises(ValueError, match="Expected an array of real numbers. Received: "):
         draw(value)

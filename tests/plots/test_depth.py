@@ -1,4 +1,4 @@
-"""Characteristics against depth: what is drawn is the tables, layers in their order."""
+"""Plots of characteristics against depth show the tables, with layers in order."""
 
 import io
 
@@ -44,7 +44,7 @@ def test_one_panel_per_characteristic_and_one_line_per_model():
     figure.savefig(io.BytesIO())
 
 
-def test_what_measure_and_characterize_return():
+def test_results_of_measure_and_characterize_are_accepted():
     z = np.random.default_rng(0).normal(size=(50, 4))
     rows = {"a": keras_repreg.characterize(z, chance=True), "b": keras_repreg.characterize(2 * z, chance=True)}
     for given in (rows, CharacteristicsTable(rows)):
@@ -54,13 +54,13 @@ def test_what_measure_and_characterize_return():
         value, chance = panels["stable rank"].get_lines()
         assert value.get_ydata().tolist() == [row["stable_rank"] for row in rows.values()]
         assert chance.get_ydata().tolist() == [row["stable_rank_at_chance"] for row in rows.values()]
-        assert (value.get_linestyle(), chance.get_linestyle()) == ("-", "--")  # matplotlib's word for any dashes
+        assert (value.get_linestyle(), chance.get_linestyle()) == ("-", "--")  # matplotlib's name for any dash pattern
         assert value.get_color() == chance.get_color()
         assert legend_of(figure) == ["at chance"]
         assert len(panels["sparsity"].get_lines()) == 1
 
 
-def test_layers_that_one_model_lacks_leave_a_gap():
+def test_missing_layers_leave_a_gap():
     figure = plots.by_layer({1: table(layers=["a", "c"]), 20: table(layers=["a", "b", "c", "d"])}, "stable_rank")
     (ax,) = figure.axes
     assert ticks(ax) == ["a", "b", "c", "d"]
@@ -68,7 +68,7 @@ def test_layers_that_one_model_lacks_leave_a_gap():
     assert legend_of(figure) == ["1", "20"]
 
 
-def test_values_of_several_magnitudes_are_on_a_logarithmic_axis():
+def test_wide_ranges_use_a_logarithmic_axis():
     rows = {"a": {"covariance": 1e-3, "sparsity": 0.01, "mean": -1.0}, "b": {"covariance": 1.0, "sparsity": 0.9}}
     covariance, sparsity, mean = plots.by_layer(rows).axes
     assert covariance.get_yscale() == "log"
@@ -88,7 +88,7 @@ def test_many_layers_are_numbered():
     figure.savefig(io.BytesIO())
 
 
-def test_what_is_not_a_finite_number_is_not_drawn():
+def test_nonfinite_values_are_not_drawn():
     rows = {"a": {"spectrum": np.ones(3), "nc1": float("inf")}, "b": {"spectrum": np.ones(3), "nc1": np.float64(2)}}
     (ax,) = plots.by_layer(rows).axes
     np.testing.assert_array_equal(ys(ax), [[np.nan, 2]])
@@ -96,7 +96,7 @@ def test_what_is_not_a_finite_number_is_not_drawn():
     ax.figure.savefig(io.BytesIO())
 
 
-def test_into_a_given_figure():
+def test_draws_into_a_given_figure():
     figure = matplotlib.figure.Figure(layout="constrained")
     left, right = figure.subfigures(1, 2)
     assert plots.by_layer(table(), figure=right) is right
@@ -104,7 +104,7 @@ def test_into_a_given_figure():
     assert not left.axes
 
 
-def test_wrong_tables():
+def test_invalid_tables_raise():
     for tables in (3, [table()], {"a": 3}, {"a": {"b": {"c": 1.0}, "d": 2.0}}, {"stable_rank": 2.0}):
         with pytest.raises(TypeError, match="Received: "):
             plots.by_layer(tables)

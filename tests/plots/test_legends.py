@@ -1,4 +1,4 @@
-"""Legends fit into their figures, and colours stay apart for every kind of colour vision."""
+"""Legends fit into their figures, and colours are distinguishable with every kind of colour vision."""
 
 import itertools
 
@@ -11,7 +11,7 @@ from matplotlib.colors import to_rgb
 from keras_repreg import plots
 from keras_repreg.plots import colours, legends
 
-# What a dichromat sees of a linear RGB colour (Machado, Oliveira and Fernandes, 2009, severity 1).
+# Linear RGB colours as seen by a dichromat (Machado, Oliveira and Fernandes, 2009, severity 1).
 VISIONS = {
     "normal": np.eye(3),
     "protanopia": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
@@ -26,7 +26,7 @@ def linear(colour):
 
 
 def oklab(rgb):
-    """Ottosson's uniform colour space."""
+    """Convert to Oklab, Ottosson's perceptually uniform colour space."""
     cones = [[0.4122214708, 0.5363325363, 0.0514459929], [0.2119034982, 0.6806995451, 0.1073969566],
              [0.0883024619, 0.2817188376, 0.6299787005]]  # fmt: skip
     lab = [[0.2104542553, 0.793617785, -0.0040720468], [1.9779984951, -2.428592205, 0.4505937099],
@@ -39,7 +39,7 @@ def contrast_to_white(colour):
 
 
 @pytest.mark.parametrize("vision", VISIONS)
-def test_categories_stay_apart_in_every_kind_of_colour_vision(vision):
+def test_categories_are_distinguishable_with_every_kind_of_colour_vision(vision):
     seen = [oklab(np.array(VISIONS[vision]) @ linear(colour)) for colour in colours.CATEGORIES]
     assert min(np.linalg.norm(a - b) for a, b in itertools.combinations(seen, 2)) > 0.07
 

@@ -1,4 +1,4 @@
-"""Two numbers of each network: the points, r and its interval, and names that do not cover each other."""
+"""Plots of two numbers per network: points, r and its interval, and names that do not overlap."""
 
 import io
 
@@ -39,7 +39,7 @@ def test_r_and_its_interval():
     assert plots.correlation_scatter({name: (k, 1) for k, name in enumerate("abc")}).axes[0].get_title() == "n = 3"
 
 
-def test_names_cover_neither_each_other_nor_points():
+def test_names_do_not_overlap_each_other_or_points():
     given = {f"network {k}": (9 + 0.01 * k, 2.7 + 0.02 * k) for k in range(6)} | {"other": (0, 3)}
     figure = plots.correlation_scatter(given)
     (ax,) = figure.axes
@@ -52,12 +52,12 @@ def test_names_cover_neither_each_other_nor_points():
 
 
 @pytest.mark.parametrize("value", [(1,), (1, 2, 3), (1, float("nan")), (1, 2, -1, 0), "ab", 3, ("a", "b")], ids=repr)
-def test_wrong_points(value):
+def test_invalid_points_raise(value):
     with pytest.raises(ValueError, match="Received: 'a': "):
         plots.correlation_scatter({"b": (0, 0), "a": value})
 
 
-def test_wrong_arguments():
+def test_invalid_arguments_raise():
     with pytest.raises(ValueError, match=r"at least one point\. Received: {}"):
         plots.correlation_scatter({})
     with pytest.raises(TypeError, match="Received: 3"):

@@ -1,4 +1,4 @@
-"""No picture touches pyplot or its settings, and without matplotlib the error names the extra."""
+"""Plots do not change pyplot or its settings; without matplotlib the error names the extra."""
 
 import inspect
 import pkgutil
@@ -12,7 +12,7 @@ from matplotlib import pyplot
 from keras_repreg import plots
 
 
-def test_neither_figures_nor_settings_of_pyplot_are_touched(tmp_path):
+def test_pyplot_figures_and_settings_are_untouched(tmp_path):
     pyplot.close("all")
     before = dict(matplotlib.rcParams)
     plots.unit_histograms(np.eye(4), [0, 0, 1, 1])
@@ -36,7 +36,7 @@ def test_matplotlib_is_imported_in_one_function_only():
         assert "\nfrom matplotlib" not in source
 
 
-def test_without_matplotlib_the_extra_is_named(monkeypatch):
+def test_missing_matplotlib_error_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(ImportError, match=r"keras-repreg\[plots\]"):
         plots.unit_scatter(np.eye(4))

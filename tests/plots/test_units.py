@@ -1,4 +1,4 @@
-"""Histograms and scatter plots: what is drawn is the data."""
+"""Histograms and scatter plots show the data."""
 
 import io
 
@@ -17,7 +17,7 @@ def relu(samples=120, units=8, classes=3):
 
 
 def heights(patch, bins):
-    """Counts from the outline of a filled step histogram."""
+    """Return the counts from the outline of a filled step histogram."""
     return patch.get_xy()[1 : 2 * bins : 2, 1]
 
 
@@ -44,7 +44,7 @@ def test_histograms_of_signed_values_keep_zeros():
     assert not ax.figure.legends
 
 
-def test_histograms_of_units_chosen_for_the_reader():
+def test_histograms_of_automatically_chosen_units():
     z, labels = relu(units=20)
     assert len(plots.unit_histograms(z, labels).axes) == 6
     assert len(plots.unit_histograms(z[:, :2]).axes) == 2
@@ -76,7 +76,7 @@ def test_scatter_without_labels():
     assert ax.get_legend() is None
 
 
-def test_of_many_classes_the_most_frequent_have_colours_and_the_others_are_grey():
+def test_only_the_most_frequent_of_many_classes_have_colours():
     z, _ = relu(samples=400)
     labels = np.concatenate([np.repeat(np.arange(50, 59), 20), np.arange(400 - 180) % 50])
     shown = [*map(str, range(50, 59)), "50 others"]
@@ -104,12 +104,12 @@ def test_the_choice_of_units_is_stated():
     assert plots.unit_scatter(z, labels).axes[0].get_title(loc="left") == ""
 
 
-def test_units_that_tell():
+def test_informative_units_are_chosen_without_redundancy():
     rng = np.random.default_rng(0)
     labels = np.arange(90) % 3
     z = rng.normal(size=(90, 6))
     z[:, 4] += 20 * (labels == 1)
-    z[:, 5] = z[:, 4] + 0.01 * rng.normal(size=90)  # tells the same once more
+    z[:, 5] = z[:, 4] + 0.01 * rng.normal(size=90)  # redundant with unit 4
     z[:, 1] += 5 * (labels == 2)
     z[:, 2] = 0
     assert set(_separating(z, labels, 2)) in ({4, 1}, {5, 1})
@@ -119,14 +119,14 @@ def test_units_that_tell():
     assert {ax.get_xlabel(), ax.get_ylabel()} in ({"unit 4", "unit 1"}, {"unit 5", "unit 1"})
 
 
-def test_a_colour_a_class_in_both_pictures():
+def test_histograms_and_scatter_plots_share_class_colours():
     z, labels = relu()
     filled = [patch.get_edgecolor() for patch in plots.unit_histograms(z, labels, units=0).axes[0].patches]
     dots = [points.get_facecolor()[0] for points in plots.unit_scatter(z, labels).axes[0].collections]
     np.testing.assert_allclose(np.array(filled)[:, :3], np.array(dots)[:, :3])
 
 
-def test_into_given_axes_and_figures():
+def test_draws_into_given_axes_and_figures():
     z, labels = relu()
     figure = matplotlib.figure.Figure(layout="constrained")
     left, right = figure.subfigures(1, 2)
@@ -142,14 +142,14 @@ def test_into_given_axes_and_figures():
 
 
 @pytest.mark.parametrize("units", [[8], [-9], [0.5], [], "ab", [[0, 1]], (True, False)], ids=repr)
-def test_wrong_units(units):
+def test_invalid_units_raise(units):
     z, labels = relu()
     for draw in (plots.unit_histograms, plots.unit_scatter):
         with pytest.raises(ValueError, match="Received: units="):
             draw(z, labels, units=units)
 
 
-def test_wrong_arguments():
+def test_invalid_arguments_raise():
     z, labels = relu()
     with pytest.raises(ValueError, match="Received: units="):
         plots.unit_scatter(z, labels, units=(0, 1, 2))

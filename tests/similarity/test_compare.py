@@ -1,4 +1,4 @@
-"""Layers of two networks: twins, strangers, and one network before and after training."""
+"""Comparison of layers: identical output networks, unrelated networks, and before and after training."""
 
 import keras
 import numpy as np
@@ -37,7 +37,7 @@ def activations(model, name, x):
 
 
 @pytest.mark.parametrize("measure", ["cka", "cca", "procrustes"])
-def test_each_layer_with_each(measure):
+def test_every_pair_of_layers_is_compared(measure):
     one, other, x = network(), network(seed=1), inputs()
     table = similarity.compare(one, other, x, measure=measure)
     assert (table.measure, table.samples, list(table), list(table["first"])) == (
@@ -54,10 +54,10 @@ def test_each_layer_with_each(measure):
     assert "second" in repr(table)
 
 
-def test_batches_change_the_estimate_little_and_small_ones_are_left_out():
+def test_batching_barely_changes_the_estimate_and_small_batches_are_dropped():
     one, other, x = network(), network(seed=1), inputs(1200)
     whole = similarity.compare(one, other, x, batch_size=1200)
-    parts = similarity.compare(one, other, x, batch_size=59)  # the last one has 20
+    parts = similarity.compare(one, other, x, batch_size=59)  # the last batch has 20 samples
     np.testing.assert_allclose(parts.matrix, whole.matrix, atol=0.05)
     assert parts.samples == 1200
     assert similarity.compare(one, other, x[:62], batch_size=59).samples == 59
@@ -83,7 +83,7 @@ def test_an_identical_output_network_has_cca_1_and_after_a_rotation_cka_1():
             assert found["cka"]["second"]["second"] < 0.99
 
 
-def test_of_rectified_layers_a_permutation_changes_nothing():
+def test_permuting_a_relu_layer_changes_no_similarity():
     model, x = network("relu"), inputs()
     twin = twin_of(model)
     ion.permute(twin, "second", np.array([3, 1, 0, 2, 4]))
@@ -92,7 +92,7 @@ def test_of_rectified_layers_a_permutation_changes_nothing():
         assert found["second"]["second"] == pytest.approx(expected, abs=1e-3)
 
 
-def test_layers_by_other_names_and_convolutions():
+def test_layers_with_other_names_and_convolutions():
     x = np.random.default_rng(0).normal(size=(40, 6, 6, 1)).astype("float32")
     one = keras.Sequential(
         [keras.Input((6, 6, 1)), layers.Conv2D(3, 3, name="conv"), layers.Flatten(), layers.Dense(2)]
@@ -113,7 +113,7 @@ def test_inner_products_of_u_centred_matrices_are_unbiased():
     np.testing.assert_allclose(alignment.cka(), [[similarity.cka(a, b), 1]], atol=1e-12)
 
 
-def test_what_does_not_fit_into_memory_or_is_not_finite_is_an_error(monkeypatch):
+def test_oversized_or_nonfinite_activations_raise(monkeypatch):
     model, x = network(), inputs()
     with pytest.raises(ValueError, match="Received: measure='nothing'"):
         similarity.compare(model, model, x, measure="nothing")
@@ -145,7 +145,7 @@ def test_logger_compares_with_the_start():
     assert history["second_cka_to_start"][-1] < 0.999
 
 
-def test_logger_of_what_does_not_move_or_diverges():
+def test_logger_with_frozen_or_diverging_layers():
     model, x, y = compiled(0.0)
     logger = similarity.SimilarityLogger(x, "second")
     assert model.fit(x, y, callbacks=[logger], verbose=0).history["second_cka_to_start"] == [pytest.approx(1)]
@@ -159,7 +159,7 @@ def test_logger_of_what_does_not_move_or_diverges():
     assert np.isnan(history["first_cka_to_start"][0])
 
 
-def test_wrong_arguments_of_the_logger():
+def test_invalid_logger_arguments_raise():
     with pytest.raises(ValueError, match="Received: generator"):
         similarity.SimilarityLogger(x for x in ())
     with pytest.raises(ValueError, match="Received: frequency=0"):

@@ -1,4 +1,4 @@
-"""CKA, CCA and Procrustes against loops and definitions, streaming, and of identical output networks."""
+"""CKA, CCA and Procrustes against loops and definitions, when streaming, and for identical output networks."""
 
 import itertools
 
@@ -24,7 +24,7 @@ STREAMED = {
 
 
 def hsic_1(k, other):
-    """Song et al. (2012), eq. 4: a U-statistic over quadruples of different samples, by its definition."""
+    """Return HSIC_1 by its definition, a U-statistic over quadruples of distinct samples (Song et al., 2012, eq. 4)."""
     total, number = 0.0, 0
     for i, j, q, r in itertools.permutations(range(len(k)), 4):
         total += k[i, j] * (other[i, j] + other[q, r] - 2 * other[i, q])
@@ -45,7 +45,7 @@ def biased_cka(a, b):
 
 
 def mean_canonical_correlation(a, b):
-    """Each pair of directions as the solution of the eigenvalue problem of Hotelling (1936)."""
+    """Return the mean over the solutions of Hotelling's (1936) eigenvalue problem."""
     a, b = a - a.mean(axis=0), b - b.mean(axis=0)
     matrix = np.linalg.pinv(a.T @ a) @ a.T @ b @ np.linalg.pinv(b.T @ b) @ b.T @ a
     rank = min(np.linalg.matrix_rank(a), np.linalg.matrix_rank(b))
@@ -54,7 +54,7 @@ def mean_canonical_correlation(a, b):
 
 
 def angular_distance(a, b):
-    """The angle after the best rotation, the two made equally wide with zeros, as in `netrep`."""
+    """Return the angle after the best rotation, with zero-padded widths as in `netrep`."""
     a, b = a - a.mean(axis=0), b - b.mean(axis=0)
     width = max(a.shape[1], b.shape[1])
     a, b = (np.pad(z, ((0, 0), (0, width - z.shape[1]))) for z in (a, b))
@@ -72,7 +72,7 @@ ORACLES = {
 
 
 def pair(samples, units, others, seed=0):
-    """Two representations that have something in common, far from zero."""
+    """Return two related representations with a large mean."""
     rng = np.random.default_rng(seed)
     a = rng.normal(size=(samples, units)) @ rng.normal(size=(units, units)) + 5
     b = a[:, : min(units, others)] @ rng.normal(size=(min(units, others), others))
@@ -81,17 +81,17 @@ def pair(samples, units, others, seed=0):
 
 @pytest.mark.parametrize("shape", [(12, 3, 4), (9, 5, 2), (8, 20, 3), (7, 11, 30)], ids=str)
 @pytest.mark.parametrize("name", MEASURES)
-def test_against_the_definition(name, shape):
+def test_matches_the_definition(name, shape):
     a, b = pair(*shape)
     if name == "cca" and min(shape[1:]) >= shape[0]:
-        assert cca(a, b) == pytest.approx(1)  # more units than samples: every direction is shared
+        assert cca(a, b) == pytest.approx(1)  # with more units than samples, every direction is shared
         return
     assert MEASURES[name](a, b) == pytest.approx(ORACLES[name](a, b), abs=1e-8)
     assert MEASURES[name](b, a) == pytest.approx(MEASURES[name](a, b), abs=1e-8)
 
 
 @pytest.mark.parametrize("name", MEASURES)
-def test_streaming_and_merged_is_as_at_once(name):
+def test_streaming_and_merging_match_a_single_batch(name):
     a, b = pair(60, 4, 6)
     expected = MEASURES[name](a, b)
     for sizes in ([60], [1] * 60, [7, 0, 53], [30, 30]):
@@ -112,7 +112,7 @@ def rotation(units):
 
 
 @pytest.mark.parametrize("samples", [10, 200], ids=["few samples", "many"])
-def test_a_rotation_a_scale_and_a_shift_change_nothing(samples):
+def test_rotation_scale_and_shift_change_nothing(samples):
     a = pair(samples, 20, 3)[0]
     twin = 0.01 * a @ rotation(20) - 7
     assert cka(a, twin) == pytest.approx(1)
@@ -120,7 +120,7 @@ def test_a_rotation_a_scale_and_a_shift_change_nothing(samples):
     assert procrustes(a, twin) == pytest.approx(0, abs=1e-6)
 
 
-def test_a_nonsingular_map_leaves_cca_and_moves_the_others():
+def test_nonsingular_map_preserves_only_cca():
     a = pair(200, 10, 3)[0]
     twin = a @ (rotation(10) * np.geomspace(0.1, 10, 10)) + 3
     assert cca(a, twin) == pytest.approx(1)
@@ -129,7 +129,7 @@ def test_a_nonsingular_map_leaves_cca_and_moves_the_others():
 
 
 @pytest.mark.parametrize("samples", [20, 50, 1000])
-def test_of_independent_ones_the_debiased_alignment_is_about_zero(samples):
+def test_debiased_alignment_of_independent_representations_is_near_zero(samples):
     rng = np.random.default_rng(0)
     draws = [(rng.normal(size=(samples, 60)), rng.normal(size=(samples, 60))) for _ in range(20)]
     assert abs(np.mean([cka(a, b) for a, b in draws])) < 0.03
@@ -145,7 +145,7 @@ def test_procrustes_is_a_metric():
         assert 0 <= procrustes(a, b) <= np.pi / 2
 
 
-def test_positions_are_units():
+def test_positions_count_as_units():
     a, b = RNG.normal(size=(12, 2, 3, 4)), RNG.normal(size=(12, 5))
     for measure in MEASURES.values():
         assert measure(a, b) == pytest.approx(measure(a.reshape(12, 24), b))
@@ -153,14 +153,14 @@ def test_positions_are_units():
 
 @pytest.mark.parametrize("name", MEASURES)
 @pytest.mark.parametrize("factor", [1e-10, 1e10])
-def test_any_scale(name, factor):
+def test_result_does_not_depend_on_scale(name, factor):
     a, b = pair(40, 5, 3)
     assert MEASURES[name](a * factor, b) == pytest.approx(MEASURES[name](a, b), abs=1e-7)
 
 
 @pytest.mark.parametrize("kind", ["zeros", "constant", "one sample", "none", "three samples", "one unit"])
 @pytest.mark.parametrize("name", MEASURES)
-def test_degenerate_ones_are_finite(name, kind):
+def test_degenerate_representations_give_finite_values(name, kind):
     z = {
         "zeros": np.zeros((10, 3)),
         "constant": np.full((10, 3), 0.1),
@@ -188,13 +188,13 @@ def test_degenerate_ones_are_finite(name, kind):
     ],
     ids=["rank", "lengths", "nan", "text"],
 )
-def test_wrong_input(a, b, message):
+def test_invalid_input_raises(a, b, message):
     for measure in (cka, cca, procrustes, CrossMoments().update):
         with pytest.raises(ValueError, match=message):
             measure(a, b)
 
 
-def test_wrong_arguments_and_widths():
+def test_invalid_arguments_and_widths_raise():
     with pytest.raises(TypeError, match="Received: debiased=1"):
         cka(np.ones((5, 2)), np.ones((5, 2)), debiased=1)
     moments, other = CrossMoments(), CrossMoments()

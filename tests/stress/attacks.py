@@ -1,6 +1,6 @@
-"""Files and command lines changed at random: each ends in a result, or in exit code 2 and one line.
+"""Randomly changed files and command lines: each must succeed, or exit with 2 and one line.
 
-`python -m tests.stress.attacks 2000` tries so many, `--seed 7` others, `--first 300` leaves out those before.
+`python -m tests.stress.attacks 2000` tries 2000, `--seed 7` other ones, and `--first 300` starts at number 300.
 """
 
 import argparse
@@ -52,7 +52,7 @@ MOST_MEMORY = 2 * 2**30
 
 
 def prepare(folder):
-    """A few small models and their data."""
+    """Create a few small models and their data."""
     keras.utils.set_random_seed(0)
     rng = np.random.default_rng(0)
     dense = [layers.Dense(6, activation="relu", name="a"), layers.Dropout(0.5), layers.Dense(5, name="b")]
@@ -75,7 +75,7 @@ def prepare(folder):
 
 
 class Attack:
-    """One change of one thing."""
+    """One random change to one file or argument."""
 
     def __init__(self, seed, source, place):
         self.random = random.Random(seed)
@@ -99,7 +99,7 @@ class Attack:
         getattr(self, self.kind.replace(" ", "_"))()
 
     def run(self):
-        """Write the files, run the command, and return its exit code and what it said."""
+        """Write the files, run the command, and return its exit code and output."""
         (self.place / "model.keras").write_bytes(self.model)
         (self.place / f"data.{self.ending}").write_bytes(self.data)
         arguments = ["measure", "model.keras", "--data", f"data.{self.ending}", *self.words]
@@ -267,7 +267,7 @@ class Attack:
     def line(self):
         for _ in range(self.random.choice([1, 1, 2, 3])):
             option = self.random.choice([*OPTIONS, *FLAGS])
-            # A report takes a second, which is another test's.
+            # Reports take a second and have their own test.
             value = self.random.choice(WORDS)
             if option in FLAGS:
                 self.words.append(option)
@@ -276,18 +276,18 @@ class Attack:
 
 
 def snapshot(folder):
-    """Every file beneath a folder, with its content."""
+    """Return every file in a folder with its content."""
     return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def outputs(words, place):
-    """The files that a command line may write."""
+    """Return the files that a command line may write."""
     named = [word.partition("=")[2] for word in words if word.startswith(("--csv=", "--report="))]
     return {(place / name).resolve() for name in named if "\0" not in name}
 
 
 def attempt(seed, source, place):
-    """Run one attack in an empty folder; return its kind, its exit code, and what was wrong or None."""
+    """Run one attack in an empty folder; return its kind, its exit code, and the failure or None."""
     place.mkdir()
     before, here = snapshot(place.parent), Path.cwd()
     attack, wrong, code = None, None, None
@@ -317,7 +317,7 @@ def attempt(seed, source, place):
 
 
 def run(number, seed, first=0):
-    """Run so many attacks, and return what went wrong, how they ended, and the memory that they took in bytes."""
+    """Run attacks, and return the failures, the counts of outcomes, and the memory used in bytes."""
     import resource
 
     failures, ends = [], {}

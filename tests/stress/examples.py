@@ -1,16 +1,16 @@
-"""Degenerate batches, and how many of them."""
+"""Strategies for degenerate batches, and the number of examples."""
 
 import keras
 import numpy as np
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-# JAX compiles every operation again for each shape.
+# JAX recompiles every operation for each shape.
 SLOWER = 4 if keras.backend.backend() == "jax" else 1
 
 
 def examples(number):
-    """Settings for so many examples, and fifty times as many in the profile `thorough`."""
+    """Return settings for `number` examples, or fifty times as many in the profile `thorough`."""
     number = max(number * settings.default.max_examples // (100 * SLOWER), 2)
     return settings(max_examples=number, deadline=None, suppress_health_check=list(HealthCheck))
 
@@ -46,7 +46,7 @@ KINDS = {
 
 @st.composite
 def batches(draw, smallest=1, samples=14, units=14, kinds=tuple(KINDS)):
-    """An array of shape (N, M) in float64."""
+    """Generate an array of shape (N, M) in float64."""
     shape = draw(st.integers(smallest, samples)), draw(st.integers(1, units))
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     return np.array(KINDS[draw(st.sampled_from(kinds))](rng, shape))
@@ -54,12 +54,12 @@ def batches(draw, smallest=1, samples=14, units=14, kinds=tuple(KINDS)):
 
 @st.composite
 def ids(draw, samples):
-    """Class ids of samples: few, many, absent, negative, large."""
+    """Generate class ids: few, many, absent, negative, large."""
     classes = draw(st.sampled_from([[0], [0, 1], list(range(5)), list(range(40)), [-7, 3], [-(2**31), 2**31 - 1]]))
     return np.array([draw(st.sampled_from(classes)) for _ in range(samples)], "int32")
 
 
 def in_range_of(z, dtype):
-    """The values that a dtype can hold."""
+    """Return the values clipped to the range of a dtype."""
     largest = {"float16": 65504.0, "float64": 1e300}.get(dtype, 3e38)
     return np.clip(z, -largest, largest)

@@ -12,7 +12,7 @@ def data(samples=32):
 
 
 def network(every=False):
-    """With every penalty, or with two, which compile sooner."""
+    """Return a network with every penalty, or with two, which compile faster."""
     penalties = [
         keras_repreg.CovarianceRegularization(1e-3),
         keras_repreg.VarianceRegularization(1e-3),

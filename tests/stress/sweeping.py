@@ -1,7 +1,7 @@
-"""A sweep of tiny runs that can be killed, with worker processes as the experiments have them.
+"""A sweep of tiny runs that can be killed, with the worker processes of the experiments.
 
-`python -c "from tests.stress.sweeping import main; main(FOLDER, RUNS, SECONDS, WORKERS)"`, so that workers import this
-module by its name. It is imported by the processes that are killed and by nothing else: no backend is started in them.
+Run it as `python -c "from tests.stress.sweeping import main; main(FOLDER, RUNS, SECONDS, WORKERS)"`, so that workers
+import this module by name. Only the killed processes import it, so that they start no backend.
 """
 
 import os
@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from benchmarks.__main__ import run_to_the_end
+from benchmarks.__main__ import run_reporting_errors
 from benchmarks.sweeps.sweep import sweep
 from benchmarks.sweeps.workers import Workers
 from benchmarks.training import backend
@@ -19,21 +19,21 @@ backend.start = lambda threads: None
 
 
 def train(run):
-    """Leave a line when the run begins, and another when it has ended."""
-    for word in ("begun", "ended"):
+    """Write a line when the run starts, and another when it ends."""
+    for word in ("started", "ended"):
         with open(os.path.join(run.folder, f"{run.number}.{word}"), "a", encoding="utf-8") as file:
             file.write(f"{os.getpid()}\n")
-        if word == "begun":
+        if word == "started":
             time.sleep(run.seconds)
     return {"loss": 0.5, "square": run.number**2, "weight": "x" * 20_000}
 
 
 def main(folder, number, seconds, workers):
-    """Sweep as a command does, with its answer to signals and to workers that die."""
+    """Run a sweep as a command does, with its handling of signals and dead workers."""
     place = Path(folder)
 
     def sweep_all():
         sweep(runs(place, number, seconds), train, place / "records", workers=Workers(workers, quiet=True))
         return 0
 
-    sys.exit(run_to_the_end(sweep_all))
+    sys.exit(run_reporting_errors(sweep_all))

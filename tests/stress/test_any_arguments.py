@@ -1,4 +1,4 @@
-"""Every public function with one argument that makes no sense: it works, or says what was expected and what came."""
+"""Every public function with one invalid argument works, or states what was expected and received."""
 
 import functools
 
@@ -56,7 +56,7 @@ def network():
 
 
 def targets():
-    """{name: (callable, arguments that work)}; what changes a model changes a copy."""
+    """Return {name: (callable, valid arguments)}; functions that change a model get a copy."""
     rng = np.random.default_rng(0)
     x, z, y = rng.normal(size=(6, 4)), rng.normal(size=(6, 3)), np.arange(6) % 2
     model = network()
@@ -151,7 +151,7 @@ def targets():
     return found
 
 
-# By name: the tests are listed before any model is made.
+# Parametrized by name, so that collecting tests creates no models.
 NAMES = [
     "characterize", "measure", "accumulate", "Characteristics", "select_layers", "stable_rank", "mutual_information",
     "noise_sweep", "relative_noise_variance", "entropy_bounds", "binned_mutual_information", "whiten", "decorrelate",
@@ -169,7 +169,7 @@ NAMES = [
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:No data for layer")
 @pytest.mark.parametrize("name", NAMES)
-def test_one_argument_is_wrong(name):
+def test_one_invalid_argument_works_or_raises(name):
     assert set(targets()) == set(NAMES)
     function, arguments = targets()[name]
     function(**arguments)
@@ -178,11 +178,11 @@ def test_one_argument_is_wrong(name):
     for argument in set(arguments) - {"copy"}:
         for kind, wrong in WRONG.items():
             if (argument, kind) == ("epochs", "huge"):
-                continue  # which it would begin
+                continue  # it would start a search
             try:
                 function(**{**arguments, argument: wrong})
             except (ValueError, TypeError) as error:
-                # What a network does not take, Keras says.
+                # Keras itself reports inputs that a network does not accept.
                 if "Received: " not in str(error) and argument != "data":
                     poor.append((argument, kind, type(error).__name__, str(error)[:200]))
             except Exception as error:

@@ -13,14 +13,14 @@ def source(tmp_path_factory):
 
 
 @pytest.mark.parametrize("number", range(60))
-def test_an_attack_ends_in_a_result_or_a_line(number, source, tmp_path):
+def test_attacks_end_in_a_result_or_one_error_line(number, source, tmp_path):
     kind, code, wrong = attempt(f"0/{number}", source, tmp_path / "place")
     assert wrong is None, kind
     assert code in (0, 2)
 
 
-def test_what_is_wrong_is_noticed(source, tmp_path, monkeypatch):
-    """A traceback, a second line and a file beside the outputs each are."""
+def test_misbehaviour_is_detected(source, tmp_path, monkeypatch):
+    """Tracebacks, a second line and additional files are detected."""
     monkeypatch.setattr("tests.stress.attacks.main", lambda arguments: 1 / 0)
     assert "ZeroDivisionError" in attempt("0/0", source, tmp_path / "a")[2]
 

@@ -1,4 +1,4 @@
-"""Both command lines with random arguments: done, or exit code 2 and one line, and nothing written."""
+"""Both command lines with random arguments succeed, or exit with 2 and one line without writing anything."""
 
 import os
 from types import SimpleNamespace
@@ -36,8 +36,8 @@ MEASURE = {
 }
 
 
-def ended(command, arguments, capsys, name):
-    """The exit code; of 2, one line."""
+def exit_code(command, arguments, capsys, name):
+    """Return the exit code, after checking that an exit with 2 prints one line."""
     capsys.readouterr()
     try:
         code = command(arguments)
@@ -53,46 +53,46 @@ def ended(command, arguments, capsys, name):
     return code
 
 
-def files(path):
+def modification_times(path):
     return {str(p): p.stat().st_mtime_ns for p in path.rglob("*")}
 
 
 @pytest.mark.slow
 @examples(80)
 @given(data=st.data())
-def test_measure_with_an_argument_that_makes_no_sense(data, folder, tmp_path, monkeypatch, capsys):  # noqa: F811
+def test_measure_rejects_invalid_arguments(data, folder, tmp_path, monkeypatch, capsys):  # noqa: F811
     monkeypatch.chdir(tmp_path)
-    before = files(folder)
+    before = modification_times(folder)
     arguments = ["measure", str(folder / "model.keras"), "--data", str(folder / "data.npz")]
     option = data.draw(st.sampled_from(sorted(MEASURE)))
     value = data.draw(st.sampled_from(MEASURE[option]))
-    code = ended(main, [*arguments, f"{option}={value}"], capsys, "keras-repreg")
-    if code == 0:  # of the above, this makes sense
+    code = exit_code(main, [*arguments, f"{option}={value}"], capsys, "keras-repreg")
+    if code == 0:  # the only valid combination
         assert value in ("x" * 300, "\udcff.npz", "new\nline", "-", "~", "٣", "1_0", "1.5"), (option, value)
     for path in tmp_path.iterdir():
         assert code == 0, path
         path.unlink()
-    assert files(folder) == before
+    assert modification_times(folder) == before
 
 
 @examples(120)
 @given(words=st.lists(st.one_of(TEXT, st.sampled_from([*MEASURE, "measure", "--overwrite"])), max_size=6))
-def test_any_words(words, tmp_path, monkeypatch, capsys):
+def test_random_words_are_rejected_or_run(words, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    before = files(tmp_path)
-    code = ended(main, words, capsys, "keras-repreg")
+    before = modification_times(tmp_path)
+    code = exit_code(main, words, capsys, "keras-repreg")
     assert code == 2 or {"-h", "--help", "--version"} & {*words}
-    assert files(tmp_path) == before
+    assert modification_times(tmp_path) == before
 
 
-class Trains(Exception):
-    """Where training would begin."""
+class TrainingStarted(Exception):
+    """Raised where training would start."""
 
 
 @pytest.fixture
-def untrained(monkeypatch):
+def no_training(monkeypatch):
     def begin(*args, **kwargs):
-        raise Trains
+        raise TrainingStarted
 
     monkeypatch.setattr(Workers, "ready", begin)
     for name in ("speed", "table6", "canary", "schedule"):
@@ -118,35 +118,35 @@ OPTIONS = [
     name=st.sampled_from([*EXPERIMENTS, "all", "tables", ""]),
     words=st.lists(st.one_of(TEXT, st.sampled_from([*OPTIONS, "3", "loky", "slurm", "tcp://127.0.0.1:1"])), max_size=5),
 )
-def test_benchmarks_with_any_words(name, words, tmp_path, monkeypatch, capsys, untrained):
+def test_benchmarks_reject_or_run_random_words(name, words, tmp_path, monkeypatch, capsys, no_training):
     monkeypatch.chdir(tmp_path)
-    # Nobody's cluster is asked for; that is another test's.
+    # No cluster is contacted; another test does so.
     words = [word for word in words if word not in ("dask", "ray")]
-    before = files(tmp_path)
+    before = modification_times(tmp_path)
     try:
-        code = ended(benchmarks, [name, *words], capsys, "python -m benchmarks")
-    except Trains:
+        code = exit_code(benchmarks, [name, *words], capsys, "python -m benchmarks")
+    except TrainingStarted:
         return
     if code == 2:
-        assert files(tmp_path) == before
+        assert modification_times(tmp_path) == before
     else:
         assert {"-h", "--help"} & {*words} or name == "status"
 
 
 @pytest.mark.parametrize("value", NUMBERS)
 @pytest.mark.parametrize("option", ["--trials", "--epochs", "--jobs"])
-def test_benchmarks_with_numbers_that_are_none(option, value, tmp_path, monkeypatch, capsys, untrained):
+def test_benchmarks_reject_invalid_numbers(option, value, tmp_path, monkeypatch, capsys, no_training):
     monkeypatch.chdir(tmp_path)
     if value == "٣":
-        pytest.skip("a three")
-    assert ended(benchmarks, ["table2", f"{option}={value}"], capsys, "python -m benchmarks") == 2
+        pytest.skip("parsed as an integer")
+    assert exit_code(benchmarks, ["table2", f"{option}={value}"], capsys, "python -m benchmarks") == 2
     assert not os.listdir(tmp_path)
 
 
-def test_a_place_that_cannot_be_written_to_costs_no_training(tmp_path, monkeypatch, capsys, untrained):
+def test_unwritable_folder_fails_before_training(tmp_path, monkeypatch, capsys, no_training):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "file").write_text("mine")
     for out in ("file", "file/below", "", "\0"):
-        assert ended(benchmarks, ["table2", f"--out={out}"], capsys, "python -m benchmarks") == 2
+        assert exit_code(benchmarks, ["table2", f"--out={out}"], capsys, "python -m benchmarks") == 2
     assert (tmp_path / "file").read_text() == "mine"
     assert os.listdir(tmp_path) == ["file"]

@@ -1,4 +1,4 @@
-"""Records and data sets of the experiments that are damaged: repeated or refused, and nothing lost."""
+"""Damaged records are repeated and damaged data sets are rejected, and nothing is lost."""
 
 import gzip
 import hashlib
@@ -28,7 +28,7 @@ DAMAGE = [b"", b"\x00", b"{", b"null", b"5", b'"x"', b"[]", b"{}", b"\xff\xfe", 
 
 
 def changed(content, draw):
-    """A record, cut off or with something in it of another kind."""
+    """Generate a record that is truncated or has values of wrong types."""
     if draw.random() < 0.3:
         return content[: draw.randrange(len(content))].encode()
     record = json.loads(content)
@@ -47,7 +47,7 @@ def changed(content, draw):
 
 @examples(40)
 @given(seed=st.integers(0, 2**32))
-def test_what_is_no_record_is_set_aside_and_its_run_repeated(seed, tmp_path, capsys):
+def test_damaged_records_are_renamed_and_their_runs_repeated(seed, tmp_path, capsys):
     draw = random.Random(seed)
     folder = tmp_path / str(seed)
     run = Run(draw.choice([1, 7]), str(folder))
@@ -65,7 +65,7 @@ def test_what_is_no_record_is_set_aside_and_its_run_repeated(seed, tmp_path, cap
     else:
         assert found["config"] == json.loads(json.dumps(vars(run)))
         assert place.read_bytes() == damage
-    # `status` counts what there is, and says nothing worse.
+    # `status` counts the damaged record, and does not crash.
     (tmp_path / "out").mkdir(exist_ok=True)
     here = tmp_path / "out" / "records"
     shutil.rmtree(here, ignore_errors=True)
@@ -75,8 +75,8 @@ def test_what_is_no_record_is_set_aside_and_its_run_repeated(seed, tmp_path, cap
     assert capsys.readouterr().out.strip().endswith("record(s) in " + str(here)) or b"crashed" in damage
 
 
-def test_a_record_of_another_run_and_a_folder_in_its_place(tmp_path, capsys, monkeypatch):
-    # Nothing is trained, on whatever backend this is.
+def test_record_of_another_run_or_folder_in_its_place_is_renamed(tmp_path, capsys, monkeypatch):
+    # Nothing is trained, so any backend will do.
     monkeypatch.setattr("benchmarks.training.backend.start", lambda threads: None)
     one, other = Run(1, str(tmp_path)), Run(2, str(tmp_path))
     folder = tmp_path / "records"
@@ -94,7 +94,7 @@ def test_a_record_of_another_run_and_a_folder_in_its_place(tmp_path, capsys, mon
     assert "directory" in capsys.readouterr().err
 
 
-def test_a_record_that_may_not_be_read_is_a_line_and_stays(tmp_path, capsys, monkeypatch):
+def test_unreadable_record_is_reported_in_one_line_and_kept(tmp_path, capsys, monkeypatch):
     from pathlib import Path
 
     run = Run(1, str(tmp_path))
@@ -116,7 +116,7 @@ def idx(array):
 
 @examples(60)
 @given(seed=st.integers(0, 2**32), compress=st.booleans())
-def test_idx_files(seed, compress, tmp_path):
+def test_damaged_idx_files_are_read_or_raise(seed, compress, tmp_path):
     draw = random.Random(seed)
     raw = bytearray(idx(np.arange(24, dtype="u1").reshape(2, 3, 4)))
     for _ in range(draw.randrange(1, 4)):
@@ -140,8 +140,8 @@ def test_idx_files(seed, compress, tmp_path):
             assert str(error)  # noqa: PT017
 
 
-def test_an_idx_file_that_promises_more_than_it_holds(tmp_path):
-    """No memory is taken for it."""
+def test_idx_file_with_too_large_a_header_raises(tmp_path):
+    """No memory is allocated for the missing content."""
     header = bytes([0, 0, 8, 3]) + np.array([2**31 - 1] * 3, ">i4").tobytes()
     (tmp_path / "a").write_bytes(header + b"x")
     (tmp_path / "b.gz").write_bytes(gzip.compress(header + b"x"))
@@ -153,7 +153,7 @@ def test_an_idx_file_that_promises_more_than_it_holds(tmp_path):
 
 
 @pytest.mark.parametrize("sums", [b"", b"\xff\xfe\x00", b"one\ntwo three four\n", b"abc t10k-images-idx3-ubyte.gz\n"])
-def test_checksums_that_are_none(sums, tmp_path):
+def test_invalid_checksums_raise(sums, tmp_path):
     (tmp_path / "SHA256SUMS").write_bytes(sums)
     for name in ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1"):
         (tmp_path / f"{name}-ubyte.gz").write_bytes(b"\x1f\x8b no")
@@ -183,7 +183,7 @@ def prepared(tmp_path_factory):
 
 
 @pytest.mark.parametrize("way", ["empty", "cut off", "other bytes", "gone", "a folder"])
-def test_a_prepared_data_set_of_which_a_file_is_damaged(way, prepared, tmp_path):
+def test_prepared_data_set_with_a_damaged_file_raises(way, prepared, tmp_path):
     names = [path.relative_to(prepared) for path in sorted(prepared.rglob("*")) if path.is_file()]
     refused = 0
     for number, name in enumerate(names):

@@ -1,4 +1,4 @@
-"""A disk that is full at any moment: old results stay as they were, and the error says so."""
+"""If the disk is full at any moment, old results are unchanged and an error is raised."""
 
 import errno
 import os
@@ -25,9 +25,9 @@ FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("call", CALLS)
-def test_a_disk_that_is_full(call, way, tmp_path):
+def test_full_disk_keeps_old_files_and_raises(call, way, tmp_path):
     if (call == "link" and way not in ("new", "keeping")) or (call, way) == ("replace", "new"):
-        pytest.skip("is not called")
+        pytest.skip("not called in this case")
     folder = tmp_path
     path, run = folder / "result.csv", runs(folder, 1, 0)[0]
     table = CharacteristicsTable({"z": {"sparsity": 0.5}})
@@ -55,9 +55,9 @@ def test_a_disk_that_is_full(call, way, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(sys.platform == "win32", reason="no such limit")
-def test_files_that_may_not_grow(tmp_path):
-    """For real: the system refuses to write beyond some kilobytes."""
+@pytest.mark.skipif(sys.platform == "win32", reason="requires file size limits")
+def test_file_size_limit_keeps_old_files_and_raises(tmp_path):
+    """The operating system enforces a limit of some kilobytes."""
     limit = "import resource, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
     limit += "resource.setrlimit(resource.RLIMIT_FSIZE, (8192, 8192)); "
     code = "import sys; from tests.stress.sweeping import main; main(sys.argv[1], int(sys.argv[2]), 0.0, 1)"
@@ -81,7 +81,7 @@ def test_a_full_disk_ends_an_experiment_in_one_line(tmp_path, monkeypatch, capsy
         raise FULL
 
     monkeypatch.setattr("benchmarks.command.sweep", sweep)
-    monkeypatch.setenv("KERAS_BACKEND", "tensorflow")  # nothing is trained on it
+    monkeypatch.setenv("KERAS_BACKEND", "tensorflow")  # nothing is trained
     assert table2
     assert main(["table2", "--smoke", "--quiet", f"--out={tmp_path}"]) == 2
     err = capsys.readouterr().err
@@ -95,7 +95,7 @@ def test_old_results_survive_a_write_that_fails_midway(tmp_path, monkeypatch):
     written = np.zeros(1)
 
     class Short:
-        """A file whose disk fills up after some bytes."""
+        """A file on a disk that is full after some bytes."""
 
         def __init__(self, file):
             self.file = file

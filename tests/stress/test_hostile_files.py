@@ -1,4 +1,4 @@
-"""Models and arrays that are damaged or malicious: one line, nothing executed, nothing written."""
+"""Damaged or malicious models and arrays give one line of error; nothing is executed or written."""
 
 import io
 import json
@@ -23,14 +23,14 @@ EXPLOITED = "exploited"
 
 
 class Payload:
-    """Unpickled, it makes a folder."""
+    """An object that creates a folder when unpickled."""
 
     def __reduce__(self):
         return os.mkdir, (EXPLOITED,)
 
 
 def refused(model, data, capsys, words=""):
-    """That the command line ends with one line and leaves everything as it was."""
+    """Assert that the command line ends with one line of error and leaves all files unchanged."""
     before = {p: p.read_bytes() for p in (*model.parent.rglob("*"), *data.parent.rglob("*")) if p.is_file()}
     capsys.readouterr()
     code = main(["measure", str(model), "--data", str(data)])
@@ -87,7 +87,7 @@ HARMFUL = {
 
 @pytest.mark.parametrize("kind", HARMFUL)
 @pytest.mark.parametrize("place", ["model", "layer", "activation"])
-def test_a_malicious_model(kind, place, folder, here, capsys):  # noqa: F811
+def test_malicious_models_are_rejected(kind, place, folder, here, capsys):  # noqa: F811
     parts = parts_of(folder / "model.keras")
     config = json.loads(parts["config.json"])
     if place == "model":
@@ -103,7 +103,7 @@ def test_a_malicious_model(kind, place, folder, here, capsys):  # noqa: F811
 
 
 @pytest.mark.parametrize("units", [-1, 0, 10**11, 10**18, 10**30, "8", None, 1.5])
-def test_shapes_that_no_machine_holds(units, folder, here, capsys):  # noqa: F811
+def test_impossibly_large_shapes_are_rejected(units, folder, here, capsys):  # noqa: F811
     parts = parts_of(folder / "model.keras")
     config = json.loads(parts["config.json"])
     layers = config["config"]["layers"]
@@ -114,7 +114,7 @@ def test_shapes_that_no_machine_holds(units, folder, here, capsys):  # noqa: F81
     refused(path, folder / "data.npz", capsys, "of memory needed" if units in (10**11, 10**18) else "")
 
 
-def test_paths_that_lead_out_of_an_archive(folder, here, capsys):  # noqa: F811
+def test_paths_outside_the_archive_are_rejected(folder, here, capsys):  # noqa: F811
     parts = parts_of(folder / "model.keras")
     absolute = str(here.parent / "absolute")
     out = {"../outside": b"x", absolute: b"x", "assets/../../outside": b"x"}
@@ -126,7 +126,7 @@ def test_paths_that_lead_out_of_an_archive(folder, here, capsys):  # noqa: F811
 
 
 @pytest.mark.parametrize("missing", ["config.json", "model.weights.h5"])
-def test_a_part_is_missing_or_empty(missing, folder, here, capsys):  # noqa: F811
+def test_missing_or_empty_archive_members_are_rejected(missing, folder, here, capsys):  # noqa: F811
     parts = parts_of(folder / "model.keras")
     for content in (None, b"", b"{}", b"\x89HDF\r\n\x1a\n"):
         given = {name: part for name, part in parts.items() if name != missing}
@@ -136,7 +136,7 @@ def test_a_part_is_missing_or_empty(missing, folder, here, capsys):  # noqa: F81
 
 
 def damaged(content, draw):
-    """Cut off, or with bytes changed."""
+    """Return the content truncated, or with changed bytes."""
     content = bytearray(content)
     if draw.random() < 0.3:
         return bytes(content[: draw.randrange(len(content))])
@@ -147,8 +147,8 @@ def damaged(content, draw):
 
 @examples(25)
 @given(seed=st.integers(0, 2**32))
-def test_a_damaged_model_or_array_is_measured_or_refused(seed, folder, here, capsys):  # noqa: F811
-    """Some bytes do not matter; of the others, one line."""
+def test_damaged_model_or_array_is_measured_or_rejected(seed, folder, here, capsys):  # noqa: F811
+    """Changes to some bytes do not matter; all others give one line of error."""
     draw = random.Random(seed)
     for name in ("model.keras", "data.npz"):
         (here / name).write_bytes((folder / name).read_bytes())
@@ -162,7 +162,7 @@ def test_a_damaged_model_or_array_is_measured_or_refused(seed, folder, here, cap
 
 
 def weights(folder, here, change):  # noqa: F811
-    """A model whose weights are changed."""
+    """Write a model with changed weights."""
     parts = parts_of(folder / "model.keras")
     content = io.BytesIO(parts["model.weights.h5"])
     with h5py.File(content, "r+") as file:
@@ -201,7 +201,7 @@ def linked(target):
 
 
 def ring(file, kernel):
-    """A group that is within itself, which changes nothing."""
+    """Add a group that contains itself, which changes no value."""
     kernel.parent["again"] = file["layers"]
     never_written(file, kernel)
 
@@ -218,7 +218,7 @@ WEIGHTS = {
 
 
 @pytest.mark.parametrize("kind", WEIGHTS)
-def test_weights_are_looked_at_before_they_are_read(kind, folder, here, capsys, monkeypatch):  # noqa: F811
+def test_weights_are_checked_before_they_are_read(kind, folder, here, capsys, monkeypatch):  # noqa: F811
     change, words = WEIGHTS[kind]
     path = weights(folder, here, change)
     loaded = []
@@ -227,7 +227,7 @@ def test_weights_are_looked_at_before_they_are_read(kind, folder, here, capsys, 
     assert loaded == []
 
 
-def test_an_optimizer_whose_variables_are_not_loaded_is_not_looked_at(folder, here, capsys):  # noqa: F811
+def test_unloaded_optimizer_variables_are_not_checked(folder, here, capsys):  # noqa: F811
     def change(file, kernel):
         file.create_dataset("optimizer/vars/0", (10**9,), "f4", chunks=(10**6,), compression="gzip")
 
@@ -236,7 +236,7 @@ def test_an_optimizer_whose_variables_are_not_loaded_is_not_looked_at(folder, he
 
 
 @pytest.mark.parametrize("name", ["config.json", "model.weights.h5", "assets/vocabulary.txt"])
-def test_parts_that_expand(name, folder, here, capsys):  # noqa: F811
+def test_decompression_bombs_are_rejected(name, folder, here, capsys):  # noqa: F811
     path = here / "bomb.keras"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for other, content in parts_of(folder / "model.keras").items():
@@ -246,7 +246,7 @@ def test_parts_that_expand(name, folder, here, capsys):  # noqa: F811
     refused(path, folder / "data.npz", capsys, f"its part {name!r} expands from")
 
 
-def test_names_that_a_model_has_twice(folder, here, capsys):  # noqa: F811
+def test_duplicate_names_are_rejected(folder, here, capsys):  # noqa: F811
     parts = parts_of(folder / "model.keras")
     path = write(here / "twice.keras", parts)
     with pytest.warns(UserWarning, match="Duplicate name"), zipfile.ZipFile(path, "a") as archive:
@@ -274,7 +274,7 @@ CODE = {
 
 
 @pytest.mark.parametrize("kind", CODE)
-def test_code_is_named(kind, folder, here, capsys):  # noqa: F811
+def test_code_is_named_in_the_error(kind, folder, here, capsys):  # noqa: F811
     layer, words = CODE[kind]
     parts = parts_of(folder / "model.keras")
     config = json.loads(parts["config.json"])
@@ -284,7 +284,7 @@ def test_code_is_named(kind, folder, here, capsys):  # noqa: F811
     )
 
 
-def test_a_configuration_that_is_deep(folder, here, capsys):  # noqa: F811
+def test_deeply_nested_configuration_is_rejected(folder, here, capsys):  # noqa: F811
     parts = parts_of(folder / "model.keras")
     for content in ("[" * 10**6, '{"a":' * 10**5 + "1" + "}" * 10**5):
         refused(write(here / "deep.keras", {**parts, "config.json": content}), folder / "data.npz", capsys)
@@ -299,7 +299,7 @@ OBJECT = np.array([Payload(), None], dtype=object)
 
 
 def arrays():
-    """{what is wrong: (parts of an npz, a part of what is said)}."""
+    """Return {problem: (members of an npz, part of the message)}."""
     saved = io.BytesIO()
     np.save(saved, OBJECT, allow_pickle=True)
     x = io.BytesIO()
@@ -336,7 +336,7 @@ def arrays():
 
 
 @pytest.mark.parametrize("kind", list(arrays()))
-def test_malicious_arrays(kind, folder, here, capsys):  # noqa: F811
+def test_malicious_arrays_are_rejected(kind, folder, here, capsys):  # noqa: F811
     parts, words = arrays()[kind]
     refused(folder / "model.keras", write(here / "harm.npz", parts), capsys, words)
 
@@ -344,13 +344,13 @@ def test_malicious_arrays(kind, folder, here, capsys):  # noqa: F811
 @pytest.mark.parametrize(
     "content", [b"", b"x,y\n1,2\n", pickle.dumps(Payload()), b"PK", b"\x93NUMPY\x01\x00"], ids=repr
 )
-def test_what_is_called_npz_and_is_none(content, folder, here, capsys):  # noqa: F811
+def test_files_named_npz_that_are_not_npz_are_rejected(content, folder, here, capsys):  # noqa: F811
     (here / "other.npz").write_bytes(content)
     refused(folder / "model.keras", here / "other.npz", capsys, "is not an npz file")
 
 
-def test_the_payload_would_work(here):
-    """What the tests above show is not that it is harmless."""
+def test_payload_works_if_unpickled(here):
+    """The payload is effective, so the tests above are meaningful."""
     np.savez("harm.npz", x=OBJECT)
     with np.load("harm.npz", allow_pickle=True) as loaded:
         loaded["x"]

@@ -1,4 +1,4 @@
-"""Mutual information of every kind of batch: values and bounds in their order, or an error that says what is wrong."""
+"""Mutual information of every kind of batch has ordered values and bounds, or raises a clear error."""
 
 import math
 
@@ -47,7 +47,7 @@ def test_bounds_are_in_order(data, z, dtype, noise, unit):
 
 @examples(20)
 @given(z=batches(kinds=("huge", "any powers of ten", "far off", "large")), noise=st.sampled_from([1e-300, 1e-9, 1e300]))
-def test_out_of_range_is_an_error_or_finite(z, noise):
+def test_values_out_of_range_raise_or_are_finite(z, noise):
     try:
         found = mutual_information(z, np.zeros(len(z), int), noise)
     except ValueError as error:
@@ -65,7 +65,7 @@ def test_out_of_range_is_an_error_or_finite(z, noise):
     width=st.sampled_from([None, 1e-300, 1e-12, 0.5, 1e300]),
     unit=st.sampled_from(["nats", "bits"]),
 )
-def test_binning(data, z, bins, width, unit):
+def test_binned_information_stays_within_its_limits(data, z, bins, width, unit):
     labels = np.arange(len(z)) % data.draw(st.integers(1, len(z)))
     with np.errstate(over="ignore"):
         out_of_range = width is not None and not np.isfinite(np.abs(z).max() / width)
@@ -79,14 +79,14 @@ def test_binning(data, z, bins, width, unit):
     assert str(found)
 
 
-def test_bins_that_cannot_be_numbered():
+def test_too_many_bins_raise():
     with pytest.raises(ValueError, match="bin_width=1e-300"):
         binned_mutual_information([[1e10], [2.0]], [0, 1], bin_width=1e-300)
     with pytest.raises(ValueError, match="from -1.5e\\+308 to 1.5e\\+308"):
         binned_mutual_information([[-1.5e308], [1.5e308]], [0, 1])
 
 
-def test_one_sample_tells_nothing_and_saturates_nothing():
+def test_single_sample_gives_zero_and_is_not_saturated():
     z = [[1.0, 2.0]]
     assert not mutual_information(z, [0]).zx_saturated
     assert not binned_mutual_information(z, [0]).zx_saturated
@@ -94,7 +94,7 @@ def test_one_sample_tells_nothing_and_saturates_nothing():
 
 
 @pytest.mark.parametrize("dtype", ["complex64", "<U3", "object"])
-def test_what_is_no_real_number_is_an_error(dtype):
+def test_nonreal_values_raise(dtype):
     z = np.ones((4, 3)).astype(dtype)
     for measure in (
         lambda: mutual_information(z, np.arange(4)),

@@ -1,4 +1,4 @@
-"""A fit that an exception ends: the model is as it was, the next fit is right, and nothing accumulates."""
+"""After a fit ends with an exception, the model is restored, the next fit is correct, and nothing accumulates."""
 
 import keras
 import pytest
@@ -29,7 +29,7 @@ def interrupted(model, event, together):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("event", EVENTS)
-def test_evaluation_is_as_before(event):
+def test_evaluation_is_restored(event):
     model, (x, y) = network(), data()
     interrupted(model, event, callbacks())
     assert isinstance(model.evaluate(x, y, verbose=0), float)
@@ -37,7 +37,7 @@ def test_evaluation_is_as_before(event):
     assert set(model.evaluate(x, y, verbose=0, return_dict=True)) == {"loss"}
 
 
-def test_training_without_the_loggers_logs_nothing_of_them():
+def test_training_without_the_loggers_logs_no_measurements():
     model, (x, y) = network(), data()
     interrupted(model, "on_epoch_end", callbacks())
     assert set(model.fit(x, y, verbose=0).history) == {"loss"}
@@ -53,14 +53,14 @@ def test_hooks_do_not_accumulate():
     model = network()
     for _ in range(2):
         interrupted(model, "on_epoch_end", callbacks())
-        assert len(hooks(model)) == 3  # of the last one's three loggers
+        assert len(hooks(model)) == 3  # hooks of the three loggers of the last fit
     history = fit(model, 1).history
     assert "val_hidden_zx_lower" in history
     assert "val_hidden_within_class_variance" not in history  # every second epoch
     assert not hooks(model)
 
 
-def test_an_evaluation_within_a_fit_ends_nothing():
+def test_evaluation_within_fit_does_not_stop_logging():
     class Evaluates(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):
             x, y = data()
@@ -80,16 +80,16 @@ def test_an_evaluation_within_a_fit_ends_nothing():
     assert len(history["l1_penalty"]) == len(history["val_l1_penalty"]) == 2
 
 
-def test_an_evaluation_that_is_interrupted():
+def test_interrupted_evaluation_leaves_no_trace():
     if keras.backend.backend() == "jax":
-        pytest.skip("Keras takes the weights out of the model while it evaluates")
+        pytest.skip("Keras removes the weights from the model during evaluation")
     model, (x, y) = network(), data()
     with pytest.raises(KeyboardInterrupt):
         model.evaluate(x, y, callbacks=[keras_repreg.PenaltyLogger(), Interrupt("on_test_batch_end")], verbose=0)
     assert isinstance(model.evaluate(x, y, verbose=0), float)
 
 
-def test_the_same_logger_serves_again():
+def test_logger_can_be_reused():
     model, (x, y) = network(), data()
     logger = keras_repreg.PenaltyLogger()
     interrupted(model, "on_epoch_end", [logger])

@@ -1,7 +1,7 @@
-"""Sweeps that are killed at any moment, again and again, and two at once on the same records.
+"""Sweeps that are killed repeatedly at any moment, and two sweeps at once on the same records.
 
-`REPREG_KILLS=30 pytest tests/stress/test_kills.py` kills that often, `REPREG_SEED=7` at other moments. The same seed
-draws the same kills and the same delays.
+`REPREG_KILLS=30 pytest tests/stress/test_kills.py` kills 30 times, and `REPREG_SEED=7` at other moments. The same seed
+gives the same kills and delays.
 """
 
 import contextlib
@@ -25,23 +25,23 @@ KILLS = int(os.environ.get("REPREG_KILLS", "4"))
 SEED = int(os.environ.get("REPREG_SEED", "0"))
 WORKERS = 2
 ROOT = Path(__file__).parents[2]
-# Whom a signal is sent to: a worker at work, the sweep's own process, or all of them.
+# Target of the signal: a busy worker, the main process of the sweep, or all processes.
 WAYS = (("main", signal.SIGTERM), ("main", signal.SIGKILL), ("worker", signal.SIGKILL), ("all", signal.SIGKILL))
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(not hasattr(os, "killpg"), reason="processes are counted by their group"),
+    pytest.mark.skipif(not hasattr(os, "killpg"), reason="requires process groups"),
 ]
 
 
 @pytest.fixture(autouse=True)
 def no_backend(monkeypatch):
-    """Keras's NumPy backend, which every process of a sweep imports within a second."""
+    """Use Keras's NumPy backend, which the processes of a sweep import within a second."""
     monkeypatch.setenv("KERAS_BACKEND", "numpy")
 
 
 def start(folder, number, seconds, workers=WORKERS):
-    # A shell's background job, which the tests can be, ignores SIGINT, and what it starts inherits that.
+    # Background jobs of a shell ignore SIGINT, and child processes inherit that.
     code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
     code += f"from tests.stress.sweeping import main; main({str(folder)!r}, {number}, {seconds}, {workers})"
     return subprocess.Popen(
@@ -49,21 +49,21 @@ def start(folder, number, seconds, workers=WORKERS):
     )
 
 
-def lines(folder, run, word):
-    """The processes that have begun or ended a run."""
+def processes_of(folder, run, word):
+    """Return the processes that have started or ended each run."""
     path = folder / f"{run.number}.{word}"
     return [int(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
-def whole(folder, planned):
-    """The runs that have a record; every file that is called one is whole."""
+def recorded(folder, planned):
+    """Return the runs with a record, after checking that every record is complete."""
     for path in (folder / "records").glob("*.json"):
         assert json.loads(path.read_text())["result"]["square"] >= 0
     return [run for run in planned if records.path(folder / "records", run).exists()]
 
 
-def left_after(group, seconds):
-    """Whether a process of the group is there after so many seconds; it is waited for no longer than necessary."""
+def survives(group, seconds):
+    """Wait until the process group has ended; return whether a process is left after the timeout in seconds."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         try:
@@ -75,17 +75,17 @@ def left_after(group, seconds):
 
 
 def kill_a_worker(folder, planned, process, number_of_signal):
-    """Send a signal to a process of the sweep that has begun a run and not ended it."""
+    """Send a signal to a process of the sweep that is executing a run."""
     while process.poll() is None:
         for run in planned:
             with contextlib.suppress(ProcessLookupError, IndexError):
-                worker = lines(folder, run, "begun")[len(lines(folder, run, "ended")) :][-1]
+                worker = processes_of(folder, run, "started")[len(processes_of(folder, run, "ended")) :][-1]
                 if os.getpgid(worker) == process.pid:
                     os.kill(worker, number_of_signal)
                     return
 
 
-def test_nothing_is_lost_or_repeated_or_left_behind(tmp_path, capsys):
+def test_killed_sweeps_lose_and_repeat_nothing_and_leave_no_process(tmp_path, capsys):
     number, seconds = 10 * max(KILLS, 4), 0.05
     planned = runs(tmp_path, number, seconds)
     draw = random.Random(SEED)
@@ -106,18 +106,18 @@ def test_nothing_is_lost_or_repeated_or_left_behind(tmp_path, capsys):
             else:
                 kill_a_worker(tmp_path, planned, process, number_of_signal)
             sent[f"{number_of_signal.name} to {target}"] += 1
-            assert not left_after_wait(process), f"a process is left after {number_of_signal.name} to {target}"
+            assert not survives_ten_seconds(process), f"a process is left after {number_of_signal.name} to {target}"
             statuses.append(process.returncode)
             expected = {signal.SIGTERM: 143}.get(number_of_signal, 1 if target == "worker" else -signal.SIGKILL)
-            assert process.returncode in (expected, 0)  # 0 if it had ended before
-            for run in whole(tmp_path, planned):
-                ended = len(lines(tmp_path, run, "ended"))
-                # What had a record was not made again, and what has one was ended.
+            assert process.returncode in (expected, 0)  # 0 if the sweep had already ended
+            for run in recorded(tmp_path, planned):
+                ended = len(processes_of(tmp_path, run, "ended"))
+                # Recorded runs were not repeated, and every record is of a run that ended.
                 assert ended == done.get(run, ended) >= 1
                 done[run] = ended
         unfinished = list((tmp_path / "records").glob(".*.json.*"))
         assert len(unfinished) <= KILLS * WORKERS
-        # The sweep removes what is older than an hour.
+        # The sweep removes unfinished files older than an hour.
         for path in unfinished:
             os.utime(path, (0, 0))
         (tmp_path / "records" / ".1.json.old").write_text("")
@@ -125,67 +125,67 @@ def test_nothing_is_lost_or_repeated_or_left_behind(tmp_path, capsys):
         process = start(tmp_path, number, seconds)
         _, err = process.communicate(timeout=300)
         assert process.returncode == 0, err
-        assert whole(tmp_path, planned) == planned
-        assert all(len(lines(tmp_path, run, "ended")) == times for run, times in done.items())
+        assert recorded(tmp_path, planned) == planned
+        assert all(len(processes_of(tmp_path, run, "ended")) == times for run, times in done.items())
         names = {path.name for path in (tmp_path / "records").iterdir()}
         assert names == {*(f"{records.key(run)}.json" for run in planned), ".claims"}
-        again = sum(len(lines(tmp_path, run, "begun")) - 1 for run in planned)
-        assert again <= KILLS * WORKERS  # a run that was killed midway begins once more
+        again = sum(len(processes_of(tmp_path, run, "started")) - 1 for run in planned)
+        assert again <= KILLS * WORKERS  # a killed run starts once more
     except AssertionError as error:
         raise AssertionError(f"REPREG_SEED={SEED} REPREG_KILLS={KILLS}: {error}") from error
     with capsys.disabled():
         if "REPREG_KILLS" in os.environ:
-            print(f"\n{dict(sent)}; {len(done)} of {number} runs done before the last sweep; {again} begun once more, "
+            print(f"\n{dict(sent)}; {len(done)} of {number} runs done before the last sweep; {again} started again, "
                   f"{len(unfinished)} unfinished files, exit codes {dict(Counter(statuses))}")  # fmt: skip
 
 
-def left_after_wait(process):
-    """Whether a process of the sweep is left ten seconds after the signal."""
+def survives_ten_seconds(process):
+    """Return whether a process of the sweep is left ten seconds after the signal."""
     deadline = time.monotonic() + 10
     while process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.02)
-    left = process.poll() is None or left_after(process.pid, max(deadline - time.monotonic(), 0.1))
-    if left:  # the test's own processes do not stay
+    left = process.poll() is None or survives(process.pid, max(deadline - time.monotonic(), 0.1))
+    if left:  # so that no test process remains
         os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
     return left
 
 
-def test_sigterm_ends_a_sweep_as_ctrl_c_does(tmp_path):
+def test_sigterm_stops_a_sweep_like_ctrl_c(tmp_path):
     for number_of_signal, status in ((signal.SIGTERM, 143), (signal.SIGINT, 130)):
         folder = tmp_path / number_of_signal.name
         folder.mkdir()
         planned = runs(folder, 4, 60.0)
         process = start(folder, 4, 60.0)
-        while sum(bool(lines(folder, run, "begun")) for run in planned) < WORKERS:
+        while sum(bool(processes_of(folder, run, "started")) for run in planned) < WORKERS:
             time.sleep(0.01)
         process.send_signal(number_of_signal)
         _, err = process.communicate(timeout=10)
         assert (process.returncode, err) == (
-            status, "Interrupted. What has finished is recorded; the same command continues.\n",
+            status, "Interrupted. Finished runs are recorded; run the same command to continue.\n",
         )  # fmt: skip
-        assert not left_after(process.pid, 10)
+        assert not survives(process.pid, 10)
 
 
-def test_two_sweeps_on_the_same_records_divide_the_runs(tmp_path, capsys):
+def test_two_sweeps_share_the_runs(tmp_path, capsys):
     number, seconds = (60, 0.2) if "REPREG_KILLS" in os.environ else (10, 0.1)
     planned = runs(tmp_path, number, seconds)
     pair = [start(tmp_path, number, seconds, 1) for _ in range(2)]
     for process in pair:
         _, err = process.communicate(timeout=300)
         assert process.returncode == 0, err
-    assert whole(tmp_path, planned) == planned
-    assert [len(lines(tmp_path, run, "begun")) for run in planned] == [1] * number
-    shares = Counter(lines(tmp_path, run, "ended")[0] for run in planned)
+    assert recorded(tmp_path, planned) == planned
+    assert [len(processes_of(tmp_path, run, "started")) for run in planned] == [1] * number
+    shares = Counter(processes_of(tmp_path, run, "ended")[0] for run in planned)
     with capsys.disabled():
         if "REPREG_KILLS" in os.environ:
             print(f"\ntwo sweeps, runs by process: {sorted(shares.values())}")
 
 
-def test_a_claim_ends_with_its_process(tmp_path):
+def test_lock_is_released_with_its_process(tmp_path):
     planned = runs(tmp_path, 1, 60.0)
     process = start(tmp_path, 1, 60.0, 1)
-    while not lines(tmp_path, planned[0], "begun"):
+    while not processes_of(tmp_path, planned[0], "started"):
         time.sleep(0.01)
     with claimed(tmp_path / "records", records.key(planned[0]), wait=False) as ours:
         assert not ours

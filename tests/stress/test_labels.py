@@ -1,4 +1,4 @@
-"""Class-wise penalties under every kind of labels: the same classes give the same penalty, whatever they are called."""
+"""Class-wise penalties depend on the partition into classes, not on the form or ids of the labels."""
 
 import keras
 import numpy as np
@@ -26,11 +26,11 @@ def close(found, expected, z):
 
 @examples(12)
 @given(data=st.data(), z=batches(kinds=MODERATE), case=CASE, normalize=st.booleans())
-def test_names_of_classes_do_not_matter(data, z, case, normalize):
+def test_class_ids_do_not_matter(data, z, case, normalize):
     z = z.astype("float32")
     labels = data.draw(labels_of(len(z), 5))
     expected = penalty(case.make(normalize=normalize), z, labels)
-    # Any other names, negative and far apart; columns, which have no names at all.
+    # Other ids, negative and far apart; and one-hot columns.
     names = data.draw(st.lists(st.integers(-(2**31), 2**31 - 1), min_size=5, max_size=5, unique=True))
     for other in (
         np.array(names, "int64")[labels].astype("int32"),
@@ -47,7 +47,7 @@ def test_names_of_classes_do_not_matter(data, z, case, normalize):
 
 @examples(12)
 @given(data=st.data(), z=batches(kinds=MODERATE), case=CASE)
-def test_what_is_ignored_does_not_exist(data, z, case):
+def test_ignored_samples_have_no_effect(data, z, case):
     z = z.astype("float32")
     labels = data.draw(labels_of(len(z), 3))
     ignored = data.draw(st.sampled_from([0, 2, 255, -1]))
@@ -65,7 +65,7 @@ def test_what_is_ignored_does_not_exist(data, z, case):
 @examples(12)
 @given(data=st.data(), z=batches(kinds=(*MODERATE, "huge", "any powers of ten")), case=CASE)
 def test_soft_labels_of_any_weight(data, z, case):
-    """Rows of zeros, classes of no share, shares of any size; less than zero counts as none."""
+    """Rows of zeros, empty classes and weights of any size are accepted; negative weights count as zero."""
     z = z.astype("float32")
     classes = data.draw(st.integers(2, 6))
     weights = st.sampled_from([0.0, 0.0, 1.0, 0.3, 1e-30, 1e-8, 100.0, -1.0])
@@ -81,7 +81,7 @@ def test_soft_labels_of_any_weight(data, z, case):
 
 @examples(12)
 @given(data=st.data(), case=CASE)
-def test_labels_that_do_not_fit_are_an_error(data, case):
+def test_labels_of_wrong_length_raise(data, case):
     samples, units = data.draw(st.integers(1, 5)), data.draw(st.integers(1, 5))
     z = np.ones((samples, units), "float32")
     shape = data.draw(st.lists(st.integers(0, 5), max_size=3).map(tuple))
@@ -103,7 +103,7 @@ def test_labels_that_do_not_fit_are_an_error(data, case):
 
 @pytest.mark.parametrize("case", CLASSWISE, ids=str)
 @pytest.mark.parametrize("dtype", ["complex64", "string"])
-def test_labels_that_are_no_numbers(case, dtype):
+def test_nonnumeric_labels_raise(case, dtype):
     if dtype == "string" and keras.backend.backend() != "tensorflow":
         pytest.skip("no strings")
     labels = np.zeros(4, dtype) if dtype != "string" else ops.convert_to_tensor(["a"] * 4)

@@ -1,6 +1,6 @@
-"""A long fit with every layer and callback keeps nothing, and a model that is discarded is gone.
+"""A long fit with every layer and callback leaks nothing, and discarded models are freed.
 
-`python -m tests.stress.test_memory 200` prints how the process grows over so many epochs, and over as many models.
+`python -m tests.stress.test_memory 200` prints the growth of the process over 200 epochs and over 200 models.
 """
 
 import collections
@@ -15,17 +15,17 @@ from tests.stress.networks import callbacks, data, fit, network
 
 
 def objects():
-    """How many objects there are of each type."""
+    """Count the objects of each type."""
     gc.collect()
     found = collections.Counter(type(one).__name__ for one in gc.get_objects())
-    # TensorFlow makes some more of these at its leisure, without any of this package's.
+    # TensorFlow itself creates a few more of these at irregular times.
     for name in ("ReferenceType", "builtin_function_or_method"):
         found.pop(name, None)
     return found
 
 
 class Census(keras.callbacks.Callback):
-    """Counts objects at the end of some epochs."""
+    """Count objects at the end of some epochs."""
 
     def __init__(self, *epochs):
         super().__init__()
@@ -37,20 +37,20 @@ class Census(keras.callbacks.Callback):
 
 
 @pytest.mark.slow
-def test_a_long_fit_keeps_nothing_but_what_it_logs():
+def test_long_fit_keeps_only_its_logs():
     model, (x, y) = network(), data()
     census = Census(5, 25)
     arguments = {"epochs": 26, "batch_size": 16, "validation_data": (x, y), "verbose": 0}
     model.fit(x, y, callbacks=[*callbacks(), census], **arguments)
     grown = {name: n for name, n in (census.at[25] - census.at[5]).items() if n > 2}
-    # An epoch's table of characteristics for each logger, and a point in the information plane; no tensor.
+    # Each epoch adds a table per logger and a point in the information plane, but no tensor.
     logged = {"CharacteristicsTable": 30, "dict": 60, "MutualInformation": 20}
-    assert grown["CharacteristicsTable"] == 30  # those are counted
+    assert grown["CharacteristicsTable"] == 30  # these objects are counted
     assert all(n <= logged.get(name, 19) for name, n in grown.items()), grown
 
 
 @pytest.mark.slow
-def test_a_model_that_is_discarded_is_gone():
+def test_discarded_models_are_freed():
     dead = []
     for _ in range(2):
         model = network()
@@ -64,7 +64,7 @@ def test_a_model_that_is_discarded_is_gone():
 
 
 def resident():
-    """Megabytes of this process in memory."""
+    """Return the resident memory of this process in megabytes."""
     with open("/proc/self/statm", encoding="ascii") as file:
         return int(file.read().split()[1]) * 4096 / 1e6
 

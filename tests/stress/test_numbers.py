@@ -1,4 +1,4 @@
-"""Characteristics of every kind of batch: finite, within their bounds, and the same in any order."""
+"""Characteristics of every kind of batch are finite, within their bounds, and independent of order."""
 
 import numpy as np
 import pytest
@@ -60,7 +60,7 @@ def test_order_of_samples_and_of_units_does_not_matter(z, seed):
 
 @examples(20)
 @given(z=batches(), bad=st.sampled_from([np.nan, np.inf, -np.inf]), seed=st.integers(0, 10**6))
-def test_values_that_are_not_finite_are_an_error_and_make_an_accumulator_nan(z, bad, seed):
+def test_nonfinite_values_raise_and_make_an_accumulator_nan(z, bad, seed):
     z.flat[seed % z.size] = bad
     with pytest.raises(ValueError, match="Received: 1 NaN or infinite"):
         keras_repreg.characterize(z)
@@ -71,11 +71,11 @@ def test_values_that_are_not_finite_are_an_error_and_make_an_accumulator_nan(z, 
 
 
 @pytest.mark.parametrize("dtype", ["complex64", "complex128", "<U3", "object"])
-def test_what_is_no_real_number_is_an_error(dtype):
+def test_nonreal_values_raise(dtype):
     z = np.ones((4, 3)).astype(dtype)
     with pytest.raises(ValueError, match="Received: "):
         keras_repreg.characterize(z)
-    if dtype != "object":  # numbers, here
+    if dtype != "object":  # booleans and integers are numbers here
         with pytest.raises(ValueError, match="Received: "):
             stable_rank(z[:3])
 
@@ -83,7 +83,7 @@ def test_what_is_no_real_number_is_an_error(dtype):
 @pytest.mark.parametrize("positive_only", [True, False])
 @pytest.mark.parametrize("offset", [1e6, 1e8, -1e8, 1e10])
 def test_correlation_far_from_zero(offset, positive_only):
-    """A variance that float32 could not hold beside such a mean, float64 holds well."""
+    """Float64 resolves a variance beside a mean for which float32 would lose it."""
     rng = np.random.default_rng(0)
     z = rng.normal(size=(400, 2)) @ np.array([[1.0, 0.6], [0.0, 0.8]])
     expected = abs(np.corrcoef(z.T)[0, 1])
@@ -91,7 +91,7 @@ def test_correlation_far_from_zero(offset, positive_only):
     assert found["correlation"] == pytest.approx(expected, rel=1e-9 * abs(offset) / 1e3)
 
 
-def test_what_is_constant_but_for_the_rounding_of_float32_has_no_correlation():
+def test_units_constant_up_to_float32_rounding_have_no_correlation():
     rng = np.random.default_rng(0)
     z = np.float32(1e6) + rng.integers(0, 2, (400, 2)).astype("float32") * np.float32(0.0625)
     for one in (z, z.astype("float64")):
@@ -116,7 +116,7 @@ def test_units_that_are_zero_at_first_and_large_later():
 
 @examples(20)
 @given(z=batches(smallest=2, units=8, kinds=tuple(kind for kind in KINDS if kind not in ("huge", "subnormal"))))
-def test_a_whitening_matrix_is_finite_and_not_singular(z):
+def test_whitening_matrix_is_finite_and_nonsingular(z):
     covariance = np.cov(z.T, bias=True).reshape(z.shape[1], z.shape[1])
     if not np.linalg.eigvalsh(covariance)[-1] > np.finfo(np.float64).tiny:
         with pytest.raises(ValueError, match="Received: "):

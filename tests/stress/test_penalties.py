@@ -1,4 +1,4 @@
-"""Every penalty on every kind of batch: never a NaN in value or gradient, and the activations passed on."""
+"""Every penalty on every kind of batch has no NaN in value or gradient, and passes its input on."""
 
 import keras
 import numpy as np
@@ -9,12 +9,12 @@ from keras import ops
 from tests.layers.cases import CASES, gradient
 from tests.stress.examples import batches, examples, ids, in_range_of
 
-# JAX has no float64 unless it is told to.
+# JAX has no float64 by default.
 DTYPES = ("float32", "float16", "bfloat16", *(["float64"] if keras.backend.backend() != "jax" else []))
 
 
 def penalty_of(layer, z, labels):
-    """What the layer adds to the loss, having passed its input on."""
+    """Return what the layer adds to the loss, after checking that it passes its input on."""
     z = ops.convert_to_tensor(z)
     out = layer(z) if labels is None else layer([z, ops.convert_to_tensor(labels)])
     assert tuple(out.shape) == tuple(z.shape)
@@ -30,10 +30,10 @@ def check(case, layer, z, labels, dtype):
     assert value >= 0, (case, value)
     assert slope.shape == z.shape
     assert not np.isnan(slope).any(), (case, value)
-    # Beyond 1e8 the square of a covariance is beyond float32, and nothing but infinity is right.
+    # Beyond 1e8 the squared covariance overflows float32, so only infinity is correct.
     if np.abs(z).max(initial=0) < 1e8 or "Rank" in str(case) or "L1" in str(case):
         assert np.isfinite(value), case
-        # In float16, in which the gradient goes back, infinity begins at 65520.
+        # The gradient is returned in float16, which overflows at 65520.
         assert np.isfinite(slope).all() or dtype == "float16", case
 
 
@@ -49,7 +49,7 @@ def test_value_and_gradient(data, z, dtype, normalize):
 
 @examples(10)
 @given(data=st.data(), z=batches(kinds=("whole numbers", "zeros")), dtype=st.sampled_from(("int32", "uint8", "bool")))
-def test_whole_numbers_are_numbers(data, z, dtype):
+def test_integers_are_accepted(data, z, dtype):
     case = data.draw(st.sampled_from(CASES))
     labels = data.draw(ids(len(z))) if case.classwise else None
     z = np.abs(z).astype(dtype)
@@ -59,8 +59,8 @@ def test_whole_numbers_are_numbers(data, z, dtype):
 
 @examples(8)
 @given(data=st.data(), z=batches(kinds=("normal",)), bad=st.sampled_from([np.nan, np.inf, -np.inf]))
-def test_what_is_not_finite_is_passed_on_and_stays_in_the_loss(data, z, bad):
-    """No exception, and no penalty that looks like one of a healthy network."""
+def test_nonfinite_values_are_passed_on_and_stay_in_the_loss(data, z, bad):
+    """There is no exception, and the penalty is not finite."""
     case = data.draw(st.sampled_from(CASES))
     z = z.astype("float32")
     z[data.draw(st.integers(0, len(z) - 1)), data.draw(st.integers(0, z.shape[1] - 1))] = bad
@@ -74,7 +74,7 @@ def test_what_is_not_finite_is_passed_on_and_stays_in_the_loss(data, z, bad):
         assert not np.isfinite(value) or "Rank" in str(case), (case, value)
 
 
-def test_complex_activations_are_refused():
+def test_complex_activations_raise():
     z = np.ones((4, 3), "complex64")
     for case in CASES:
         try:

@@ -1,4 +1,4 @@
-"""Activations with positions, masked or not: the rows that count are those of the matrix that they stand for."""
+"""Activations with positions, masked or not, give the penalty of the equivalent matrix."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ MODERATE = ("normal", "relu", "zeros", "constant", "one value", "whole numbers")
 
 @st.composite
 def images(draw):
-    """Activations of shape (N, positions ..., channels), channels last."""
+    """Generate activations of shape (N, positions ..., channels), channels last."""
     shape = [draw(st.integers(1, 4)) for _ in range(draw(st.integers(1, 3)))]
     channels = draw(st.integers(1, 10))
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
@@ -61,7 +61,7 @@ def test_flatten(data, z, case):
 
 @examples(10)
 @given(data=st.data(), case=st.sampled_from(CASES), units=st.sampled_from([None, "channels", "flatten"]))
-def test_any_shape_is_taken_or_refused(data, case, units):
+def test_every_shape_is_accepted_or_raises(data, case, units):
     shape = tuple(data.draw(st.lists(st.integers(1, 3), max_size=4)))
     z = ops.ones(shape)
     labels = np.zeros(shape[:1] or (1,), "int32")

@@ -1,4 +1,4 @@
-"""The runs of the sweeps that are killed."""
+"""Tiny runs for sweeps that are killed."""
 
 from dataclasses import dataclass
 

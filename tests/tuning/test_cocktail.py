@@ -1,4 +1,4 @@
-"""Cocktails: what is on and off, in which order it acts, and what a search makes of it."""
+"""Cocktails: active regularizers, their order, and searches over them."""
 
 import csv
 
@@ -26,7 +26,7 @@ INGREDIENTS = (*NAMES[1:], *LATER_NAMES)
 
 
 def hyperparameters(**strengths):
-    """Those that switch on what is named; with a weight, a rate or None."""
+    """Return hyperparameters that switch on the named regularizers, each with a weight, a rate or None."""
     hp = keras_tuner.HyperParameters()
     for name, strength in strengths.items():
         name = f"regularization_{name.replace('_', '-')}"
@@ -43,7 +43,7 @@ def built(hp, **arguments):
     return keras_repreg.Model(x, keras.layers.Dense(3, name="output")(z))
 
 
-def test_every_regularizer_has_a_switch_and_a_strength_of_its_own():
+def test_every_regularizer_has_its_own_switch_and_strength():
     hp = keras_tuner.HyperParameters()
     assert Cocktail.choose(hp) == Cocktail()
     names = {parameter.name for parameter in hp.space}
@@ -59,7 +59,7 @@ def test_every_regularizer_has_a_switch_and_a_strength_of_its_own():
             assert condition.name == parameter.name.rpartition("_")[0]
 
 
-def test_what_is_on_is_in_the_model_in_the_order_in_which_it_acts():
+def test_active_regularizers_are_in_the_model_in_order():
     hp = hyperparameters(Dropout=0.25, cw_CR=2.0, BN=None, L2W=1.0, cw_SIG=0.5, L1R=3.0, L1W=4.0)
     cocktail = Cocktail.choose(hp)
     assert cocktail.name == "L1W + L2W + Dropout + BN + cw-CR + L1R + cw-SIG"
@@ -81,7 +81,7 @@ def test_what_is_on_is_in_the_model_in_the_order_in_which_it_acts():
     assert model.get_layer("regularization_Dropout").rate == 0.25
 
 
-def test_the_losses_are_those_of_all_penalties():
+def test_losses_contain_all_penalties():
     model = built(hyperparameters(L1W=4.0, L2W=1.0, VR=2.0, cw_VR=3.0))
     x, y = batch(12, 5, 3)
     with keras_repreg.label_scope(y):
@@ -129,12 +129,12 @@ def test_later_regularizers_can_be_chosen_by_name(name):
         ((Regularization("BN"), Regularization("BN")), ValueError, "Expected different"),
     ],
 )
-def test_what_is_no_cocktail(regularizations, error, message):
+def test_invalid_cocktails_raise(regularizations, error, message):
     with pytest.raises(error, match=message):
         Cocktail(regularizations)
 
 
-def test_baseline_is_no_ingredient():
+def test_baseline_is_not_an_ingredient():
     hp = keras_tuner.HyperParameters()
     with pytest.raises(ValueError, match="without Baseline"):
         choose_cocktail(hp, keras.layers.Dense(3)(keras.Input((5,))), names=["Baseline", "BN"])
@@ -142,7 +142,7 @@ def test_baseline_is_no_ingredient():
 
 
 class Mixed(Scripted):
-    """Cocktails in place of single regularizers; scores are functions of (cocktail's name, execution)."""
+    """A search over cocktails whose scores are a function of (cocktail's name, execution)."""
 
     def build(self, hp):
         x = keras.Input((5,))
@@ -159,7 +159,7 @@ class Mixed(Scripted):
         return {"val_accuracy": self.score(name, execution)}
 
 
-def test_a_search_tries_each_ingredient_alone_before_it_mixes(tmp_path):
+def test_search_tries_single_ingredients_before_mixtures(tmp_path):
     names = ["BN", "VR", "L1W", "Dropout"]
     space = Mixed(constant, names)
     search = RegularizerSearch(space, directory=tmp_path, max_trials=12, seed=1)
@@ -171,7 +171,7 @@ def test_a_search_tries_each_ingredient_alone_before_it_mixes(tmp_path):
     assert values["regularization_VR_weight"] == 1.0
 
 
-def test_the_leaderboard_of_a_search_of_cocktails(tmp_path):
+def test_leaderboard_of_a_cocktail_search(tmp_path):
     def score(name, execution):
         if name == "L1W":
             raise RuntimeError("diverged after 3 steps")
@@ -195,13 +195,13 @@ def test_the_leaderboard_of_a_search_of_cocktails(tmp_path):
     assert (read[2]["score"], read[2]["reason"]) == ("", "RuntimeError: diverged after 3 steps")
     assert rows.rows == [dict(row) for row in rows]
     assert type(rows.rows) is list
-    # The same seeds for every contender: execution k of each trial begins with the same weights.
+    # Execution k of every trial has the same seed, and so the same initial weights.
     np.testing.assert_array_equal(space.kernels[0], space.kernels[7])
     np.testing.assert_array_equal(space.kernels[3], space.kernels[10])
     assert not np.array_equal(space.kernels[0], space.kernels[1])
 
 
-def test_alike_contenders_are_not_told_apart(tmp_path):
+def test_equal_contenders_are_not_distinguished(tmp_path):
     rng = np.random.default_rng(0)
     space = Scripted(lambda name, execution: 0.9 + 0.01 * rng.normal(), names=["Baseline", "VR", "CR"])
     search = RegularizerSearch(space, directory=tmp_path, max_trials=3, executions_per_trial=5)
@@ -209,7 +209,7 @@ def test_alike_contenders_are_not_told_apart(tmp_path):
     assert [row["verdict"] for row in search.leaderboard()] == ["not told apart"] * 3
 
 
-def test_without_seeds_nothing_is_told_apart(tmp_path):
+def test_contenders_are_not_distinguished_without_seeds(tmp_path):
     space = Scripted(lambda name, execution: {"VR": 0.9}.get(name, 0.5) + 0.001 * execution, names=["Baseline", "VR"])
     search = RegularizerSearch(space, directory=tmp_path, max_trials=2, executions_per_trial=9, seed=None)
     search.search(X, Y, verbose=0)

@@ -1,4 +1,4 @@
-"""Which contenders are told apart: by intervals that hold what they say, though the best is chosen by its scores."""
+"""Comparison of contenders: intervals keep their stated error rate although the best is chosen by its scores."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ def verdicts(scores, **arguments):
     return [each.verdict for each in compare(scores, **arguments)]
 
 
-def test_the_interval_of_two_contenders_is_that_of_the_paired_t_test():
+def test_interval_of_two_contenders_matches_the_paired_t_test():
     rng = np.random.default_rng(0)
     one, other = rng.normal(size=(2, 8))
     other = other + one - 0.7
@@ -36,24 +36,24 @@ def test_more_contenders_have_wider_intervals():
 
 def test_verdicts():
     rng = np.random.default_rng(1)
-    luck = rng.normal(size=8)  # of the seeds, which all contenders share
+    luck = rng.normal(size=8)  # effect of the seed, which all contenders share
     good, close, bad = luck + 0.01 * rng.normal(size=(3, 8)) + np.array([[1.0], [0.999], [0.5]])
     assert verdicts([bad, good, close]) == ["worse", "not told apart", "not told apart"]
     assert verdicts([bad, good]) == ["worse", "best"]
     assert verdicts([-bad, -good], direction="min") == ["worse", "best"]
-    # Unpaired, the luck of the seeds hides the difference.
+    # Without pairing, the variation between seeds hides the difference.
     assert verdicts([rng.permutation(bad), good]) == ["not told apart"] * 2
-    # Others that are not shown may be as good.
+    # Contenders that are not shown may be as good.
     assert verdicts([bad, good], contenders=3) == ["worse", "not told apart"]
 
 
-def test_a_single_seed_and_a_single_contender_tell_nothing():
+def test_single_seed_or_contender_gives_no_verdict():
     assert verdicts([[0.9], [0.1]]) == ["not told apart"] * 2
     assert np.isnan(compare([[0.9], [0.1]])[1].low)
     assert verdicts([[0.9, 0.8]]) == ["not told apart"]
 
 
-def test_equal_differences_count_by_their_number():
+def test_equal_differences_need_enough_seeds():
     for number, expected in ((5, "not told apart"), (6, "worse")):  # 2 / 2^5 > 0.05 > 2 / 2^6
         scores = [[0.25] * number, [0.5] * number]
         assert verdicts(scores)[0] == expected
@@ -71,16 +71,16 @@ DRAWS = {
 
 @pytest.mark.parametrize("draw", DRAWS.values(), ids=list(DRAWS))
 @pytest.mark.parametrize(("contenders", "seeds"), [(2, 5), (3, 5), (13, 5), (13, 3)])
-def test_identical_contenders_have_a_winner_no_more_often_than_said(draw, contenders, seeds):
+def test_identical_contenders_have_a_winner_at_most_at_the_stated_rate(draw, contenders, seeds):
     rng = np.random.default_rng(0)
     found = [verdicts(draw(rng, (contenders, seeds)), direction="min") for _ in range(600)]
-    limit = stats.binom.isf(1e-4, 600, 0.05) / 600  # where the rate is really 0.05
+    limit = stats.binom.isf(1e-4, 600, 0.05) / 600  # where the true rate is 0.05
     assert np.mean(["best" in each for each in found]) <= limit
-    # That one of them is the best is no error; that a given one is not may be said that often.
+    # Naming one of them the best is no error; excluding a given one may happen at the stated rate.
     assert np.mean([each[0] == "worse" for each in found]) <= limit
 
 
-def test_the_best_is_seldom_left_out_and_a_clear_one_is_found():
+def test_best_contender_is_rarely_excluded_and_a_clear_one_is_found():
     rng = np.random.default_rng(0)
     truth = np.array([0.0, 0.5, 1.0, 5.0])  # errors
     found = [verdicts(truth[:, None] + rng.normal(size=(4, 6)), direction="min") for _ in range(400)]
@@ -102,6 +102,6 @@ def test_the_best_is_seldom_left_out_and_a_clear_one_is_found():
         ([[1.0], [2.0]], {"contenders": 1}, "Received: contenders=1"),
     ],
 )
-def test_wrong_arguments_are_refused(scores, arguments, message):
+def test_invalid_arguments_raise(scores, arguments, message):
     with pytest.raises(ValueError, match=message):
         compare(scores, **arguments)

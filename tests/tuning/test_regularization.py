@@ -1,4 +1,4 @@
-"""Each of the twelve regularizers, chosen by hyperparameters: what it adds to a model, and what is refused."""
+"""The twelve regularizers selected by hyperparameters: what each adds to a model, and invalid input."""
 
 import subprocess
 import sys
@@ -22,7 +22,7 @@ PLAIN = {
     "Dropout": keras.layers.Dropout,
     "BN": keras.layers.BatchNormalization,
 }
-# Layer, Omega of Table 5, and what it is divided by for N samples of M units in K classes.
+# Layer, Omega of Table 5, and its divisor for N samples of M units in K classes.
 PENALTIES = {
     "CR": (keras_repreg.CovarianceRegularization, reference.cr, lambda n, m, k: m * (m - 1)),
     "cw-CR": (keras_repreg.ClasswiseCovarianceRegularization, reference.cr, lambda n, m, k: m * (m - 1) * k),
@@ -41,7 +41,7 @@ def hyperparameters(name, **strength):
 
 
 def chosen(name, activation="relu", **arguments):
-    """A model of one hidden layer, regularized by hyperparameters."""
+    """Return a model with one hidden layer, regularized by hyperparameters."""
     keras.utils.set_random_seed(1)
     strength = {"Baseline": {}, "BN": {}, "Dropout": {"rate": 0.25}}.get(name, {"weight": 3.0})
     x = keras.Input((5,))
@@ -56,7 +56,7 @@ def penalty(model, x, y):
         return float(ops.convert_to_numpy(sum(model.losses))) if model.losses else 0.0
 
 
-def test_the_names_are_the_papers_in_its_order():
+def test_names_are_in_the_papers_order():
     assert NAMES == ("Baseline", "L1W", "L2W", "Dropout", "BN", "CR", "cw-CR", "VR", "cw-VR", "L1R", "RR", "cw-RR")
     assert PLAIN.keys() | PENALTIES.keys() == regularizer_set.REGULARIZERS.keys() == set(NAMES)
 
@@ -104,7 +104,7 @@ def test_one_step_of_training_and_the_same_function_at_inference(name):
     assert not np.array_equal(before[0], after[0])
 
 
-def test_batch_normalization_stands_before_the_activation_that_is_given():
+def test_batch_normalization_precedes_the_given_activation():
     model = chosen("BN")
     layers = [type(layer).__name__ for layer in model.layers]
     assert layers == ["InputLayer", "Dense", "BatchNormalization", "Activation", "Dense"]
@@ -130,12 +130,12 @@ def test_strengths_are_registered_under_the_condition_of_their_names(grid):
         assert (rate.min_value, rate.max_value) == (0.1, 0.7)
 
 
-def test_the_hyperparameters_choose():
+def test_hyperparameters_select_the_regularizer():
     assert Regularization.choose(hyperparameters("cw-RR", weight=7.0)) == Regularization("cw-RR", weight=7.0)
     assert Regularization.choose(hyperparameters("Dropout", rate=0.3)) == Regularization("Dropout", rate=0.3)
 
 
-def test_names_and_prefixes():
+def test_names_and_prefixes_select_and_name_layers():
     hp = keras_tuner.HyperParameters()
     x = keras.Input((5,))
     z = choose_regularization(hp, keras.layers.Dense(4)(x), names=["BN", "Baseline"], prefix="first")
@@ -146,7 +146,7 @@ def test_names_and_prefixes():
     assert hp.values == {"first": "BN", "second": "VR", "second_weight": 1.0}
 
 
-def test_labels_as_an_input_of_their_own():
+def test_labels_can_be_a_separate_input():
     x, labels = keras.Input((5,)), keras.Input((), dtype="int32")
     z = choose_regularization(hyperparameters("cw-VR", weight=2.0), keras.layers.Dense(4)(x), labels)
     model = keras.Model([x, labels], z)
@@ -156,7 +156,7 @@ def test_labels_as_an_input_of_their_own():
     assert float(ops.convert_to_numpy(model.losses[0])) == pytest.approx(expected, rel=1e-4)
 
 
-def test_the_key_of_the_labels_is_passed_on():
+def test_label_key_is_passed_on():
     assert chosen("cw-CR", label_key="kind").get_layer("regularization").label_key == "kind"
 
 
@@ -172,7 +172,7 @@ def test_the_kernel_before_other_layers_is_penalized_and_saved(tmp_path):
         assert float(ops.convert_to_numpy(sum(each.losses))) == pytest.approx(6.0 * np.mean(kernel**2), rel=1e-5)
 
 
-def test_without_weight_norms_any_tensor_will_do():
+def test_any_tensor_is_accepted_without_weight_norms():
     x = keras.Input((5,))
     z = keras.layers.Add()([x, keras.layers.Dense(5, kernel_regularizer="l2")(x)])
     z = choose_regularization(hyperparameters("VR", weight=1.0), z, names=["VR", "BN"])
@@ -188,7 +188,7 @@ def test_without_weight_norms_any_tensor_will_do():
         (lambda x: keras.layers.Dense(5, name="mine", kernel_regularizer="l1")(x), "'mine' with <.*L1"),
     ],
 )
-def test_tensors_without_a_free_kernel_are_refused_before_anything_is_registered(name, make, message):
+def test_tensors_without_a_free_kernel_raise_before_anything_is_registered(name, make, message):
     hp = hyperparameters(name, weight=1.0)
     with pytest.raises(ValueError, match=message):
         choose_regularization(hp, make(keras.Input((5,))))
@@ -207,7 +207,7 @@ def test_tensors_without_a_free_kernel_are_refused_before_anything_is_registered
         ({"x": keras.KerasTensor((None, 4, 4, 3))}, ValueError, r"Received: x.shape=\(None, 4, 4, 3\)"),
     ],
 )
-def test_wrong_arguments_are_refused(arguments, error, message):
+def test_invalid_arguments_raise(arguments, error, message):
     given = {"hp": keras_tuner.HyperParameters(), "x": keras.layers.Dense(3)(keras.Input((5,))), **arguments}
     with pytest.raises(error, match=message):
         choose_regularization(**given)
@@ -228,13 +228,13 @@ def test_wrong_arguments_are_refused(arguments, error, message):
         (("Dropout", None, 1.0), ValueError, r"`rate` in \[0, 1\)"),
     ],
 )
-def test_wrong_strengths_are_refused(arguments, error, message):
+def test_invalid_strengths_raise(arguments, error, message):
     with pytest.raises(error, match=message):
         Regularization(*arguments)
 
 
 @pytest.mark.slow
-def test_the_module_is_there_without_keras_tuner():
+def test_module_imports_without_keras_tuner():
     code = (
         "import sys\n"
         "sys.modules['keras_tuner'] = None\n"

@@ -1,4 +1,4 @@
-"""The search: what it tries, what it keeps, how it goes on, and what it refuses."""
+"""Search: trials, results, resuming, and invalid input."""
 
 import gc
 import sys
@@ -27,7 +27,7 @@ def network(hp, names=NAMES, **arguments):
 
 @pytest.fixture(autouse=True, scope="module")
 def frozen_garbage():
-    # KerasTuner collects garbage before every training, which takes long where much has been imported.
+    # KerasTuner collects garbage before every training, which is slow with many imported modules.
     gc.freeze()
     yield
     gc.unfreeze()
@@ -76,7 +76,7 @@ def test_every_regularization_is_tried_before_any_twice(tuner, names, arguments,
     search = RegularizerSearch(space, tuner=tuner, directory=tmp_path, seed=1, **arguments)
     search.search(X, Y, verbose=0)
     trials = [trial.hyperparameters.values for trial in search.tuner.oracle.trials.values()]
-    # Hyperband's later rounds go on with earlier trials.
+    # Hyperband's later rounds continue earlier trials.
     new = [values for values in trials if "tuner/trial_id" not in values]
     assert tuple(values["regularization"] for values in new[: len(names)]) == names
     assert all(values.get("regularization_weight", 1.0) == 1.0 for values in new[: len(names)])
@@ -86,7 +86,7 @@ def test_every_regularization_is_tried_before_any_twice(tuner, names, arguments,
         assert ("regularization_rate" in values) == (values["regularization"] == "Dropout")
 
 
-def test_other_hyperparameters_are_drawn_freely(tmp_path):
+def test_other_hyperparameters_are_sampled_independently(tmp_path):
     def build(hp):
         hp.Float("rate", 1e-4, 1e-2, sampling="log")
         hp.Choice("sizes", [1, 2])
@@ -166,7 +166,7 @@ def test_failed_trials_come_last(tmp_path):
     assert search.best_regularization().name == "VR"
 
 
-def test_a_search_goes_on_where_one_stopped(tmp_path):
+def test_interrupted_search_resumes(tmp_path):
     def interrupted(name, execution):
         if name == "L1R":
             raise KeyboardInterrupt
@@ -200,7 +200,7 @@ def test_seeds_are_those_of_the_executions(tmp_path):
     assert not np.array_equal(first, second)
 
 
-def test_networks_are_trained_with_labels_and_come_back_as_they_were_at_their_best(tmp_path):
+def test_networks_are_trained_with_labels_and_restored_at_their_best(tmp_path):
     names = ["cw-VR", "BN", "L1W"]
     search = RegularizerSearch(lambda hp: network(hp, names), directory=tmp_path, max_trials=3, seed=1)
     search.search(**DATA, epochs=2)
@@ -217,8 +217,8 @@ def test_networks_are_trained_with_labels_and_come_back_as_they_were_at_their_be
 
 
 @pytest.mark.slow
-def test_the_regularization_that_the_task_needs_wins(tmp_path):
-    # A target of one of forty inputs, and few samples: what shrinks the other inputs' weights generalizes.
+def test_regularizer_suited_to_the_task_wins(tmp_path):
+    # The target depends on one of forty inputs, so shrinking the other inputs' weights helps with few samples.
     rng = np.random.default_rng(0)
     x = rng.normal(size=(1024, 40)).astype("float32")
     y = (x[:, 0] > 0).astype("int32")
@@ -237,14 +237,14 @@ def test_the_regularization_that_the_task_needs_wins(tmp_path):
     assert first["score"] > second["score"] + 0.05
 
 
-def test_a_table_of_no_trials():
+def test_leaderboard_without_trials():
     assert str(Leaderboard()) == "no trials"
 
 
 @pytest.mark.parametrize(
     "objective", ["val_loss", "loss", keras_tuner.Objective("val_loss", "min"), ["val_accuracy", "val_loss"]]
 )
-def test_a_loss_with_its_penalties_is_no_objective(objective):
+def test_loss_including_penalties_is_rejected_as_objective(objective):
     with pytest.raises(ValueError, match="without the penalties.*Received: objective='(val_)?loss'"):
         RegularizerSearch(network, objective=objective)
 
@@ -260,17 +260,17 @@ def test_a_loss_with_its_penalties_is_no_objective(objective):
         (lambda hp: keras.Sequential(), {}, ValueError, r"Received: hyperparameters \[\]"),
     ],
 )
-def test_wrong_arguments_are_refused(build, arguments, error, message, tmp_path):
+def test_invalid_arguments_raise(build, arguments, error, message, tmp_path):
     with pytest.raises(error, match=message):
         RegularizerSearch(build, directory=tmp_path, **arguments)
 
 
-def test_too_few_trials_are_warned_of(tmp_path):
+def test_too_few_trials_warn(tmp_path):
     with pytest.warns(UserWarning, match="max_trials=5 leaves some of the 12 regularizations untried"):
         RegularizerSearch(network, directory=tmp_path, max_trials=5)
 
 
-def test_what_a_search_needs(tmp_path):
+def test_missing_validation_data_or_trials_raise(tmp_path):
     search = RegularizerSearch(lambda hp: network(hp, ["BN"]), directory=tmp_path, max_trials=1)
     with pytest.raises(ValueError, match=r"Expected `validation_data`.*Received: \['epochs'\]"):
         search.search(X, Y, epochs=1)
@@ -281,14 +281,14 @@ def test_what_a_search_needs(tmp_path):
             method()
 
 
-def test_an_objective_that_is_not_logged_ends_the_search(tmp_path):
+def test_unlogged_objective_ends_the_search(tmp_path):
     objective = keras_tuner.Objective("val_f_score", "max")
     search = RegularizerSearch(lambda hp: network(hp, ["BN"]), objective=objective, directory=tmp_path, max_trials=1)
     with pytest.raises(keras_tuner.errors.FatalValueError, match="Received: objective=.*val_f_score.*'val_accuracy'"):
         search.search(**DATA)
 
 
-def test_without_keras_tuner_the_error_names_the_extra(monkeypatch):
+def test_missing_keras_tuner_error_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "keras_repreg.tuning.trials", None)
     with pytest.raises(ImportError, match=r"keras-repreg\[tuner\]"):
         RegularizerSearch(network)

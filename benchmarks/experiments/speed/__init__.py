@@ -1,45 +1,44 @@
-"""Times side by side, in five parts.
+"""Compare running times, in five parts.
 
-`kernels`: each penalty's value and gradient, beside a loop over classes. `steps`: what each adds to a step of training.
-`epochs`: one epoch inside a compiled function, as in these experiments, against one of plain `model.fit`.
-`processes`: a sweep with one process per core, against one process with one thread per core.
-`measure`: characteristics of layers against `predict`, and a training with them against one without.
+`kernels`: value and gradient of each penalty, and of a loop over classes.
+`steps`: the cost that each regularizer adds to a training step.
+`epochs`: an epoch in one compiled function, as in these experiments, and an epoch of `model.fit`.
+`processes`: a sweep with one process per core, and with one process that has one thread per core.
+`measure`: characteristics of layers and `predict`; training with and without logging them.
 
-What is compared runs in turns, so that a change of the machine's speed affects all, and each turn gives one ratio.
+The candidates run in turns, so that changes in the machine's speed affect all of them. Each turn gives one ratio.
 """
 
 import argparse
+import importlib
 import os
-import time
-from collections.abc import Callable
-from typing import Any
 
 from benchmarks import command
+from benchmarks.experiments.speed.timing import CLOCKS
 from benchmarks.sweeps import records
 from benchmarks.tables.aggregate import as_csv
 from benchmarks.training import backend
 
-HELP = "times side by side: penalties, training steps, epochs, sweeps, characteristics"
+HELP = "running times of penalties, training steps, epochs, sweeps and characteristics"
 
 PARTS = ("kernels", "steps", "epochs", "processes", "measure")
-CLOCKS: dict[str, Callable[[], float]] = {"wall": time.perf_counter, "processor": time.process_time}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the command line's arguments."""
-    parser.add_argument("--repeats", type=command.positive, default=5, help="turns that each takes (default 5)")
-    parser.add_argument("--only", choices=PARTS, default=None, help="one of the parts (default: all)")
+    """Add the command's arguments."""
+    parser.add_argument("--repeats", type=command.positive, default=5, help="number of turns (default 5)")
+    parser.add_argument("--only", choices=PARTS, default=None, help="run one part (default: all)")
     parser.add_argument(
         "--clock",
         choices=CLOCKS,
         default="wall",
-        help="wall clock, or on a shared machine the processor time of this process",
+        help="wall-clock time, or the processor time of this process (for shared machines)",
     )
-    command.add_place_arguments(parser, "smallest sizes and two turns: does it run?")
+    command.add_place_arguments(parser, "check that it runs: smallest sizes and two turns")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Time, print, and write the ratios, one part after the other."""
+    """Measure the parts one after the other, and print and write the ratios."""
     out = command.folder(arguments)
     repeats = 2 if arguments.smoke else arguments.repeats
     backend.start(threads=os.cpu_count() or 1)
@@ -47,7 +46,10 @@ def run(arguments: argparse.Namespace) -> int:
     setting = f"{records.in_words(environment)}; {arguments.clock} clock, {repeats} turns"
     written = []
     for part in PARTS if arguments.only is None else (arguments.only,):
-        rows, markdown = measure(part, repeats, arguments.clock, smoke=arguments.smoke)
+        # Imported here, because the modules import Keras, whose backend must be started first.
+        module = importlib.import_module(f"{__name__}.{'measurements' if part == 'measure' else part}")
+        rows = module.compare(repeats, arguments.clock, smoke=arguments.smoke)
+        markdown = module.as_markdown(rows)
         print(f"\n{markdown}", flush=True)
         comment = f"commit {environment['commit']}; {setting}"
         written.append(command.write(out / f"speed_{part}.csv", as_csv(rows, comment)))
@@ -55,26 +57,3 @@ def run(arguments: argparse.Namespace) -> int:
     print(setting)
     print(f"Written: {', '.join(str(path) for path in written)}")
     return 0
-
-
-def measure(part: str, repeats: int, clock: str, *, smoke: bool = False) -> tuple[list[dict[str, Any]], str]:
-    """Return the rows of a part, and these as Markdown; the backend has been started."""
-    from benchmarks.experiments.speed import epochs, kernels, measurements, processes, steps
-
-    rows: list[dict[str, Any]]
-    if part == "kernels":
-        rows = kernels.compare(kernels.SMOKE_GRID if smoke else kernels.GRID, repeats, CLOCKS[clock])
-        return rows, kernels.as_markdown(rows)
-    if part == "steps":
-        rows = steps.compare(steps.SMOKE_NETWORKS if smoke else tuple(steps.NETWORKS), repeats, CLOCKS[clock])
-        return rows, steps.as_markdown(rows)
-    if part == "epochs":
-        rows = epochs.compare(repeats, 2000 if smoke else None, CLOCKS[clock])
-        return rows, epochs.as_markdown(rows)
-    if part == "measure":
-        rows = measurements.compare(repeats, clock, smoke=smoke)
-        print(measurements.profiles(rows))
-        return rows, measurements.as_markdown(rows)
-    # Only the wall clock sees the work of other processes.
-    rows = processes.compare(repeats, smoke=smoke)
-    return rows, processes.as_markdown(rows)

@@ -1,29 +1,23 @@
-"""One epoch inside a compiled function, as in these experiments, against one of plain `model.fit`, on MNIST."""
+"""Compare an epoch in one compiled function, as in these experiments, with an epoch of `model.fit` on MNIST."""
 
 import functools
 import statistics
-import time
-from collections.abc import Callable
 from typing import Any
 
 import keras
 
 from benchmarks.data import load
 from benchmarks.experiments.speed.text import as_table, spread
-from benchmarks.experiments.speed.timing import ratio, take_turns
+from benchmarks.experiments.speed.timing import CLOCKS, ratio, take_turns
 from benchmarks.training.epochs import BATCH, EpochTrainer
 from benchmarks.training.models import mlp
 
 REGULARIZERS = (("Baseline", 0.0), ("CR", 10.0), ("cw-CR", 100.0), ("cw-VR", 1.0), ("cw-RR", 1.0))
 
 
-def compare(
-    repeats: int = 5, samples: int | None = None, clock: Callable[[], float] = time.perf_counter
-) -> list[dict[str, Any]]:
-    """Return a row per regularizer: seconds per epoch of both (medians), and the range and median of their ratio."""
-    training = load("mnist").train
-    if samples is not None:
-        training = training.first(samples)
+def compare(turns: int = 5, clock: str = "wall", *, smoke: bool = False) -> list[dict[str, Any]]:
+    """Return a row per regularizer: median seconds per epoch of both, and the range and median of their ratio."""
+    training = load("mnist").train.first(2000 if smoke else None)
     rows = []
     for name, weight in REGULARIZERS:
         trainer = EpochTrainer(mlp(name, weight), keras.optimizers.Adam(1e-4), training)
@@ -34,8 +28,8 @@ def compare(
                 "compiled": trainer.epoch,
                 "fit": functools.partial(fitted.fit, training.x, training.y, batch_size=BATCH, epochs=1, verbose=0),
             },
-            repeats,
-            clock,
+            turns,
+            CLOCKS[clock],
         )
         by_compiled = ratio(seconds["fit"], seconds["compiled"])
         rows.append(

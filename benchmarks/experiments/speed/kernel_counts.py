@@ -1,19 +1,19 @@
-"""How many kernels a penalty adds to a training step that XLA compiles: `KERAS_BACKEND=jax python -m` this module.
+"""Count the kernels that a penalty adds to a training step compiled by XLA: `KERAS_BACKEND=jax python -m` this module.
 
-On a GPU a small step takes as long as its kernels take to launch, whatever they compute. Counted in the step of the
-MNIST MLP as it is compiled for this machine: fusions, matrix products, scatters, sorts, reductions, calls and what else
-is no bookkeeping, each of a loop's body once. What is fused on a GPU differs, so that counts tell before from after.
+On a GPU, the time of a small step is mostly the time to launch its kernels. They are counted in the step of the MNIST
+MLP as compiled for this machine: fusions, matrix products, scatters, sorts, reductions, calls and all other operations
+except bookkeeping. Those of a loop's body count once. Fusion differs between CPU and GPU, so the counts are only
+meaningful relative to each other.
 """
 
 import re
 from collections import Counter
-from typing import Any
 
 import jax
 import keras
 import numpy as np
 
-import keras_repreg
+from benchmarks.training.epoch_jax import training_step
 from benchmarks.training.epochs import BATCH
 from benchmarks.training.models import mlp
 
@@ -22,29 +22,19 @@ BOOKKEEPING = {"parameter", "constant", "tuple", "get-tuple-element", "bitcast",
 
 
 def compiled_step(regularizer: str) -> str:
-    """The compiled step of the MNIST MLP, as text."""
+    """Return the compiled step of the MNIST MLP as text."""
     model, optimizer = mlp(regularizer, 0.001), keras.optimizers.Adam(1e-4)
     optimizer.build(model.trainable_variables)
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-
-    def total_loss(trainable: Any, rest: Any, x: Any, y: Any) -> tuple[Any, Any]:
-        with keras_repreg.label_scope(y):
-            logits, rest, penalties = model.stateless_call(trainable, rest, x, training=True, return_losses=True)
-        return sum(penalties, loss(y, logits)), rest
-
-    def step(trainable: Any, rest: Any, slots: Any, x: Any, y: Any) -> tuple[Any, Any, Any]:
-        (_, rest), gradients = jax.value_and_grad(total_loss, has_aux=True)(trainable, rest, x, y)
-        trainable, slots = optimizer.stateless_apply(slots, gradients, trainable)
-        return trainable, rest, slots
-
+    step = training_step(model, optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     variables = (model.trainable_variables, model.non_trainable_variables, optimizer.variables)
-    state = ([one.value for one in some] for some in variables)
+    state = tuple([one.value for one in some] for some in variables)
     x, y = np.zeros((BATCH, 784), "float32"), np.zeros(BATCH, "int32")
-    return jax.jit(step).lower(*state, x, y).compile().as_text()
+    # Without the loss value, which training does not need in every step.
+    return jax.jit(lambda *arguments: step(*arguments)[0]).lower(state, x, y).compile().as_text()
 
 
 def kernels(text: str) -> Counter[str]:
-    """Instructions that run as kernels, by kind; what is inside a fusion or a reduction belongs to it."""
+    """Count the instructions that run as kernels, by kind; those inside a fusion or reduction belong to it."""
     found: Counter[str] = Counter()
     inside = False
     for line in text.splitlines():

@@ -1,4 +1,4 @@
-"""Values with their gradients in functions that JAX compiles, and the memory that they take."""
+"""Value and gradient in functions compiled by JAX, and their memory."""
 
 import contextlib
 from collections.abc import Callable
@@ -18,7 +18,7 @@ def with_gradient(function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], t
 def loop(
     formula: Callable[[Any, Any], Any], classes: int, gathered: bool
 ) -> Callable[[Any, Any], tuple[Any, Any]] | None:
-    """Value and gradient of a sum over the classes, one after the other; None if gathered, which needs fixed sizes."""
+    """Return value and gradient of a sum over classes in a loop; None if `gathered`, whose sizes JAX does not allow."""
     if gathered:
         return None
 
@@ -35,11 +35,11 @@ def loop(
 
 
 def extra_megabytes(run: Any, z: Any, ids: Any) -> float:
-    """What XLA has planned for a call beyond its arguments: intermediates and the gradient."""
+    """Return the memory that XLA allocates for a call in addition to its arguments: temporaries and the gradient."""
     plan = run.lower(z, ids).compile().memory_analysis()
     return float(plan.temp_size_in_bytes + plan.output_size_in_bytes) / 1e6
 
 
 def exact_products() -> contextlib.AbstractContextManager[None]:
-    """Within it, matrices are multiplied in float32 on a GPU too."""
+    """Multiply matrices in full float32 within the context, on GPUs too."""
     return jax.default_matmul_precision("float32")

@@ -1,4 +1,4 @@
-"""Values with their gradients in functions that TensorFlow compiles, and the memory that they take."""
+"""Value and gradient in functions compiled by TensorFlow, and their memory."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -10,7 +10,7 @@ tensor = tf.constant
 
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function, compiled by XLA."""
+    """Compile a function with XLA."""
     return tf.function(function, jit_compile=True, autograph=False)
 
 
@@ -27,7 +27,7 @@ def with_gradient(function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], t
 
 
 def loop(formula: Callable[[Any, Any], Any], classes: int, gathered: bool) -> Callable[[Any, Any], tuple[Any, Any]]:
-    """Value and gradient of a sum over the classes, one after the other; no XLA for sizes known only as it runs."""
+    """Return value and gradient of a sum over classes in a loop, without XLA if `gathered`, whose sizes vary."""
 
     @tf.function(jit_compile=not gathered)
     def value_and_gradient(z: Any, ids: Any) -> tuple[Any, Any]:
@@ -47,7 +47,7 @@ def loop(formula: Callable[[Any, Any], Any], classes: int, gathered: bool) -> Ca
 
 
 def extra_megabytes(run: Callable[..., Any], z: Any, ids: Any) -> float:
-    """Return the peak of what TensorFlow allocates during a call, in addition to what was allocated before."""
+    """Return the peak memory that TensorFlow allocates during a call, in addition to what was allocated before."""
     device = "GPU:0" if tf.config.list_logical_devices("GPU") else "CPU:0"
     run(z, ids)[0].numpy()
     tf.config.experimental.reset_memory_stats(device)
@@ -58,7 +58,7 @@ def extra_megabytes(run: Callable[..., Any], z: Any, ids: Any) -> float:
 
 @contextlib.contextmanager
 def exact_products() -> Iterator[None]:
-    """Within it, matrices are multiplied in float32 on a GPU too."""
+    """Multiply matrices in full float32 within the context, on GPUs too."""
     enabled = tf.config.experimental.tensor_float_32_execution_enabled()
     tf.config.experimental.enable_tensor_float_32_execution(False)
     try:

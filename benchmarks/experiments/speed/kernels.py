@@ -1,16 +1,15 @@
-"""What a penalty costs: value and gradient for one batch, compiled, beside a loop over classes.
+"""The cost of a penalty: compiled value and gradient for one batch, compared with loops over classes.
 
-Of the loops, `masked` multiplies the samples of the other classes by zero, which XLA can compile; `gathered` takes out
-the samples of the class, whose number is known only at run time, which XLA cannot compile. Both compute value and
-gradient of a class together, so that neither keeps anything of earlier classes.
+The `masked` loop multiplies the samples of other classes by zero. The `gathered` loop selects the samples of the class,
+whose number is known only at run time, so XLA cannot compile it. Both compute value and gradient of a class together,
+so that no intermediate results of earlier classes are kept.
 """
 
 import contextlib
 import functools
 import importlib
 import statistics
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from types import ModuleType
 from typing import Any
@@ -21,7 +20,7 @@ from keras import ops
 
 from benchmarks.experiments.speed.loops import FORMULAS, LOOPS, loop_operations
 from benchmarks.experiments.speed.text import as_table, spread
-from benchmarks.experiments.speed.timing import ratio, take_turns
+from benchmarks.experiments.speed.timing import CLOCKS, ratio, take_turns
 from benchmarks.training.backend import accelerators
 from keras_repreg.classes import HardClasses, within_class_products
 from keras_repreg.regularizer_set import REGULARIZERS
@@ -29,26 +28,26 @@ from keras_repreg.regularizer_set import REGULARIZERS
 PENALTIES = ("CR", "cw-CR", "VR", "cw-VR", "L1R", "RR", "cw-RR")
 GRID = tuple((n, m, k) for n in (100, 500, 4096) for m in (100, 512, 4096) for k in (10, 100, 1000))
 SMOKE_GRID = ((100, 100, 10),)
-# A loop that would need more than this many operations a call is not run.
+# Loops that need more operations per call are not run.
 LOOP_LIMIT = 3e11
-# Size of the square matrices whose product measures the machine's peak: on an accelerator, what lasts milliseconds.
+# Size of the square matrices whose product measures the machine's peak; on an accelerator it must take milliseconds.
 PEAK_SIZE, ACCELERATOR_PEAK_SIZE = 2048, 16384
 
 
 def backend() -> ModuleType:
-    """What compiles and differentiates."""
+    """Return the module that compiles and differentiates on the current backend."""
     return importlib.import_module(f"benchmarks.experiments.speed.kernel_{keras.backend.backend()}")
 
 
 def batch(samples: int, units: int, classes: int) -> tuple[Any, Any]:
-    """Activations as of a ReLU layer, and labels."""
+    """Return random activations of a ReLU layer, and labels."""
     rng = np.random.default_rng(0)
     z = np.maximum(rng.normal(size=(samples, units)), 0).astype("float32")
     return backend().tensor(z), backend().tensor(rng.integers(0, classes, samples).astype("int32"))
 
 
 def kernel(penalty: str) -> Callable[[Any, Any], tuple[Any, Any]]:
-    """Compiled value and gradient of a penalty's Omega."""
+    """Return the compiled value and gradient of a penalty's Omega."""
     layer = REGULARIZERS[penalty].keras_layer(1.0)
     if penalty.startswith("cw-"):
         return backend().with_gradient(lambda z, ids: layer.omega(z, HardClasses(ids, "float32")))
@@ -56,12 +55,12 @@ def kernel(penalty: str) -> Callable[[Any, Any], tuple[Any, Any]]:
 
 
 def least(z: Any, ids: Any) -> tuple[Any, Any]:
-    """What any penalty has to do at least: read Z, sum up, and write a gradient. Here of the sum of squares."""
+    """Do the least work that any penalty needs: read Z, sum its squares, and write a gradient."""
     return ops.sum(ops.square(z)), 2 * z
 
 
 def operations(penalty: str, z: Any, ids: Any) -> float:
-    """Floating-point operations of the matrix products of the route taken; 0 for a penalty that has none."""
+    """Return the floating-point operations in matrix products for the formula chosen by size; 0 if there are none."""
     samples, units = z.shape
     if penalty == "CR":
         return 4.0 * samples * units * min(samples, units)
@@ -87,17 +86,16 @@ def operations(penalty: str, z: Any, ids: Any) -> float:
     return total
 
 
-def compare(
-    grid: Sequence[tuple[int, int, int]] = GRID, turns: int = 5, clock: Callable[[], float] = time.perf_counter
-) -> list[dict[str, Any]]:
-    """Return a row per penalty and size: memory, milliseconds, ratios to the loops and least work, share of peak."""
+def compare(turns: int = 5, clock: str = "wall", *, smoke: bool = False) -> list[dict[str, Any]]:
+    """Return a row per penalty and size: memory, milliseconds, ratios to the loops and least work, fraction of peak."""
     rows = []
+    grid = SMOKE_GRID if smoke else GRID
     for samples, units, classes in grid:
         first = next(size for size in grid if size[:2] == (samples, units))
         for penalty in PENALTIES:
-            # The global ones are the same for any number of classes.
+            # Penalties that are not class-wise do not depend on the number of classes.
             if penalty.startswith("cw-") or (samples, units, classes) == first:
-                rows.append(_measure(penalty, samples, units, classes, turns, clock))
+                rows.append(_measure(penalty, samples, units, classes, turns, CLOCKS[clock]))
                 print("  ".join(map(str, _cells(rows[-1]))), flush=True)
     return rows
 
@@ -108,7 +106,7 @@ def _measure(
     z, ids = batch(samples, units, classes)
     size = ACCELERATOR_PEAK_SIZE if accelerators() else PEAK_SIZE
     runs = _functions(penalty, samples, units, classes) | {"least": backend().compiled(least)}
-    # Functions of their own where products are computed otherwise for the check.
+    # On an accelerator the check has a different precision, so it needs separately compiled functions.
     _check_same(_functions(penalty, samples, units, classes) if accelerators() else runs, z, ids)
     calls = {name: partial(_wait, run, z, ids) for name, run in runs.items()} | {"peak": partial(_wait, *_peak(size))}
     seconds = take_turns(calls, turns, clock)
@@ -127,13 +125,13 @@ def _measure(
 
 @functools.cache
 def _peak(size: int) -> tuple[Callable[[Any], Any], Any]:
-    """What multiplies a square matrix by itself, and the matrix."""
+    """Return a function that squares a matrix, and the matrix."""
     square = backend().tensor(np.random.default_rng(0).random((size, size), dtype="float32"))
     return backend().compiled(lambda z: ops.matmul(z, z)), square
 
 
 def _functions(penalty: str, samples: int, units: int, classes: int) -> dict[str, Any]:
-    """Return ours and the loops, which are compiled at their first call."""
+    """Return our implementation and the loops; each is compiled at its first call."""
     runs: dict[str, Any] = {"ours": kernel(penalty)}
     for name, gathered in LOOPS.items() if penalty in FORMULAS else ():
         run = backend().loop(FORMULAS[penalty], classes, gathered)
@@ -143,15 +141,15 @@ def _functions(penalty: str, samples: int, units: int, classes: int) -> dict[str
 
 
 def _wait(run: Callable[..., Any], *arguments: Any) -> None:
-    """Call, and wait for a small part of the result: a call on a GPU returns before its work is done."""
+    """Call and fetch a small part of the result, because calls on a GPU are asynchronous."""
     result = run(*arguments)
     keras.ops.convert_to_numpy(result[0] if isinstance(result, tuple) else result[0, 0])
 
 
 def _check_same(runs: dict[str, Any], z: Any, ids: Any) -> None:
-    """Raise a ValueError unless all compute the same."""
+    """Raise a ValueError unless all functions agree."""
     compared = {name: runs[name] for name in ("ours", *LOOPS) if name in runs}
-    # By default a GPU multiplies float32 matrices with ten bits of mantissa.
+    # By default, GPUs multiply float32 matrices with a 10-bit mantissa.
     with backend().exact_products() if accelerators() else contextlib.nullcontext():
         found = {name: [*map(ops.convert_to_numpy, run(z, ids))] for name, run in compared.items()}
     value, gradient = found.pop("ours")
@@ -163,7 +161,7 @@ def _check_same(runs: dict[str, Any], z: Any, ids: Any) -> None:
 
 
 def as_markdown(rows: list[dict[str, Any]]) -> str:
-    """Return the rows for a page."""
+    """Return the rows as Markdown."""
     head = ["", "N", "M", "K", "memory", "ms", "by the least work", "masked loop by it", "gathered loop by it"]
     with_peak = any(row["peak_share"] != "" for row in rows)
     return as_table([*head, *["of peak"][: int(with_peak)]], (_cells(row)[: 9 + with_peak] for row in rows))

@@ -1,7 +1,7 @@
-"""What characteristics cost: `measure` against `predict`, and `fit` with a `CharacteristicsLogger` against without.
+"""The cost of characteristics: `measure` compared with `predict`, and `fit` with and without `CharacteristicsLogger`.
 
-Each case runs in a process of its own, whose peak of memory is its own too. Where a target is missed, the functions
-that take most of the time are listed.
+Each case runs in a separate process, so that peak memory is measured separately. If a case misses its target, the
+functions that take the most time are listed.
 """
 
 import argparse
@@ -21,7 +21,7 @@ import keras
 import numpy as np
 
 from benchmarks.experiments.speed.text import as_table, spread
-from benchmarks.experiments.speed.timing import ratio
+from benchmarks.experiments.speed.timing import CLOCKS, ratio
 from keras_repreg import CharacteristicsLogger, measure
 
 PROFILED = 12
@@ -29,9 +29,13 @@ PROFILED = 12
 
 @dataclass(frozen=True)
 class Case:
-    """Something to measure: what it is compared with, and the most that it should take.
+    """A case to measure.
 
-    `make` gives the two functions whose times are compared; memory is that of the second one.
+    Attributes:
+        compared: Name of the baseline.
+        make: Returns the baseline and the function to measure, smaller if called with True.
+        most: Target for the ratio of their times.
+        most_megabytes: Target for the memory that the measured function adds.
     """
 
     compared: str
@@ -53,7 +57,7 @@ def _measure_mlp(smoke: bool) -> tuple[Callable[[], object], Callable[[], object
 
 def _resnet(size: int, images: int, batch_size: int | None) -> Any:
     def make(smoke: bool) -> tuple[Callable[[], object], Callable[[], object]]:
-        # The smoke test has the smallest size that the network takes.
+        # The smoke test has the smallest input size that the network accepts.
         shape, number = ((32, 32, 3), 4) if smoke else ((size, size, 3), images)
         model = keras.applications.ResNet50(weights=None, input_shape=shape)
         x = np.random.default_rng(0).random((number, *shape), dtype=np.float32)
@@ -93,7 +97,7 @@ SMOKE_CASES = ("MLP 5 x 512, 10,000 samples", "MLP 5 x 100, an epoch of 50,000")
 
 
 def compare(turns: int = 5, clock: str = "wall", *, smoke: bool = False) -> list[dict[str, Any]]:
-    """One row per case: seconds of both, their ratio, and megabytes of memory."""
+    """Return a row per case: seconds of both functions, their ratio, and megabytes of memory."""
     rows = []
     for name in SMOKE_CASES if smoke else CASES:
         command = [sys.executable, "-m", "benchmarks.experiments.speed.measurements", name, str(turns), clock]
@@ -101,11 +105,12 @@ def compare(turns: int = 5, clock: str = "wall", *, smoke: bool = False) -> list
         if done.returncode:
             raise RuntimeError(f"Expected {name!r} to be measured. Received: {done.stderr.strip()[-2000:]}")
         rows.append(json.loads(done.stdout.splitlines()[-1]))
+    print(profiles(rows))
     return rows
 
 
 def measure_case(name: str, turns: int, clock: Callable[[], float], smoke: bool) -> dict[str, Any]:
-    """The row of a case, measured in this process."""
+    """Measure a case in this process, and return its row."""
     case = CASES[name]
     plain, full = case.make(smoke)
     plain()
@@ -140,7 +145,7 @@ def measure_case(name: str, turns: int, clock: Callable[[], float], smoke: bool)
 
 
 def _peak() -> float:
-    """Megabytes: Linux counts in kilobytes, macOS in bytes."""
+    """Return peak memory in megabytes; Linux reports kilobytes, macOS bytes."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
 
 
@@ -155,7 +160,7 @@ def _profile(function: Callable[[], object]) -> str:
 
 
 def as_markdown(rows: list[dict[str, Any]]) -> str:
-    """Return the rows for a page."""
+    """Return the rows as Markdown."""
     return as_table(
         ("", "compared with", "plain", "measured", "ratio (min to max)", "memory added", "peak"),
         (
@@ -175,7 +180,7 @@ def as_markdown(rows: list[dict[str, Any]]) -> str:
 
 
 def profiles(rows: list[dict[str, Any]]) -> str:
-    """Return where the time goes in the cases that miss their target."""
+    """Return the profiles of the cases that miss their target."""
     return "\n\n".join(f"{row['case']}: where the time goes\n{row['profile']}" for row in rows if row["profile"])
 
 
@@ -184,11 +189,10 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("case", choices=CASES)
     parser.add_argument("turns", type=int)
-    parser.add_argument("clock", choices=("wall", "processor"))
+    parser.add_argument("clock", choices=CLOCKS)
     parser.add_argument("--smoke", action="store_true")
     arguments = parser.parse_args()
-    clock = time.perf_counter if arguments.clock == "wall" else time.process_time
-    print(json.dumps(measure_case(arguments.case, arguments.turns, clock, arguments.smoke)))
+    print(json.dumps(measure_case(arguments.case, arguments.turns, CLOCKS[arguments.clock], arguments.smoke)))
 
 
 if __name__ == "__main__":

@@ -1,12 +1,11 @@
-"""What a penalty adds to a training step: the paper's two networks with each regularizer, relative to the plain one.
+"""The cost of a regularizer per training step, relative to the unregularized network, for the paper's two networks.
 
-Whole epochs on random data run inside one compiled function (see `benchmarks.training.epochs`), so that Python adds
-nothing. On a CPU with TensorFlow, XLA compiles the MLPs except the one with dropout, and TensorFlow alone the CNNs.
+Each epoch on random data runs in one compiled function (see `benchmarks.training.epochs`), so that Python adds nothing.
+On a CPU with TensorFlow, XLA compiles the MLPs except the one with dropout; the CNNs run without XLA.
 """
 
 import statistics
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -14,12 +13,12 @@ import numpy as np
 
 from benchmarks.data import Split
 from benchmarks.experiments.speed.text import as_table, spread
-from benchmarks.experiments.speed.timing import ratio, take_turns
+from benchmarks.experiments.speed.timing import CLOCKS, ratio, take_turns
 from benchmarks.training.epochs import BATCH, EpochTrainer
 from benchmarks.training.models import cnn, mlp
 
 REGULARIZERS = ("Dropout", "BN", "CR", "cw-CR", "VR", "cw-VR", "L1R", "RR", "cw-RR")
-# Builder, shape of an input, steps an epoch.
+# Builder, input shape, steps per epoch.
 NETWORKS: dict[str, tuple[Callable[..., keras.Model], tuple[int, ...], int]] = {
     "MNIST MLP": (mlp, (784,), 500),
     "CIFAR CNN": (cnn, (32, 32, 3), 8),
@@ -27,12 +26,10 @@ NETWORKS: dict[str, tuple[Callable[..., keras.Model], tuple[int, ...], int]] = {
 SMOKE_NETWORKS = ("MNIST MLP",)
 
 
-def compare(
-    networks: Sequence[str] = tuple(NETWORKS), turns: int = 5, clock: Callable[[], float] = time.perf_counter
-) -> list[dict[str, Any]]:
-    """Return a row per network and regularizer: milliseconds of a step, and its ratio to the plain step."""
+def compare(turns: int = 5, clock: str = "wall", *, smoke: bool = False) -> list[dict[str, Any]]:
+    """Return a row per network and regularizer: milliseconds per step, and the ratio to the unregularized step."""
     rows = []
-    for network in networks:
+    for network in SMOKE_NETWORKS if smoke else NETWORKS:
         build, shape, steps = NETWORKS[network]
         rng = np.random.default_rng(0)
         x = rng.random((steps * BATCH, *shape), dtype=np.float32)
@@ -41,7 +38,7 @@ def compare(
             name: EpochTrainer(build(name, 0.001), keras.optimizers.Adam(1e-4), data).epoch
             for name in ("Baseline", *REGULARIZERS)
         }
-        seconds = take_turns(epochs, turns, clock)
+        seconds = take_turns(epochs, turns, CLOCKS[clock])
         for name, found in seconds.items():
             by_plain = ratio(found, seconds["Baseline"])
             rows.append(
@@ -58,7 +55,7 @@ def compare(
 
 
 def as_markdown(rows: list[dict[str, Any]]) -> str:
-    """Return the rows for a page: a line per regularizer, a column per network."""
+    """Return the rows as Markdown: a line per regularizer, a column per network."""
     networks = list(dict.fromkeys(row["network"] for row in rows))
     return as_table(
         ("", *networks),

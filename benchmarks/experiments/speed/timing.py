@@ -1,24 +1,22 @@
-"""Times side by side: functions take turns, so that a change of the machine's speed affects all of them."""
+"""Compare running times of functions that take turns, so that changes in the machine's speed affect all of them."""
 
 import statistics
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-# Short calls are repeated until a turn lasts this long.
+CLOCKS: dict[str, Callable[[], float]] = {"wall": time.perf_counter, "processor": time.process_time}
+# Short calls are repeated so that a turn lasts at least this long.
 TURN_SECONDS = 0.02
 
 
 @dataclass(frozen=True)
 class Ratio:
-    """Median, minimum and maximum over turns of the time of one function relative to that of another."""
+    """Median, minimum and maximum over turns of the ratio of two functions' times."""
 
     median: float
     low: float
     high: float
-
-    def __str__(self) -> str:
-        return f"{self.median:.3g} ({self.low:.3g} to {self.high:.3g})"
 
 
 def take_turns(
@@ -26,7 +24,7 @@ def take_turns(
 ) -> dict[str, list[float]]:
     """Return the seconds per call of each function in each turn, after two calls to compile and to warm up.
 
-    On a shared machine, `time.process_time` as the clock counts the processor time of this process alone.
+    On a shared machine, use `time.process_time` as the clock: it counts the processor time of this process alone.
     """
     calls = {}
     for name, function in functions.items():

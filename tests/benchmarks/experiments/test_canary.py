@@ -1,4 +1,4 @@
-"""Short trainings, whose numbers are kept: code that trains otherwise is noticed."""
+"""Short trainings reproduce reference numbers, so that changes in training are detected."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import keras
 import pytest
 
 if keras.backend.backend() != "tensorflow":
-    pytest.skip("the numbers are those of TensorFlow, which draws other initial weights", allow_module_level=True)
+    pytest.skip("the reference numbers are those of TensorFlow", allow_module_level=True)
 
 from benchmarks.experiments import canary
 from benchmarks.tables.aggregate import read_csv
@@ -17,24 +17,24 @@ NUMBERS = ("loss_1", "loss_2", "mean", "deviation")
 
 
 def differences(row):
-    """By how much each number differs from the one that is kept, relative to it."""
+    """Return the relative difference of each number from its reference."""
     kept = KEPT[row["regularizer"]]
     assert row["weight"] == float(kept["weight"])
     return {name: abs(row[name] / float(kept[name]) - 1) for name in NUMBERS}
 
 
-def test_a_row_for_each_regularizer():
+def test_canary_has_a_row_for_each_regularizer():
     assert list(KEPT) == list(canary.WEIGHTS) == list(REGULARIZERS)
 
 
 @pytest.mark.parametrize("name", REGULARIZERS)
-def test_training_gives_the_numbers_that_are_kept(name):
-    """If not, and if that is meant: `python -m benchmarks canary --out benchmarks/results`, and repeat the results."""
+def test_training_reproduces_the_reference_numbers(name):
+    """After an intended change, run `python -m benchmarks canary --out benchmarks/results` and update all results."""
     found = differences(canary.numbers(name, canary.WEIGHTS[name]))
     assert max(found.values()) <= canary.TOLERANCE, found
 
 
 @pytest.mark.parametrize("name", [name for name, weight in canary.WEIGHTS.items() if weight])
-def test_a_penalty_that_is_one_percent_larger_is_noticed(name):
+def test_one_percent_larger_penalty_is_detected(name):
     row = canary.numbers(name, 1.01 * canary.WEIGHTS[name])
     assert max(differences({**row, "weight": canary.WEIGHTS[name]}).values()) > 2 * canary.TOLERANCE

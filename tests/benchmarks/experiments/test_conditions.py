@@ -1,4 +1,4 @@
-"""The choice of loss weights under several conditions, Tables 4, 8 and 9, small; all experiments by one command."""
+"""The choice of loss weights per condition, smoke runs of Tables 4, 8 and 9, and the command `all`."""
 
 from dataclasses import asdict, replace
 from types import SimpleNamespace
@@ -52,16 +52,16 @@ def record(run, seed, validation_error, error):
 BASES = {"default": MnistRun("Baseline", 0.0, 1, 50), "width_2": MnistRun("Baseline", 0.0, 1, 50, width=2)}
 
 
-def test_of_the_loss_weights_that_of_least_validation_error_is_the_best():
+def test_best_loss_weight_has_least_validation_error():
     found = [
-        # The weight of 1 is best on the validation images, that of 100 on the test images.
+        # A weight of 1 is best on the validation images, and 100 on the test images.
         record(replace(base, regularizer=name, weight=weight), seed, abs(weight - 1) + seed / 10, 200 - weight)
         for base in BASES.values()
         for name, regularizer in REGULARIZERS.items()
         for weight in regularizer.weights
         for seed in (1, 2)
-        if not (weight == 1 and name == "CR" and seed == 2)  # one of the best has failed
-        and not (name == "L1R" and base.width == 2)  # all have
+        if not (weight == 1 and name == "CR" and seed == 2)  # one run with the best weight has failed
+        and not (name == "L1R" and base.width == 2)  # all runs have failed
     ]
     rows = [
         {"condition": condition, **row}
@@ -78,7 +78,7 @@ def test_of_the_loss_weights_that_of_least_validation_error_is_the_best():
     assert row["validation_error_mean"] == pytest.approx(9 + 0.15)
 
 
-def test_the_table_shows_test_errors_with_the_chosen_weights_of_each_condition():
+def test_table_shows_test_errors_at_the_chosen_weights():
     chosen = {("default", "VR"): 0.1, ("width_2", "VR"): 10.0}
     found = [
         record(replace(base, regularizer="VR", weight=weight), seed, 0.0, weight + seed)
@@ -102,25 +102,25 @@ def test_the_conditions_are_the_columns_of_the_paper(experiment):
     for errors in experiment.paper.values():
         assert set(errors) == set(experiment.conditions)
     for condition in experiment.conditions.values():
-        replace(experiment.base, **condition)  # fields that there are
+        replace(experiment.base, **condition)  # all fields exist
 
 
 @pytest.mark.parametrize("name", ["Baseline", "BN", "L2W"])
-def test_narrow_networks_start_from_other_weights(name):
+def test_narrow_networks_use_other_initial_weights(name):
     for width, biases in ((100, 0.0), (8, 0.1)):
         layers = [layer for layer in mlp(name, 0.1, width=width).layers if isinstance(layer, keras.layers.Dense)]
         assert len(layers) == 6
         for layer in layers:
             kernel, bias = layer.get_weights()
             np.testing.assert_allclose(bias, biases)
-            # Glorot's limit is the root of 6 by inputs and outputs; a normal distribution is cut at two deviations.
+            # Glorot's limit is sqrt(6 / (inputs + outputs)); a truncated normal ends at two standard deviations.
             limit = 0.2 / 0.88 if width == 100 else (6 / sum(kernel.shape)) ** 0.5
             assert 0.7 * limit < np.abs(kernel).max() <= 1.001 * limit
 
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory):
-    """The folder of two prepared data sets of 8 x 8 images: `tiny` with 4 classes, `many` with 20."""
+    """Prepare two data sets of 8 x 8 images: `tiny` with 4 classes, `many` with 20."""
     folder = tmp_path_factory.mktemp("tfds")
     rng = np.random.default_rng(0)
     for name, classes in (("tiny", 4), ("many", 20)):
@@ -130,7 +130,7 @@ def tiny(tmp_path_factory):
             arrays[f"y_{part}"] = np.arange(number) % classes
         np.savez(folder / f"{name}.npz", **arrays)
         assert main(["prepare", str(folder / f"{name}.npz"), "--name", name, "--data-dir", str(folder / "data")]) == 0
-    # Worker processes of earlier tests have the environment of then.
+    # Worker processes of earlier tests have an outdated environment.
     get_reusable_executor().shutdown(wait=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TFDS_DATA_DIR", str(folder / "data"))
@@ -150,7 +150,7 @@ def test_tables_4_and_9_on_a_prepared_data_set(command, data, columns, tiny, tmp
     assert all(0 <= float(row[f"{column}_mean"]) <= 100 for row in rows for column in columns)
 
 
-def test_a_run_trains_on_what_it_says(tiny, monkeypatch):
+def test_run_trains_on_its_configured_samples(tiny, monkeypatch):
     from benchmarks.training import epochs as training
 
     seen = {}
@@ -182,7 +182,7 @@ def test_a_run_trains_on_what_it_says(tiny, monkeypatch):
     assert isinstance(seen["optimizer"], keras.optimizers.RMSprop)
 
 
-def test_images_that_are_too_small_and_data_that_is_not_there(tiny, tmp_path, capsys):
+def test_small_images_and_missing_data_raise(tiny, tmp_path, capsys):
     assert main(["table4", "--data", "nowhere", "--out", str(tmp_path / "out")]) == 2
     assert "Received: 'nowhere'" in capsys.readouterr().err
     assert main(["table4", "--data", "mnist", "--out", str(tmp_path / "out")]) == 2
@@ -190,7 +190,7 @@ def test_images_that_are_too_small_and_data_that_is_not_there(tiny, tmp_path, ca
     assert not (tmp_path / "out").exists()
 
 
-def test_all_hands_its_arguments_to_every_experiment(monkeypatch, tmp_path):
+def test_all_passes_its_arguments_to_every_experiment(monkeypatch, tmp_path):
     seen = {}
     for name in commands.PAPER:
         run = lambda parsed, name=name: seen.update({name: parsed}) or int(name == "table3")  # noqa: E731
@@ -205,7 +205,7 @@ def test_all_hands_its_arguments_to_every_experiment(monkeypatch, tmp_path):
     assert seen["table6"].epochs == 50
 
 
-def test_all_goes_on_where_one_cannot_be_run(monkeypatch, tmp_path, capsys):
+def test_all_continues_after_an_experiment_that_cannot_run(monkeypatch, tmp_path, capsys):
     seen = []
 
     def refuse(parsed):

@@ -1,13 +1,13 @@
-"""Data of a known number of factors, and Figures 2 and 3 from the command line, small."""
+"""Data with a known number of factors, and smoke runs of Figures 2 and 3."""
 
 import math
 
 import numpy as np
 import pytest
 
-from benchmarks import controlled
 from benchmarks.__main__ import main
 from benchmarks.data import digest, load, load_mnist, load_pca_mnist, load_synthetic
+from benchmarks.experiments.factors import SOURCES
 from benchmarks.tables.aggregate import read_csv
 from keras_repreg.regularizer_set import GRID
 
@@ -25,9 +25,9 @@ def test_synthetic_data_has_as_many_dimensions_as_factors():
     np.testing.assert_array_equal(again.test.x, data.test.x)
 
 
-def test_pca_mnist_keeps_the_first_components_and_nothing_else():
+def test_pca_mnist_keeps_only_the_first_components():
     data, mnist = load_pca_mnist(10), load_mnist()
-    # Oracle: the projection by an eigendecomposition of the training images' covariance.
+    # Oracle: projection by an eigendecomposition of the training images' covariance.
     x = mnist.train.x.astype(np.float64)
     mean = x.mean(axis=0)
     _, directions = np.linalg.eigh(np.cov(x.T, bias=True))
@@ -38,7 +38,7 @@ def test_pca_mnist_keeps_the_first_components_and_nothing_else():
         np.testing.assert_array_equal(split.y, original.y)
 
 
-def test_names_of_data_sets():
+def test_data_set_names_are_parsed():
     few = load("mnist:30")
     assert [len(split) for split in (few.train, few.validation, few.test)] == [30, 30, 30]
     np.testing.assert_array_equal(few.test.x, load("mnist").test.x[:30])
@@ -47,7 +47,7 @@ def test_names_of_data_sets():
 
 
 @pytest.mark.parametrize("name", ["synthetic-3", "synthetic-1001", "mnist-pca-0", "mnist-pca-785"])
-def test_numbers_of_factors_that_cannot_be(name):
+def test_invalid_numbers_of_factors_raise(name):
     with pytest.raises(ValueError, match=rf"factors. Received: {name.rsplit('-', 1)[1]}$"):
         load(name)
 
@@ -58,10 +58,10 @@ def test_smoke(name, characteristic, tmp_path):
     assert main([name, "--smoke", "--quiet", "--out", str(tmp_path)]) == 0
     rows = read_csv(tmp_path / "smoke" / f"{name}.csv")
     assert [(row["data"], float(row["weight"])) for row in rows] == [
-        (source, weight) for source in controlled.SOURCES for weight in (0.0, GRID[-1])
+        (source, weight) for source in SOURCES for weight in (0.0, GRID[-1])
     ]
-    for source in controlled.SOURCES:
+    for source in SOURCES:
         values = [float(row[f"{characteristic}_mean"]) for row in rows if row["data"] == source]
-        # The penalty does what it is for, even within an epoch.
+        # The penalty has its effect within one epoch.
         assert values[-1] > values[0] if name == "figure2" else values[-1] < values[0]
     assert all(math.isfinite(float(row["accuracy_mean"])) for row in rows)

@@ -1,4 +1,4 @@
-"""Figures 1 and 4 from the command line, small, and the numbers that stand beside them."""
+"""Smoke runs of Figures 1 and 4, and their tables."""
 
 import math
 
@@ -28,19 +28,19 @@ def test_figure1(tmp_path):
     assert all(1 < float(row["classes_of_a_unit_mean"]) < 10 for row in rows)
 
 
-def test_what_is_said_of_figure1_is_counted():
+def test_figure1_statistics_match_constructed_data():
     rng = np.random.default_rng(0)
     y = np.repeat([0, 1], 500)
     z = np.zeros((1000, 4))
     z[:500, 0] = rng.uniform(1, 2, 500)  # active for one class
-    z[:, 1] = 5 + y  # active for both, without variance within a class
-    z[500:, 2] = z[500:, 3] = rng.uniform(1, 2, 500)  # two that are the same
-    found = figure1.counted(np.concatenate([z, np.zeros((1000, 1))], axis=1), y)  # a dead unit does not count
+    z[:, 1] = 5 + y  # active for both, without within-class variance
+    z[500:, 2] = z[500:, 3] = rng.uniform(1, 2, 500)  # two identical units
+    found = figure1.class_statistics(np.concatenate([z, np.zeros((1000, 1))], axis=1), y)  # dead units are ignored
     assert found["classes_of_a_unit"] == pytest.approx((1 + 2 + 1 + 1) / 4)
     within = sum(z[y == k].var(axis=0).sum() for k in (0, 1)) / 2
     assert found["within_class_variance"] == pytest.approx(within / z.var(axis=0).sum())
     assert 0.3 < found["class_wise_correlation"] <= 1
-    # Three units with one active class each, and one that is constant within its two.
+    # Three units have one active class each, and one is constant within its two classes.
     spread = [z[:500, 0].std() / z[:500, 0].mean(), *2 * [z[500:, 2].std() / z[500:, 2].mean()], 0, 0]
     assert found["spread_when_active"] == pytest.approx(np.mean(spread))
 
@@ -58,7 +58,7 @@ def test_figure4(tmp_path):
     assert [float(row["noise_variance"]) for row in correlated] == list(figure4.NOISE_VARIANCES)
     assert all(-1 <= float(row["zx_lower_mean"]) <= 1 for row in correlated)
     trusted = read_csv(tmp_path / "smoke" / "figure4_intervals.csv")
-    # Value and bounds with both choices of weights; the value with the first also with relative noise.
+    # Value and bounds for both choices of weights; for the first choice, the value also for relative noise.
     assert len(trusted) == 6 * len(figure4.NOISE_VARIANCES) + len(figure4.RELATIVE_NOISE)
     assert len({row["noise"] for row in trusted}) == len(trusted)
     levels = read_csv(tmp_path / "smoke" / "figure4_levels.csv")
@@ -68,12 +68,12 @@ def test_figure4(tmp_path):
              if (row["weights"], float(row["noise_variance"])) == ("nearest", figure4.SHOWN)}  # fmt: skip
     assert shown == {row["regularizer"]: row["zx_mean"] for row in rows}
     ends = [(float(row["pearson_low_mean"]), float(row["pearson_high_mean"])) for row in trusted]
-    finite = [pair for pair in ends if not math.isnan(pair[0])]  # without noise to speak of all have log N
+    finite = [pair for pair in ends if not math.isnan(pair[0])]  # with almost no noise, all have log N
     assert len(finite) >= 5
     assert all(-1 - 1e-9 <= low <= high <= 1 + 1e-9 for low, high in finite)
 
 
-def test_relative_noise_does_not_see_the_scale_of_units():
+def test_relative_noise_ignores_the_scale_of_units():
     rng = np.random.default_rng(0)
     z, y = rng.normal(size=(60, 4)), np.arange(60) % 3
     z[:, 2] = 0.0  # a dead unit
@@ -105,7 +105,7 @@ def test_correlations_and_their_intervals():
         assert np.isnan(correlation.bootstrap(degenerate, correlation.pearson)).all()
 
 
-def test_correlations_are_those_of_the_means_over_networks():
+def test_correlations_use_means_over_networks():
     values = {"Baseline": (3.0, 5.0), "L1W": (2.0, 1.0), "CR": (2.5, 2.0)}
     found = [
         {

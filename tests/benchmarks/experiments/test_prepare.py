@@ -24,16 +24,16 @@ def prepare(folder, arrays):
     return main(["prepare", str(folder / "images.npz"), "--name", "some_images", "--data-dir", str(folder / "data")])
 
 
-def test_what_is_stored_is_read_again(arrays, tmp_path, capsys):
+def test_stored_data_set_round_trips(arrays, tmp_path, capsys):
     assert prepare(tmp_path, arrays) == 0
     assert "Stored 50 training and 20 test images" in capsys.readouterr().out
     data = load_tfds("some_images", tmp_path / "data", flatten=False)
     np.testing.assert_allclose(np.concatenate([data.train.x, data.validation.x]) * 255, arrays["x_train"], atol=1e-4)
     np.testing.assert_array_equal(np.concatenate([data.train.y, data.validation.y]), arrays["y_train"])
     np.testing.assert_array_equal(data.test.y, arrays["y_test"][:, 0])
-    # A name that is taken is not overwritten.
+    # An existing data set is not overwritten.
     assert prepare(tmp_path, arrays) == 2
-    assert "Expected a name that is not taken. Received: 'some_images'" in capsys.readouterr().err
+    assert "Expected an unused name. Received: 'some_images'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_what_is_stored_is_read_again(arrays, tmp_path, capsys):
         ({"y_test": np.array([{}] * 20)}, "Expected an npz file of arrays"),
     ],
 )
-def test_other_arrays_are_refused(change, message, arrays, tmp_path, capsys):
+def test_invalid_arrays_are_rejected(change, message, arrays, tmp_path, capsys):
     changed = {name: value for name, value in (arrays | change).items() if value is not None}
     assert prepare(tmp_path, changed) == 2
     assert message in capsys.readouterr().err
@@ -57,7 +57,7 @@ def test_other_arrays_are_refused(change, message, arrays, tmp_path, capsys):
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 no more", b"text"])
-def test_other_files_are_refused(content, tmp_path, capsys):
+def test_invalid_files_are_rejected(content, tmp_path, capsys):
     (tmp_path / "images.npz").write_bytes(content)
     arguments = ["--name", "some_images", "--data-dir", str(tmp_path / "data")]
     assert main(["prepare", str(tmp_path / "images.npz"), *arguments]) == 2
@@ -68,8 +68,8 @@ def test_other_files_are_refused(content, tmp_path, capsys):
     assert "Received: '../up'" in capsys.readouterr().err
 
 
-def test_a_name_that_tensorflow_datasets_knows_is_read_too(arrays, tmp_path):
-    """And further arrays in the file, such as the names of classes, are ignored."""
+def test_catalogue_names_can_be_stored(arrays, tmp_path):
+    """Additional arrays in the file, such as class names, are ignored."""
     np.savez(tmp_path / "images.npz", **arrays, names=np.array(["a", "b", "c", "d", "e"]))
     arguments = ["--name", "cifar10", "--data-dir", str(tmp_path / "data")]
     assert main(["prepare", str(tmp_path / "images.npz"), *arguments]) == 0

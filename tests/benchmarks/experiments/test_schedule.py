@@ -1,4 +1,4 @@
-"""The schedule of Tables 4 and 9, and which of their conditions some data suffice for."""
+"""The schedule of Tables 4 and 9, and conditions that need more images than there are."""
 
 import itertools
 from dataclasses import dataclass, replace
@@ -12,7 +12,7 @@ from benchmarks.experiments import cifar, schedule, table4, table9
 
 
 def images(training, validating=10_000):
-    """Splits of so many images, which are never looked at."""
+    """Return splits with this many images, whose content is never used."""
     x = np.broadcast_to(np.float32(0), (1, 8, 8, 3))
     return Splits(
         *(Split(np.broadcast_to(x, (n, 8, 8, 3)), np.zeros(n, "int32")) for n in (training, validating, 10_000))
@@ -28,7 +28,7 @@ def images(training, validating=10_000):
         (table9, 4_999, ["data_1k"]),
     ],
 )
-def test_conditions_that_the_data_do_not_suffice_for_are_named(experiment, training, expected, capsys):
+def test_conditions_with_too_few_images_are_reported(experiment, training, expected, capsys):
     conditions = experiment.EXPERIMENT.conditions
     assert experiment.EXPERIMENT.runnable(images(training), "some") == expected
     err = capsys.readouterr().err
@@ -38,12 +38,12 @@ def test_conditions_that_the_data_do_not_suffice_for_are_named(experiment, train
         assert f"{name} (needs {conditions[name].get('samples', 40_000)})" in err
 
 
-def test_data_that_suffice_for_no_condition():
+def test_too_few_images_for_any_condition_raises():
     with pytest.raises(ValueError, match="Expected 1000 training images. Received: 999 of some"):
         table9.EXPERIMENT.runnable(images(999), "some")
 
 
-def test_batches_add_to_those_before_them_and_end_with_everything():
+def test_batches_are_cumulative_and_the_last_is_complete():
     for table in (table4.EXPERIMENT, table9.EXPERIMENT):
         batches = [batch for batch in schedule.BATCHES if batch.table is table]
         for before, after in itertools.pairwise(batches):
@@ -55,7 +55,7 @@ def test_batches_add_to_those_before_them_and_end_with_everything():
 
 @dataclass(frozen=True, kw_only=True)
 class Seen(cifar.Cifar):
-    """A table that trains nothing."""
+    """A table that does not train."""
 
     seen: list
 
@@ -64,7 +64,7 @@ class Seen(cifar.Cifar):
         return 0
 
 
-def test_the_schedule_hands_on_what_the_data_suffice_for(tmp_path, monkeypatch, capsys):
+def test_schedule_passes_only_runnable_conditions(tmp_path, monkeypatch, capsys):
     seen = []
     fields = {name: getattr(table9.EXPERIMENT, name) for name in table9.EXPERIMENT.__dataclass_fields__}
     table = Seen(**fields, seen=seen)

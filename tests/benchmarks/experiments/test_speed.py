@@ -1,4 +1,4 @@
-"""Timing in turns, the loops that kernels are compared with, and the command as a whole."""
+"""Timing in turns, the loops that penalties are compared with, and the command."""
 
 import dataclasses
 import os
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 if keras.backend.backend() == "torch":
-    pytest.skip("nothing is compiled on PyTorch", allow_module_level=True)
+    pytest.skip("the speed command does not support PyTorch", allow_module_level=True)
 
 from benchmarks.__main__ import main
 from benchmarks.experiments import speed
@@ -21,7 +21,7 @@ from keras_repreg.classes import within_class_products
 
 
 class Clock:
-    """Stands still but for what functions do to it."""
+    """A clock that only the timed functions advance."""
 
     def __init__(self):
         self.now = 0.0
@@ -36,7 +36,7 @@ class Clock:
         return function
 
 
-def test_turns():
+def test_functions_take_turns():
     clock = Clock()
     seconds = take_turns({"short": clock.waits(0.001), "long": clock.waits(0.5)}, 3, clock)
     assert seconds["short"] == pytest.approx([0.001] * 3)
@@ -46,7 +46,7 @@ def test_turns():
 
 
 @pytest.mark.parametrize("penalty", ["cw-CR", "cw-VR", "cw-RR"])
-def test_loops_compute_the_same(penalty):
+def test_loops_agree_with_the_penalties(penalty):
     z, ids = kernels.batch(40, 12, 6)
     expected, expected_gradient = kernels.kernel(penalty)(z, ids)
     for gathered in (False, True):
@@ -59,7 +59,7 @@ def test_loops_compute_the_same(penalty):
         np.testing.assert_allclose(gradient, expected_gradient, rtol=1e-3, atol=1e-5)
 
 
-def test_a_loop_that_computes_something_else_is_no_comparison():
+def test_disagreeing_loop_raises():
     z, ids = kernels.batch(40, 12, 6)
     runs = {"ours": kernels.kernel("cw-CR"), "masked": kernels.kernel("cw-VR")}
     with pytest.raises(ValueError, match="Received: .*masked"):
@@ -70,7 +70,7 @@ def test_operations():
     assert kernels.operations("VR", *kernels.batch(10, 5, 2)) == 0
     assert kernels.operations("CR", *kernels.batch(10, 5, 2)) == 4 * 10 * 5 * 5
     assert kernels.operations("cw-CR", *kernels.batch(10, 20, 2)) == 4 * 10 * 10 * 20
-    # One class fills all tiles: the whole Gram matrix where units are many, a covariance and its products where few.
+    # One class fills all tiles: the full Gram matrix for many units, a covariance and its products for few.
     n = 4 * within_class_products.ON_CPU.rows
     assert kernels.operations("cw-CR", *kernels.batch(n, 1000, 1)) == 4 * n * n * 1000
     assert kernels.operations("cw-CR", *kernels.batch(n, 50, 1)) == 4 * n * 50 * 50
@@ -81,13 +81,13 @@ def test_cnn_of_table_7(regularizer):
     model = cnn(regularizer, 0.1)
     assert model.output_shape == (None, 10)
     assert model.get_layer("representation").output.shape == (None, 128)
-    # 3x3 convolutions 3-32-64-128-128, then 4 * 4 * 128 inputs to the 128 units, and their output layer.
+    # 3x3 convolutions 3-32-64-128-128, then 4 * 4 * 128 inputs to 128 units, and the output layer.
     kernels_and_biases = 896 + 18496 + 73856 + 147584 + (2048 + 1) * 128 + 1290
     assert model.count_params() == kernels_and_biases + (4 * 128 if regularizer == "BN" else 0)
 
 
 @pytest.mark.slow
-def test_both_ways_of_a_sweep_train_all_networks_anew(tmp_path, monkeypatch):
+def test_both_sweep_configurations_train_all_networks(tmp_path, monkeypatch):
     from benchmarks.experiments.speed import processes
 
     seen = []
@@ -96,13 +96,13 @@ def test_both_ways_of_a_sweep_train_all_networks_anew(tmp_path, monkeypatch):
     (row,) = processes.compare(1, smoke=True)
     assert row["ratio_low"] == row["ratio_high"] == pytest.approx(row["processes_an_hour"] / row["threads_an_hour"])
     trained = [[record["config"]["regularizer"] for record in found] for found in seen]
-    # Before each of the two ways, short ones for the processes to start by.
+    # Short runs start the processes before each measurement.
     assert trained == [["Baseline"] * os.cpu_count(), ["Baseline", "L1W"]] * 2
     assert f"{row['ratio_median']:.2f}" in processes.as_markdown([row])
 
 
 @pytest.mark.slow
-def test_characteristics_are_timed_in_a_process_for_each_case(monkeypatch):
+def test_each_case_is_timed_in_its_own_process(monkeypatch):
     rows = measurements.compare(1, smoke=True)
     assert [row["case"] for row in rows] == list(measurements.SMOKE_CASES)
     for row in rows:
@@ -114,7 +114,7 @@ def test_characteristics_are_timed_in_a_process_for_each_case(monkeypatch):
         measurements.compare(1, smoke=True)
 
 
-def test_where_a_target_is_missed_the_profile_says_why(monkeypatch):
+def test_missed_targets_are_profiled(monkeypatch):
     case = measurements.Case("nothing", lambda smoke: (lambda: None, lambda: sum(range(10**6))), most=0.5)
     monkeypatch.setitem(measurements.CASES, "sums", case)
     row = measurements.measure_case("sums", 3, time.perf_counter, smoke=True)
@@ -124,7 +124,7 @@ def test_where_a_target_is_missed_the_profile_says_why(monkeypatch):
     assert not measurements.measure_case("sums", 3, time.perf_counter, smoke=True)["profile"]
 
 
-def test_the_command(tmp_path, monkeypatch, capsys):
+def test_command_writes_and_prints_the_ratios(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(kernels, "SMOKE_GRID", ((20, 12, 3),))
     monkeypatch.setattr(kernels, "PENALTIES", ("L1R", "cw-CR"))
     monkeypatch.setattr(kernels, "PEAK_SIZE", 64)

@@ -1,4 +1,4 @@
-"""Table 6 from the command line, small; the models and the training of its networks."""
+"""Smoke runs of Table 6, and its models and training."""
 
 import re
 from dataclasses import replace
@@ -44,7 +44,7 @@ def test_smoke_from_the_command_line(tmp_path, capsys):
     assert "http" not in page
     first = (tmp_path / "smoke" / "table6.csv").read_text().splitlines()[0]
     assert re.fullmatch(r"# commit \S+; configuration [0-9a-f]{16}; 12 records", first)
-    # A second time nothing is trained, and the table is the same.
+    # A second call trains nothing and gives the same table.
     records = {path: path.stat().st_mtime_ns for path in (tmp_path / "smoke" / "records").glob("*.json")}
     different = sum(search.kept_weights()[name] != weight for name, weight in search.validated_weights().items())
     assert len(records) == 12 + different
@@ -81,7 +81,7 @@ def test_paired_seeds_show_what_the_choice_of_weights_rests_on():
 
 
 def result(regularizer, weight):
-    """Invented results: the best weight of each is 1, but 0.1 does not train and 10 is best on the test set."""
+    """Return made-up results: a weight of 1 is best, 0.1 does not train, and 10 is best on the test set."""
     if weight == 0.1:
         raise RuntimeError
     values = dict.fromkeys(table6.COLUMNS, weight) | {"error": 0.0 if weight == 10 else 5.0}
@@ -115,13 +115,13 @@ def test_weights_are_chosen_by_validation_error(tmp_path):
 
 
 def noisy(run):
-    """Weights up to 1 differ by less than their noise; amplitude is the weight, and 0.01 is nearest to the paper."""
+    """Weights up to 1 differ by less than the noise; the amplitude equals the weight; 0.01 is nearest to the paper."""
     noise = np.random.default_rng([run.seed, int(run.weight * 1000)]).normal(0, 0.1)
     values = dict.fromkeys(table6.COLUMNS, 0.0) | {"amplitude": run.weight}
     return {"loss": 1.0, "validation_error": 2.5 + noise + (run.weight > 1) * run.weight, **values}
 
 
-def test_of_weights_that_validation_cannot_tell_apart_the_nearest_to_the_paper_is_chosen(tmp_path):
+def test_tied_weights_nearest_to_the_paper_are_chosen(tmp_path):
     printed = dict.fromkeys(REGULARIZERS, dict.fromkeys(table6.COLUMNS, 0.0) | {"amplitude": 0.011})
     found = searched(noisy, 5, tmp_path, choose="nearest", paper=printed)
     assert search.picked(found, "chosen") == dict.fromkeys(WITH_WEIGHT, 0.01)
@@ -135,7 +135,7 @@ def test_of_weights_that_validation_cannot_tell_apart_the_nearest_to_the_paper_i
     assert search.picked(single, "chosen") == search.picked(single, "best")
 
 
-def test_fresh_trains_what_has_a_record(tmp_path, monkeypatch, capsys):
+def test_fresh_repeats_recorded_runs(tmp_path, monkeypatch, capsys):
     trained = []
 
     def train(run):
@@ -150,25 +150,25 @@ def test_fresh_trains_what_has_a_record(tmp_path, monkeypatch, capsys):
     assert capsys.readouterr().err == ""
 
 
-def test_kept_weights_cover_every_regularizer_that_has_one():
+def test_kept_weights_cover_every_weighted_regularizer():
     kept = search.kept_weights()
     assert list(kept) == WITH_WEIGHT
     assert all(weight in REGULARIZERS[name].weights for name, weight in kept.items())
 
 
-def test_failed_runs_show_as_such(capsys, monkeypatch, tmp_path):
+def test_failed_runs_are_reported(capsys, monkeypatch, tmp_path):
     monkeypatch.setitem(EXPERIMENTS, "table6", replace(table6.EXPERIMENT, train=invented))
     monkeypatch.setattr(search, "kept_weights", lambda: dict.fromkeys(WITH_WEIGHT, 0.1))
     assert main(["table6", "--quiet", "--jobs", "1", "--out", str(tmp_path)]) == 1
     captured = capsys.readouterr()
-    assert "9 run(s) did not finish" in captured.err  # the three without a weight did
+    assert "9 run(s) did not finish" in captured.err  # the three regularizers without a weight finished
     assert "–" in captured.out
     monkeypatch.setitem(EXPERIMENTS, "table6", replace(table6.EXPERIMENT, train=None))
     assert main(["table6", "--quiet", "--jobs", "1", "--epochs", "3", "--out", str(tmp_path)]) == 1
     assert "12 run(s) did not finish" in capsys.readouterr().err
 
 
-def test_a_folder_that_cannot_be_written_to_is_found_out_first(tmp_path, capsys):
+def test_unwritable_folder_fails_first(tmp_path, capsys):
     (tmp_path / "file").write_text("")
     for command in ("table6", "speed"):
         assert main([command, "--smoke", "--out", str(tmp_path / "file")]) == 2
@@ -180,7 +180,7 @@ def test_a_folder_that_cannot_be_written_to_is_found_out_first(tmp_path, capsys)
     [["table6", "--trials", "0"], ["table6", "--epochs", "x"], ["table7"], []],
     ids=str,
 )
-def test_unusable_arguments_end_with_2(arguments, capsys):
+def test_invalid_arguments_exit_with_2(arguments, capsys):
     with pytest.raises(SystemExit) as ended:
         main(arguments)
     assert ended.value.code == 2
@@ -189,7 +189,7 @@ def test_unusable_arguments_end_with_2(arguments, capsys):
     assert err.count("\n") == 1
 
 
-def test_a_data_set_that_is_not_there_ends_with_2_and_one_line(tmp_path, capsys, monkeypatch):
+def test_missing_data_set_exits_with_2_and_one_line(tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
     assert main(["table6", "--data", "no_such", "--out", str(tmp_path)]) == 2
     assert capsys.readouterr().err.count("\n") == 1

@@ -1,4 +1,4 @@
-"""Tables 2 and 3 from the command line, small, and what must hold in them whatever the network."""
+"""Smoke runs of Tables 2 and 3, and properties that hold for every network."""
 
 import keras
 import numpy as np
@@ -20,15 +20,15 @@ def smoke(name, tmp_path):
 @pytest.mark.slow
 def test_table2(tmp_path, capsys):
     rows = smoke("table2", tmp_path)
-    assert [row["layer"] for row in rows] == list(paper.table2())
-    # Positive values only, of the linear layer too: about half of its values count as zeros.
+    assert [row["layer"] for row in rows] == list(paper.printed("table2"))
+    # Only positive values count, so about half of the linear layer's values are zeros.
     assert all(0.3 < float(row["sparsity_mean"]) < 0.7 for row in rows)
     assert all(float(row["amplitude_mean"]) > 0 for row in rows)
     assert "2.78" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("name", table2.REGULARIZERS)
-def test_the_network_of_table2_has_a_linear_sixth_layer(name):
+def test_network_of_table2_has_a_linear_sixth_layer(name):
     model = with_linear_layer(name, width=8)
     x = np.random.default_rng(0).uniform(size=(50, 784)).astype("float32")
     values = [keras.Model(model.inputs, model.get_layer(layer).output).predict(x, verbose=0) for layer in table2.LAYERS]
@@ -41,9 +41,9 @@ def test_the_network_of_table2_has_a_linear_sixth_layer(name):
 @pytest.mark.slow
 def test_table3(tmp_path):
     rows = {row["q"]: row for row in smoke("table3", tmp_path)}
-    assert list(rows) == list(paper.table3())
+    assert list(rows) == list(paper.printed("table3"))
     identity, diagonal = rows[table3.IDENTITY], rows[table3.DIAGONAL]
-    # Theorem 2: a positive diagonal leaves these as they are, exactly, and changes the others.
+    # Theorem 2: a positive diagonal keeps these exactly, and changes the others.
     for column in ("error", "sparsity", "dead_units"):
         assert diagonal[f"{column}_mean"] == identity[f"{column}_mean"]
     assert float(diagonal["correlation_mean"]) == pytest.approx(float(identity["correlation_mean"]), rel=1e-4)

@@ -1,4 +1,4 @@
-"""Which records a sweep reuses, and what it says about them."""
+"""Which records a sweep reuses, and its messages about them."""
 
 import json
 import os
@@ -41,7 +41,7 @@ def untrained(monkeypatch):
 RUNS = [Run(number) for number in range(12)]
 
 
-def test_records_of_the_same_data_and_versions_are_reused_without_a_word(tmp_path, capsys):
+def test_matching_records_are_reused_silently(tmp_path, capsys):
     for _ in range(2):
         found = sweep(RUNS, train, tmp_path, workers=ONE)
         assert [record["result"]["number"] for record in found] == list(range(12))
@@ -50,7 +50,7 @@ def test_records_of_the_same_data_and_versions_are_reused_without_a_word(tmp_pat
     assert capsys.readouterr().err == ""
 
 
-def test_a_changed_data_set_is_trained_on_again(tmp_path, capsys, monkeypatch):
+def test_changed_data_set_is_trained_on_again(tmp_path, capsys, monkeypatch):
     sweep(RUNS, train, tmp_path, workers=ONE)
     sweep([Run(50, "others")], train, tmp_path, workers=ONE)
     CALLS.clear()
@@ -63,14 +63,14 @@ def test_a_changed_data_set_is_trained_on_again(tmp_path, capsys, monkeypatch):
     )
 
 
-def test_a_worker_that_reads_other_data_trains_nothing(tmp_path):
+def test_worker_with_other_data_does_not_train(tmp_path):
     record = execute(train, Run(1), tmp_path, data="elsewhere")
     assert record["status"] == records.CRASHED
     assert "Expected data set 'images' with digest elsewhere. Received: digest of images" in record["error"]
     assert not CALLS
 
 
-def test_a_record_that_names_no_data_is_not_reused(tmp_path):
+def test_record_without_data_digest_is_not_reused(tmp_path):
     sweep(RUNS[:1], train, tmp_path, workers=ONE)
     place = records.path(tmp_path, RUNS[0])
     place.write_text(json.dumps({k: v for k, v in json.loads(place.read_text()).items() if k != "data"}))
@@ -96,7 +96,7 @@ def test_records_of_other_versions_are_counted_in_one_line(tmp_path, capsys):
     assert len(CALLS) == 12
 
 
-def test_fresh_discards_what_was_there_before_and_nothing_since(tmp_path):
+def test_fresh_discards_only_earlier_records(tmp_path):
     for run in RUNS[:3]:
         records.write(tmp_path, run, records.FINISHED, result={"loss": 1.0})
     os.utime(records.path(tmp_path, RUNS[0]), (1, 1))
@@ -104,9 +104,9 @@ def test_fresh_discards_what_was_there_before_and_nothing_since(tmp_path):
     assert [records.path(tmp_path, run).exists() for run in RUNS[:4]] == [False, True, True, False]
 
 
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no FIFOs")
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="requires FIFOs")
 @pytest.mark.parametrize("kind", ["FIFO", "device"])
-def test_what_is_no_file_in_the_place_of_a_record_is_set_aside_unread(kind, tmp_path, capsys):
+def test_special_file_in_place_of_a_record_is_renamed_unread(kind, tmp_path, capsys):
     place = records.path(tmp_path, RUNS[0])
     if kind == "FIFO":
         os.mkfifo(place)
@@ -118,14 +118,14 @@ def test_what_is_no_file_in_the_place_of_a_record_is_set_aside_unread(kind, tmp_
     assert err.count("\n") == 1
     assert f"is damaged (it is not a file but a {'FIFO' if kind == 'FIFO' else 'symbolic link'})" in err
     assert place.with_suffix(".damaged").is_symlink() == (kind == "device")
-    # `status` opens it neither.
+    # `status` does not open it either.
     (tmp_path / "records").mkdir()
     os.replace(place.with_suffix(".damaged"), tmp_path / "records" / "0.json")
     assert main(["status", "--out", str(tmp_path)]) == 0
     assert "1 damaged" in capsys.readouterr().out
 
 
-def test_the_csv_says_what_it_is_made_of(tmp_path):
+def test_csv_states_its_provenance(tmp_path):
     found = sweep(RUNS, train, tmp_path, workers=ONE)
     for record in found:
         record["environment"]["commit"] = "abc"
@@ -137,7 +137,7 @@ def test_the_csv_says_what_it_is_made_of(tmp_path):
         assert records.provenance(changed).split("; ")[1] != text.split("; ")[1]
 
 
-def test_digests_change_with_what_they_are_of(tmp_path, monkeypatch):
+def test_digests_depend_on_configurations_and_data(tmp_path, monkeypatch):
     monkeypatch.undo()
     names = ("mnist", "mnist-pca-10", "mnist-pca-50", "synthetic-10", "synthetic-50")
     assert len({data.digest(name) for name in names}) == len(names)
@@ -150,7 +150,7 @@ def test_digests_change_with_what_they_are_of(tmp_path, monkeypatch):
     assert not {data.digest(name) for name in names} & set(before.values())
 
 
-def test_a_prepared_data_set_that_changes_is_read_again(tmp_path, monkeypatch):
+def test_changed_prepared_data_set_is_read_again(tmp_path, monkeypatch):
     monkeypatch.undo()
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "data"))
     seen = []

@@ -1,4 +1,4 @@
-"""Sweeps: every run once, whatever happens in between."""
+"""Sweeps execute every run exactly once, even after crashes and interruptions."""
 
 import json
 import os
@@ -28,7 +28,7 @@ class Run:
 
 
 def train(run):
-    """Counts its calls in a file, and fails as told."""
+    """Log the call to a file, and fail as configured."""
     with open(os.path.join(run.folder, f"calls{run.number}"), "a", encoding="utf-8") as file:
         file.write("x")
     if run.number == 13:
@@ -46,7 +46,7 @@ def calls(folder, number):
     return len(path.read_text()) if path.exists() else 0
 
 
-def test_each_run_is_made_once(tmp_path):
+def test_each_run_is_executed_once(tmp_path):
     runs = [Run(number, str(tmp_path)) for number in (1, 2, 3, 2)]
     for _ in range(2):
         found = sweep(runs, train, tmp_path / "records", workers=Workers(2, quiet=True))
@@ -57,18 +57,18 @@ def test_each_run_is_made_once(tmp_path):
     assert {"python", "versions", "machine", "commit"} == set(record["environment"])
 
 
-def test_crashed_and_diverged_runs_are_outcomes(tmp_path):
+def test_crashed_and_diverged_runs_are_recorded(tmp_path):
     runs = [Run(number, str(tmp_path)) for number in (7, 13, 1)]
     for _ in range(2):
         found = sweep(runs, train, tmp_path, workers=Workers(1, quiet=True))
         assert [record["status"] for record in found] == ["diverged", "crashed", "finished"]
         assert "RuntimeError: unlucky" in found[1]["error"]
     assert calls(tmp_path, 7) == 1
-    assert calls(tmp_path, 13) == 2  # the cause may have passed
+    assert calls(tmp_path, 13) == 2  # the cause may be temporary
 
 
 @pytest.mark.parametrize("damage", ["", "{", "[]", '{"status": "finished"}', '{"config": {}, "status": "finished"}'])
-def test_a_damaged_record_is_reported_and_the_run_repeated(tmp_path, damage, capsys):
+def test_damaged_record_is_reported_and_its_run_repeated(tmp_path, damage, capsys):
     run = Run(1, str(tmp_path))
     sweep([run], train, tmp_path, workers=Workers(1, quiet=True))
     records.path(tmp_path, run).write_text(damage)
@@ -80,7 +80,7 @@ def test_a_damaged_record_is_reported_and_the_run_repeated(tmp_path, damage, cap
 
 
 @pytest.mark.slow
-def test_a_killed_sweep_continues_where_it_stopped(tmp_path):
+def test_killed_sweep_continues_where_it_stopped(tmp_path):
     code = (
         "from tests.benchmarks.sweeps.test_sweep import *\n"
         "from pathlib import Path\n"
@@ -103,7 +103,7 @@ def test_a_killed_sweep_continues_where_it_stopped(tmp_path):
     assert all(calls(tmp_path, run.number) == 1 for run in done)
 
 
-def test_status_says_what_came_of_the_runs(tmp_path, capsys):
+def test_status_reports_outcomes(tmp_path, capsys):
     folder = tmp_path / "records"
     run = MnistRun("CR", 1.0, 1, 50)
     records.write(folder, run, records.FINISHED, result={"loss": 1.0}, wall_seconds=120)
@@ -112,7 +112,7 @@ def test_status_says_what_came_of_the_runs(tmp_path, capsys):
     (folder / "0.json").write_text("{")
     assert main(["status", "--out", str(tmp_path)]) == 0
     printed = capsys.readouterr().out
-    assert re.search(r"mnist, 50 epochs +1 diverged, 1 finished; 2 minutes", printed)
+    assert re.search(r"mnist, 50 epochs +1 diverged, 1 finished; 2 process minutes", printed)
     assert re.search(r"mnist, width 2, 50 epochs +1 crashed", printed)
     assert "1 damaged" in printed
     assert "ValueError: no luck" in printed
@@ -120,12 +120,12 @@ def test_status_says_what_came_of_the_runs(tmp_path, capsys):
     assert capsys.readouterr().err.count("\n") == 1
 
 
-def test_keys_tell_configurations_apart():
+def test_keys_distinguish_configurations():
     assert records.key(Run(1, "a")) == records.key(Run(1, "a"))
     assert len({records.key(run) for run in (Run(1, "a"), Run(2, "a"), Run(1, "b"))}) == 3
 
 
-def test_keys_tell_backends_apart(monkeypatch):
+def test_keys_distinguish_backends(monkeypatch):
     keys = set()
     for name in ("tensorflow", "jax"):
         monkeypatch.setenv("KERAS_BACKEND", name)
@@ -139,7 +139,7 @@ def backend_of_the_process(run):
     return {"loss": 0.0, "backend": os.environ["KERAS_BACKEND"]}
 
 
-def test_a_worker_takes_the_backend_that_it_is_told(tmp_path, monkeypatch):
+def test_worker_uses_the_given_backend(tmp_path, monkeypatch):
     monkeypatch.setattr("benchmarks.training.backend.start", lambda threads: None)
     for own in ("torch", ""):
         monkeypatch.setenv("KERAS_BACKEND", own)
@@ -148,7 +148,7 @@ def test_a_worker_takes_the_backend_that_it_is_told(tmp_path, monkeypatch):
         assert set(record["environment"]["versions"]) <= {"keras", "jax", "jaxlib", "numpy", "keras-repreg"}
 
 
-def test_files_are_whole_or_not_there(tmp_path):
+def test_files_are_complete_or_absent(tmp_path):
     path = tmp_path / "deep" / "file.txt"
     write_atomically(path, "one")
     with pytest.raises(TypeError):

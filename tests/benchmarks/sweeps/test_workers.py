@@ -1,4 +1,4 @@
-"""Sweeps on clusters: a worker that is killed midway costs a repetition, and nothing else."""
+"""Sweeps on clusters: if a worker is killed, only its run is repeated."""
 
 import os
 import signal
@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from benchmarks.__main__ import main, run_to_the_end
+from benchmarks.__main__ import main, run_reporting_errors
 from benchmarks.sweeps import records, workers
 from benchmarks.sweeps.sweep import sweep
 from benchmarks.sweeps.workers import Workers
@@ -18,7 +18,7 @@ from tests.benchmarks.sweeps.test_sweep import Run, slow, train
 
 
 @pytest.mark.slow
-def test_a_dask_cluster_that_loses_a_worker(tmp_path):
+def test_dask_cluster_survives_the_loss_of_a_worker(tmp_path):
     distributed = pytest.importorskip("distributed")
     with (
         distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster,
@@ -45,8 +45,8 @@ def test_a_dask_cluster_that_loses_a_worker(tmp_path):
     assert [record["result"]["square"] for record in found] == [run.number**2 for run in runs]
 
 
-def test_a_record_written_elsewhere_is_kept_here(tmp_path):
-    """As where workers share no file system with the process that asked."""
+def test_records_from_other_file_systems_are_kept(tmp_path):
+    """Workers may not share a file system with the main process."""
     run = Run(1, str(tmp_path))
     record = records.write(tmp_path / "there", run, records.FINISHED, result={"loss": 1.0})
     records.keep(tmp_path / "here", record)
@@ -54,7 +54,7 @@ def test_a_record_written_elsewhere_is_kept_here(tmp_path):
 
 
 @pytest.mark.slow
-def test_no_scheduler_at_the_address(tmp_path, capsys):
+def test_missing_scheduler_raises(tmp_path, capsys):
     pytest.importorskip("distributed")
     arguments = ["table2", "--smoke", "--quiet", "--backend", "dask", "--out", str(tmp_path)]
     assert main([*arguments, "--scheduler", "tcp://127.0.0.1:1"]) == 2
@@ -65,12 +65,12 @@ def test_no_scheduler_at_the_address(tmp_path, capsys):
     ("arguments", "message"),
     [({"backend": "slurm"}, "Received: 'slurm'"), ({"address": "tcp://here:1"}, "Received: 'tcp://here:1'")],
 )
-def test_wrong_workers(arguments, message):
+def test_invalid_workers_raise(arguments, message):
     with pytest.raises(ValueError, match=message):
         Workers(**arguments)
 
 
-def test_a_backend_that_is_not_installed(tmp_path, monkeypatch):
+def test_missing_backend_raises(tmp_path, monkeypatch):
     for backend, module in (("dask", "dask.distributed"), ("ray", "ray")):
         monkeypatch.setitem(__import__("sys").modules, module, None)
         with pytest.raises(ValueError, match=f"Expected {backend} to be installed"):
@@ -78,11 +78,11 @@ def test_a_backend_that_is_not_installed(tmp_path, monkeypatch):
 
 
 class RayError(Exception):
-    """Ray's interface."""
+    """Stands in for `ray.exceptions.RayError`."""
 
 
 @pytest.mark.parametrize(("error", "expected"), [(RayError("an actor died"), BrokenExecutor), (OSError("x"), OSError)])
-def test_a_ray_worker_that_dies_is_a_broken_pool_as_with_loky(error, expected, monkeypatch):
+def test_dead_ray_worker_raises_broken_executor(error, expected, monkeypatch):
     shut_down = []
     ray = SimpleNamespace(
         init=lambda **arguments: None,
@@ -97,17 +97,17 @@ def test_a_ray_worker_that_dies_is_a_broken_pool_as_with_loky(error, expected, m
     assert shut_down == [True]
 
 
-def test_a_pool_that_breaks_is_one_line(capsys):
+def test_broken_pool_is_reported_in_one_line(capsys):
     def break_down():
         raise BrokenExecutor("actor 1 died")
 
-    assert run_to_the_end(break_down) == 1
+    assert run_reporting_errors(break_down) == 1
     err = capsys.readouterr().err
     assert err.count("\n") == 1
     assert "a worker process was killed" in err
 
 
-def test_a_pool_that_breaks_as_sigterm_ends_it_is_an_interruption(capsys):
+def test_pool_broken_by_sigterm_is_an_interruption(capsys):
     def break_down():
         try:
             os.kill(os.getpid(), signal.SIGTERM)
@@ -116,6 +116,6 @@ def test_a_pool_that_breaks_as_sigterm_ends_it_is_an_interruption(capsys):
             raise BrokenExecutor("its workers were ended") from None
 
     before = signal.getsignal(signal.SIGTERM)
-    assert run_to_the_end(break_down) == 143
-    assert capsys.readouterr().err == "Interrupted. What has finished is recorded; the same command continues.\n"
+    assert run_reporting_errors(break_down) == 143
+    assert capsys.readouterr().err == "Interrupted. Finished runs are recorded; run the same command to continue.\n"
     assert signal.getsignal(signal.SIGTERM) is before

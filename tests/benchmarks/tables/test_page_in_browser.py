@@ -1,4 +1,4 @@
-"""A table's page in headless Chromium, where Playwright and a browser are installed: nothing is cut off or fetched."""
+"""The page of a table in headless Chromium: nothing is cut off or fetched."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Networks that ended in a loss spike are named by the stated rule."""
+"""Networks that ended in a loss spike are found by the documented rule."""
 
 import pytest
 
@@ -13,7 +13,7 @@ def record(error, seed, status="finished", **config):
     }
 
 
-def of(*errors, **config):
+def records_with(*errors, **config):
     return [record(error, seed, **config) for seed, error in enumerate(errors, 1)]
 
 
@@ -21,28 +21,28 @@ def of(*errors, **config):
     ("errors", "seeds"),
     [
         ((0.626, 0.0, 0.0), [1]),
-        ((0.2, 0.0, 0.0), []),  # just as much as the rule allows
+        ((0.2, 0.0, 0.0), []),  # exactly at the limit
         ((0.21, 0.0, 0.0), [1]),
         ((2.25, 1.0, 1.0), [1]),
         ((2.1875, 1.0, 1.0), []),
-        ((5.0, 0.0), []),  # of two there is no telling which is usual
+        ((5.0, 0.0), []),  # with two networks it is unclear which one is typical
         ((0.0, 9.0, 0.1, 8.0, 0.1), [2, 4]),
         ((), []),
         ((None, 9.0, 0.0), []),
     ],
 )
-def test_a_spike_is_a_training_error_beyond_the_median_of_the_seeds(errors, seeds):
-    assert [one["config"]["seed"] for one in spikes.spiked(of(*errors))] == seeds
+def test_spike_is_a_training_error_beyond_the_limit(errors, seeds):
+    assert [one["config"]["seed"] for one in spikes.spiked(records_with(*errors))] == seeds
 
 
-def test_networks_are_compared_with_those_that_differ_by_the_seed_only():
-    found = [*of(0.0, 0.0, 0.0), *of(5.0, 5.0, 5.0, weight=1.0), record(90.0, 4, status="diverged")]
+def test_networks_are_compared_with_other_seeds_only():
+    found = [*records_with(0.0, 0.0, 0.0), *records_with(5.0, 5.0, 5.0, weight=1.0), record(90.0, 4, status="diverged")]
     assert spikes.spiked(found) == []
     assert spikes.in_words(found) == ""
 
 
-def test_networks_are_named():
-    found = [*of(0.626, 0.0, 0.0), *of(0.0, 3.0, 0.0, regularizer="Baseline", weight=0.0)]
+def test_spiked_networks_are_named():
+    found = [*records_with(0.626, 0.0, 0.0), *records_with(0.0, 3.0, 0.0, regularizer="Baseline", weight=0.0)]
     assert spikes.in_words(found) == (
         "ended in a loss spike: CR at weight 10, seed 1 (training error 0.63%), Baseline, seed 2 (training error 3.00%)"
     )

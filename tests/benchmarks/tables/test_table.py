@@ -1,4 +1,4 @@
-"""Tables: cells, marks of the best, rank correlation, text, Markdown and HTML."""
+"""Tables: cells, marks for the best, rank correlation, text, Markdown and HTML."""
 
 import math
 
@@ -33,19 +33,19 @@ def test_cells():
     assert cell(float("nan"), 1.0) == "–"
 
 
-def test_the_best_and_those_whose_range_overlaps_with_it(table):
+def test_best_and_tied_rows_are_marked(table):
     assert [table.standing(row, "error") for row in table.rows] == ["", "best", "tied", "", ""]
 
 
-def test_best_improvement_is_that_over_the_baseline(table):
+def test_best_improvement_is_relative_to_the_baseline(table):
     assert dict(table.feet())["Best improvement"] == {"error": "1.00 (1.80)"}
 
 
-def test_rank_correlation_is_over_what_both_have(table):
+def test_rank_correlation_uses_only_complete_pairs(table):
     five = [{**row, "error_mean": 1.0 if math.isnan(row["error_mean"]) else row["error_mean"]} for row in table.rows]
     whole = Table(five, ("error",), table.paper)
     assert whole.spearman()["error"] == pytest.approx(spearmanr((3.0, 2.0, 2.15, 2.5, 1.0), PRINTED).statistic)
-    assert math.isnan(table.spearman()["error"])  # four pairs tell nothing
+    assert math.isnan(table.spearman()["error"])  # four pairs are too few
 
 
 def test_text_and_markdown(table):
@@ -63,7 +63,7 @@ def test_text_and_markdown(table):
     ]
 
 
-def test_a_table_that_is_not_in_the_paper_shows_what_was_measured():
+def test_table_without_paper_numbers_shows_measured_values():
     table = Table([{"row": "<a>", "trials": 1, "x_mean": 1.0, "x_std": 0.0}], ("x",), label="row")
     assert "|" not in as_text(table)
     assert as_markdown(table).splitlines()[-1] == "| <a> | 1.00 |"
@@ -77,7 +77,7 @@ def test_the_picture_is_a_png(table):
     assert against_paper(table).startswith(b"\x89PNG")
 
 
-def test_ties_are_ranges_that_overlap_with_the_best_ones():
+def test_ties_are_ranges_overlapping_with_the_best():
     values = {"a": (2.0, 0.125), "b": (2.375, 0.25), "c": (2.5, 0.25), "d": (2.0, 5.0)}
     values |= {"e": (math.nan, 0.0), "f": (math.inf, 0.0)}
     assert best_and_tied(values) == ("a", {"b", "d"})
@@ -85,7 +85,7 @@ def test_ties_are_ranges_that_overlap_with_the_best_ones():
     assert best_and_tied({}) == (None, set())
 
 
-def test_a_csv_file_is_read_with_and_without_its_comment(tmp_path):
+def test_csv_is_read_with_and_without_a_comment(tmp_path):
     rows = [{"name": "a", "error": 1.25}, {"name": "b", "error": 1 / 3}]
     for comment in ("", "commit abc; configuration def"):
         (tmp_path / "rows.csv").write_text(as_csv(rows, comment))

@@ -1,4 +1,4 @@
-"""Whole epochs inside one compiled function, on each backend that has one."""
+"""Compiled epochs, on each backend that has them."""
 
 import sys
 from types import SimpleNamespace
@@ -27,8 +27,8 @@ def separable(samples=400):
 @pytest.mark.slow
 @pytest.mark.parametrize("jit_compile", [True] if JAX else [False, True])
 @pytest.mark.parametrize("name", ["Baseline", "L2W", "cw-CR", "cw-RR"])
-def test_an_epoch_is_that_of_fit(name, jit_compile):
-    """The compiled loop takes the very steps that `fit` takes on the same batches."""
+def test_compiled_epoch_matches_fit(name, jit_compile):
+    """The compiled loop takes the same steps as `fit` on the same batches."""
     data = separable(300)
     keras.utils.set_random_seed(0)
     ours = mlp(name, 0.1)
@@ -44,8 +44,8 @@ def test_an_epoch_is_that_of_fit(name, jit_compile):
         np.testing.assert_allclose(a, b, atol=1e-4)  # a tenth of a step of Adam
 
 
-def test_what_is_not_trained_is_kept():
-    """The moving statistics of batch normalization, after as many steps as an epoch has."""
+def test_nontrainable_variables_are_updated():
+    """The moving statistics of batch normalization are updated once per step."""
     data = separable(300)
     keras.utils.set_random_seed(0)
     model = mlp("BN", 0.0)
@@ -62,8 +62,8 @@ def test_what_is_not_trained_is_kept():
     np.testing.assert_allclose(layer.get_weights()[3], variance, rtol=1e-4, atol=1e-6)
 
 
-def test_dropout_is_drawn_anew():
-    # Equal samples, so that their order makes no difference, and no steps, so that nothing else does.
+def test_dropout_masks_change_between_steps():
+    # Equal samples and a learning rate of 0, so that only dropout changes the loss.
     same = Split(np.full((300, 784), 0.5, "float32"), np.zeros(300, "int32"))
     for name, differ in (("Dropout", True), ("Baseline", False)):
         trainer = EpochTrainer(mlp(name, 0.0), keras.optimizers.SGD(0.0), same)
@@ -71,13 +71,13 @@ def test_dropout_is_drawn_anew():
         assert len(set(losses)) == (3 if differ else 1)
 
 
-@pytest.mark.skipif(not JAX, reason="TensorFlow's loop need not be compiled by XLA")
-def test_on_jax_the_loop_is_compiled():
+@pytest.mark.skipif(not JAX, reason="TensorFlow's loop also runs without XLA")
+def test_jit_compile_false_raises_on_jax():
     with pytest.raises(ValueError, match="Received: False"):
         EpochTrainer(mlp("Baseline", 0.0), keras.optimizers.Adam(1e-3), separable(), jit_compile=False)
 
 
-def test_the_backend_that_is_asked_for(monkeypatch):
+def test_backend_follows_keras_backend(monkeypatch):
     monkeypatch.delenv("KERAS_BACKEND", raising=False)
     assert backend.name() == "tensorflow"
     with pytest.raises(ValueError, match="Expected KERAS_BACKEND to be one of .* Received: 'torch'"):
@@ -87,7 +87,7 @@ def test_the_backend_that_is_asked_for(monkeypatch):
         backend.checked("no_such_backend")
 
 
-def test_a_process_with_keras_on_another_backend_trains_nothing(monkeypatch):
+def test_keras_on_another_backend_raises(monkeypatch):
     other = "tensorflow" if JAX else "jax"
     monkeypatch.setenv("KERAS_BACKEND", other)
     monkeypatch.setattr(backend, "checked", lambda chosen: chosen)
