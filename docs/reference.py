@@ -103,7 +103,7 @@ CONSTANTS = {
     "characteristics.NAMES": "The names of all characteristics.",
     "characteristics.CHARACTERISTICS": "The definition of each characteristic, by name.",
     "tuning.NAMES": "The names of the regularizers, in the order of Table 6.",
-    "tuning.LATER_NAMES": "The names of those that came after the paper: DBN, VC, SIG and cw-SIG.",
+    "tuning.LATER_NAMES": "The names of the regularizers introduced after the paper: DBN, VC, SIG and cw-SIG.",
 }
 
 
