@@ -9,7 +9,7 @@ from keras_repreg import exact_products
 from keras_repreg.classes import SoftClasses
 from tests.classes.cases import value_and_gradient
 
-pytestmark = pytest.mark.skipif(keras.backend.backend() == "torch", reason="PyTorch takes all bits by itself")
+pytestmark = pytest.mark.skipif(keras.backend.backend() == "torch", reason="PyTorch uses full precision itself")
 
 
 def rounded(x):

@@ -246,7 +246,7 @@ def test_wrappers_of_scikit_learn_take_a_function_that_builds_the_model():
         return model
 
     keras.wrappers.SKLearnClassifier(build, fit_kwargs={"verbose": 0}).fit(X, Y)
-    with pytest.raises(ValueError, match="`keras.wrappers` clone a model, pass them a function"):
+    with pytest.raises(ValueError, match="`keras.wrappers` clone a model, so pass them a function"):
         keras.wrappers.SKLearnClassifier(build(X, Y), fit_kwargs={"verbose": 0}).fit(X, Y)
 
 
