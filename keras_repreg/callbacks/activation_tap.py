@@ -71,7 +71,9 @@ class ActivationTap:
                     model.test_function = None
                     model.make_test_function()
                     self._compiled = model.test_function
-                model.test_function = _WithoutActivations(self._compiled, lambda taken: self._receive(taken, collection))
+                model.test_function = _WithoutActivations(
+                    self._compiled, lambda captured: self._receive(captured, collection)
+                )
                 yield
         finally:
             model.test_function = function
@@ -86,27 +88,27 @@ class ActivationTap:
                     masks = source.arrays_of_mask(output, mask)
                     for name, array in source.arrays(output).items():
                         calls = outputs.setdefault(name, {})
-                        taken = {"output": array}
+                        captured = {"output": array}
                         if masks.get(name) is not None:
-                            taken["mask"] = masks[name]
-                        calls[str(len(calls))] = taken
+                            captured["mask"] = masks[name]
+                        calls[str(len(calls))] = captured
 
         with seam.tapped([source.layer for source in self._sources], receive):
             result = step(*args, **kwargs)
-        taken = {"outputs": outputs}
+        captured = {"outputs": outputs}
         y = targets_of(batch_of(args, kwargs))
         if self._targets and y is not None:
-            taken["y"] = y
+            captured["y"] = y
         logs, *state = result if isinstance(result, tuple) else (result,)
         if not isinstance(logs, dict):
             return result
-        logs = {**logs, KEY: taken}
+        logs = {**logs, KEY: captured}
         return (logs, *state) if state else logs
 
-    def _receive(self, taken: dict[str, Any], collection: Collection) -> None:
-        collection.begin(taken.get("y"))
+    def _receive(self, captured: dict[str, Any], collection: Collection) -> None:
+        collection.begin(captured.get("y"))
         layers = {source.name: source.layer for source in self._sources}
-        for name, calls in taken["outputs"].items():
+        for name, calls in captured["outputs"].items():
             layer = layers.get(name) or layers[name.rpartition("/")[0]]
             for call in calls.values():
                 collection.receive(name, layer, call["output"], call.get("mask"))

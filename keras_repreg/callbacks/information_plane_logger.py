@@ -118,7 +118,7 @@ class InformationPlaneLogger(MeasuringCallback):
     def _forward(
         self, data: Any, batch_size: int, steps: int | None
     ) -> dict[str, tuple[NDArray[np.float64], NDArray[Any] | None]]:
-        """Return the activations of each layer, with the outputs of a sample in one row, and any labels."""
+        """Return the activations of each layer, one row per sample, and labels if any."""
         limit = self._max_samples
         if is_arrays(data) and steps is None and limit is not None:
             data = _random_choice(data, limit)
@@ -151,8 +151,7 @@ class InformationPlaneLogger(MeasuringCallback):
         }
 
     def _classes(self, source: LabelSource, y: Any, samples: int) -> NDArray[Any] | None:
-        """Return the classes of a batch, or None if the targets are not class labels and were not named by the
-        caller."""
+        """Return the classes of a batch, or None if there are none and the caller did not name any."""
         if self._named:
             return source.of_batch(y, samples)
         if y is None:

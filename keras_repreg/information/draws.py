@@ -1,17 +1,18 @@
 """Draws from a mixture of Gaussians, and their log-likelihoods relative to the noise.
 
-A draw consists of a sample i and noise u ~ N(0, I). With d_ij = (z_i - z_j) / s, compute
+A draw consists of a sample i and noise u ~ N(0, I). With d_ij = (z_i - z_j) / s, the mean of
 
-    L_i(u) = log sum over j of exp(-||d_ij||^2 / 2 - d_ij . u),
+    L_i(u) = log sum over j of exp(-||d_ij||^2 / 2 - d_ij . u)
 
-Its mean is exactly log N - I(z; x). The difference from the same sum over the samples of i's class has the mean H(y) -
-I(z; y). Two techniques reduce the error:
+is exactly log N - I(z; x). The difference from the same sum over the samples of i's class has the mean H(y) - I(z; y).
+Two techniques reduce the error:
 
 - Antithetic draws: u and -u are drawn together, so terms that are odd in u cancel. L is convex in u, so the mean over a
   pair is never below L_i(0), and I(z; x) is not above its upper bound, which consists of these values.
-- Control variates: if z were normal with covariance C, that mean would be a constant minus 1/2 sum over m of w_m (u_m^2
-  - 1), where u_m are coordinates along the eigenvectors of C, c_m the eigenvalues, and w_m = c_m / (c_m + s^2). These
-  sums have mean zero for any z. One uses the covariance of all samples, the other the covariance within classes.
+- Control variates: if z were normal with covariance C, that mean would be a constant minus half of the sum over m of
+  w_m (u_m^2 - 1), where u_m are coordinates along the eigenvectors of C, c_m the eigenvalues, and
+  w_m = c_m / (c_m + s^2). These sums have mean zero for any z. One uses the covariance of all samples, the other the
+  covariance within classes.
 """
 
 from concurrent.futures import Executor

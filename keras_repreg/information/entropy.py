@@ -40,9 +40,11 @@ def entropy_bounds(z: Any, noise_variance: float) -> EntropyBounds:
         ValueError: if `z` is not numeric, of rank 2 or more, finite and not empty, or the variance is not above zero.
 
     Examples:
-        >>> import numpy as np >>> from keras_repreg.information import entropy_bounds >>> lower, upper =
-        entropy_bounds(np.array([[0.0], [100.0]]), noise_variance=1.0) >>> round(lower, 3), round(upper, 3) # the
-        entropy of the noise, 1.419, plus log 2 (2.112, 2.112)
+        >>> import numpy as np
+        >>> from keras_repreg.information import entropy_bounds
+        >>> lower, upper = entropy_bounds(np.array([[0.0], [100.0]]), noise_variance=1.0)
+        >>> round(lower, 3), round(upper, 3)  # the entropy of the noise, 1.419, plus log 2
+        (2.112, 2.112)
 
     Reference:
         Kolchinsky and Tracey (2017), "Estimating mixture entropy with pairwise distances". Used in section 5 of

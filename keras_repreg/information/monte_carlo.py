@@ -96,7 +96,7 @@ def _batches(samples: int, draws: int | None) -> Iterator[int]:
     total = max(2, -(-FEWEST // samples))
     if draws is not None:
         wanted = max(2, -(-draws // (2 * samples)))
-        yield from (min(total, wanted - begun) for begun in range(0, wanted, total))
+        yield from (min(total, wanted - done) for done in range(0, wanted, total))
         return
     yield total
     while 2 * total * samples <= MOST and 2 * total * samples**2 <= MOST_EXPONENTS:
@@ -108,4 +108,4 @@ def _pieces(samples: int, rounds: int) -> Iterator[tuple[slice, int]]:
     """Yield samples and their number of pairs of draws: a batch in pieces of one strip of tiles."""
     for rows in parts(0, samples, ROWS // 2):
         step = ROWS * COLUMNS // ((rows.stop - rows.start) * min(samples, COLUMNS))  # two if there are many samples
-        yield from ((rows, min(step, rounds - begun)) for begun in range(0, rounds, step))
+        yield from ((rows, min(step, rounds - done)) for done in range(0, rounds, step))

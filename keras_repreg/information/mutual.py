@@ -38,8 +38,8 @@ def mutual_information(
     the same number of draws, noise is used with both signs, and quadratic control variates reduce the error. All
     variances of a `noise_sweep` use the same draws, scaled, which makes curves smooth.
 
-    The bounds need no draws. They follow from `entropy_bounds`: h_c(z) with c = 8 (lower) and c = 2 (upper), and h_c(z
-        given k) over the samples of class k:
+    The bounds need no draws. They follow from `entropy_bounds`, h_c(z) with c = 8 (lower) and c = 2 (upper), and
+    h_c(z given k) over the samples of class k:
 
     | | lower | upper |
     | --- | --- | --- |

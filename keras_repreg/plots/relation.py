@@ -101,7 +101,7 @@ def _correlation(x: NDArray[np.float64], y: NDArray[np.float64]) -> str:
 
 def _name(ax: Any, named: Mapping[str, list[float]]) -> None:
     """Write each name beside its point, in the first place where it covers no other name and no point."""
-    taken: list[Any] = list(_boxes(ax, named))
+    occupied: list[Any] = list(_boxes(ax, named))
     inside = ax.get_window_extent()
     for name, (x, y, *_) in named.items():
         best: tuple[float, Any] | None = None
@@ -112,7 +112,7 @@ def _name(ax: Any, named: Mapping[str, list[float]]) -> None:
                 arrowprops={"arrowstyle": "-", "color": "0.7", "linewidth": 0.6} if abs(dx) + abs(dy) > 12 else None,
             )  # fmt: skip
             box = text.get_window_extent().padded(1)
-            covered = sum(box.overlaps(other) for other in taken)
+            covered = sum(box.overlaps(other) for other in occupied)
             covered += not (inside.x0 <= box.x0 and box.x1 <= inside.x1 + 20 and inside.y0 <= box.y0 <= inside.y1)
             if best is None or covered < best[0]:
                 if best is not None:
@@ -123,7 +123,7 @@ def _name(ax: Any, named: Mapping[str, list[float]]) -> None:
             if not covered:
                 break
         assert best is not None
-        taken.append(best[1].get_window_extent().padded(1))
+        occupied.append(best[1].get_window_extent().padded(1))
 
 
 def _boxes(ax: Any, named: Mapping[str, list[float]]) -> Iterator[Any]:

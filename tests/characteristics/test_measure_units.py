@@ -60,7 +60,7 @@ def test_flattened_positions_are_units():
 
 @pytest.mark.parametrize("layer", [None, ["hidden"], ("hidden", "linear")])
 def test_one_layer(layer):
-    with pytest.raises(ValueError, match="one layer or its name. Received: layer="):
+    with pytest.raises(ValueError, match="a single layer or its name. Received: layer="):
         measure_units(network(), inputs(), layer)
 
 

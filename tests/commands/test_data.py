@@ -88,7 +88,7 @@ def test_targets_that_are_no_classes(kind, folder, tmp_path, capsys):
     assert err == ""
     assert run(folder / "model.keras", "--data", path, *options, "--characteristics", "nc1", "--quiet") == 2
     err = capsys.readouterr().err
-    assert "for characteristics of classes" in err
+    assert "for class characteristics" in err
     assert ("are no classes" in err) == (kind in targets)
     assert err.count("\n") == 1
 
