@@ -195,7 +195,7 @@ REFUSED = {
     "a branch at a dropout before": (branch_at_a_dropout, "'dropout.*' is used by other layers"),
     "dropout at inference before": (dropping_before, "'dropout.*' is called with training=True"),
     "a sum after": (sum_after, "combined with others"),
-    "a shift after": (a_shift_after, "would have to take up the scale"),
+    "a shift after": (a_shift_after, "would have to absorb the scale"),
     "used twice": (twice, "shared layer"),
 }  # fmt: skip
 
