@@ -87,7 +87,7 @@ class WeightFactor:
         if self._variable is None:
             raise ValueError(
                 "Expected `make_variable()` to be called first, and functions that are already compiled to be "
-                "compiled again. Received: value={value!r}"
+                f"compiled again. Received: value={value!r}"
             )
         self._variable.assign(value)
 
