@@ -82,14 +82,14 @@ def test_targets_that_are_no_classes(kind, folder, tmp_path, capsys):
     found, err = measured(capsys, folder / "model.keras", "--data", path, *options)
     equal(found, expected(folder, x))
     assert not found["labelled"]
-    assert ("are no classes and are left out" in err) == (kind in targets)
+    assert ("are not classes and are ignored" in err) == (kind in targets)
     assert err.count("\n") == len(found["notes"]) == (kind in targets)
     found, err = measured(capsys, folder / "model.keras", "--data", path, *options, "--quiet")
     assert err == ""
     assert run(folder / "model.keras", "--data", path, *options, "--characteristics", "nc1", "--quiet") == 2
     err = capsys.readouterr().err
     assert "for class characteristics" in err
-    assert ("are no classes" in err) == (kind in targets)
+    assert ("are not classes" in err) == (kind in targets)
     assert err.count("\n") == 1
 
 
@@ -182,8 +182,8 @@ def test_a_file_of_one_input_does_not_do_for_two(two, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("", "holds no samples"),
-        ("a,b,c\n", "holds no samples"),
+        ("", "contains no samples"),
+        ("a,b,c\n", "contains no samples"),
         ("1,2,3,4,x\n", "cannot be read as a table of numbers"),
         ("1,2,3,4,5\n1,2\n", "cannot be read as a table of numbers"),
         ("1,2,3,4,nan\n", "1 values that are NaN"),
@@ -266,7 +266,7 @@ def test_images_that_are_refused(kind, images, capsys):
     assert err.count("\n") == 1
     words = {
         "huge": "1,073,741,824 times",
-        "no image": "is no PNG",
+        "no image": "is not a PNG",
         "damaged": "the model fails on",
         "other shape": "(N, 5)",
     }
@@ -326,15 +326,15 @@ def test_a_prepared_data_set_of_numbers(folder, tmp_path, monkeypatch, capsys):
     tfds = pytest.importorskip("tensorflow_datasets")
     prepared(tmp_path, monkeypatch, label=tfds.features.Scalar(np.float32))
     found, err = measured(capsys, folder / "model.keras", "--data", "tfds:made")
-    assert "are no classes and are left out: " in err
+    assert "are not classes and are ignored: " in err
     equal(found, expected(folder, arrays()[0]))
 
 
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("", "expects a name"),
-        ("../x", "expects a name"),
+        ("", "expected a name"),
+        ("../x", "expected a name"),
         ("no_such_data", "tfds:no_such_data"),
         ("mnist", "not prepared"),
     ],
@@ -352,7 +352,7 @@ def test_class_names(folder, tmp_path, capsys):
     path = tmp_path / "report.html"
     arguments = (folder / "model.keras", "--data", folder / "data.npz", "--report", path)
     assert run(*arguments, "--class-names", "cat,dog,<bird>") == 0
-    for names, words in (("cat,dog", "names classes 0 to 1, and"), ("a,b,c", "has no labels that are used")):
+    for names, words in (("cat,dog", "names classes 0 to 1, and"), ("a,b,c", "has no labels in use")):
         options = ["--class-names", names, "--overwrite", *(["--no-labels"] if names == "a,b,c" else [])]
         capsys.readouterr()
         assert run(*arguments, *options) == 2

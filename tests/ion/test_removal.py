@@ -238,7 +238,7 @@ def test_an_exact_removal_is_checked():
 def test_layers_without_a_number_of_units():
     start = keras.Input((4, 5))
     z = layers.MultiHeadAttention(2, 3, output_shape=6, name="z")(start, start)
-    with pytest.raises(ValueError, match="number of units to lower. Received: 'z'"):
+    with pytest.raises(ValueError, match="configurable number of units. Received: 'z'"):
         ion.remove_units(keras.Model(start, layers.Dense(3)(z)), "z", [0])
 
 

@@ -119,7 +119,7 @@ def test_paths_that_lead_out_of_an_archive(folder, here, capsys):  # noqa: F811
     absolute = str(here.parent / "absolute")
     out = {"../outside": b"x", absolute: b"x", "assets/../../outside": b"x"}
     path = write(here / "out.keras", {**parts, **out})
-    refused(path, folder / "data.npz", capsys, "leads out of it")
+    refused(path, folder / "data.npz", capsys, "points outside of it")
     assert os.listdir(here) == ["out.keras"]
     assert os.listdir(here.parent) == ["here"]
     assert not os.path.exists(absolute)
@@ -326,7 +326,7 @@ def arrays():
         ),
         "cut off": ({"x.npy": x.getvalue()[:-1]}, "cannot be read"),
         "text": ({"x.npy": b"1,2,3"}, "cannot be read"),
-        "nothing": ({}, "holds no array x"),
+        "nothing": ({}, "contains no array x"),
         "empty": ({"x.npy": b""}, "cannot be read"),
         "complex": (
             {"x.npy": npy("{'descr': '<c8', 'fortran_order': False, 'shape': (1, 5), }", b"\0" * 40)},

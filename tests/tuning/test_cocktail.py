@@ -126,7 +126,7 @@ def test_later_regularizers_can_be_chosen_by_name(name):
     [
         (("CR",), TypeError, "of type Regularization. Received: 'CR'"),
         ((Regularization("Baseline"),), ValueError, r"Received: \['Baseline'\]"),
-        ((Regularization("BN"), Regularization("BN")), ValueError, "Expected different"),
+        ((Regularization("BN"), Regularization("BN")), ValueError, "Expected distinct"),
     ],
 )
 def test_what_is_no_cocktail(regularizations, error, message):

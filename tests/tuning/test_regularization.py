@@ -198,8 +198,8 @@ def test_tensors_without_a_free_kernel_are_refused_before_anything_is_registered
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({"names": []}, ValueError, r"different ones of .*Received: names=\[\]"),
-        ({"names": ["CR", "CR"]}, ValueError, "different ones of"),
+        ({"names": []}, ValueError, r"distinct names from .*Received: names=\[\]"),
+        ({"names": ["CR", "CR"]}, ValueError, "distinct names from"),
         ({"names": ["CR", "DeCov"]}, ValueError, "DeCov"),
         ({"prefix": ""}, ValueError, "Received: prefix=''"),
         ({"hp": {"regularization": "CR"}}, TypeError, "HyperParameters. Received: hp="),
