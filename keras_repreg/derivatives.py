@@ -33,7 +33,7 @@ def with_gradient(
         @ops.custom_gradient
         def with_pull_back(z: Tensor, *constants: Tensor) -> Any:
             value, gradient = function(z, *constants)
-            return value, lambda upstream: _and_none(upstream * gradient, constants)
+            return value, lambda upstream: _with_none_for(upstream * gradient, constants)
 
         return with_pull_back(z, *constants)
 
@@ -77,7 +77,7 @@ def with_derivatives_of(
                 with tf.GradientTape() as tape:
                     tape.watch(z)
                     result = plain(ops.stop_gradient(found), z, *constants)
-                return _and_none(tape.gradient(result, z, upstream), constants)
+                return _with_none_for(tape.gradient(result, z, upstream), constants)
 
             return found, pull_back
 
@@ -99,7 +99,7 @@ def with_derivatives_of(
     return evaluated(z, *constants)
 
 
-def _and_none(slope: Tensor, constants: tuple[Tensor, ...]) -> Any:
+def _with_none_for(slope: Tensor, constants: tuple[Tensor, ...]) -> Any:
     return (slope, *(None for _ in constants)) if constants else slope
 
 

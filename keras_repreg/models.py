@@ -134,7 +134,7 @@ Use it as `keras.Model`: call it with `inputs` and `outputs`, or subclass it and
 """
 
 
-class _AroundStep:
+class _StepWrapper:
     """Wraps the `train_step` or `test_step` of a model whose class is not label aware."""
 
     def __init__(self, model: keras.Model, training: bool):
@@ -144,7 +144,7 @@ class _AroundStep:
         return _in_scopes(self._model(), self._training, step, args, kwargs)
 
 
-class _AroundLoop:
+class _LoopWrapper:
     """Wraps the `fit` or `evaluate` of a model whose class is not label aware."""
 
     def __init__(self, model: keras.Model):
@@ -157,7 +157,7 @@ class _AroundLoop:
 def is_label_aware(model: keras.Model) -> bool:
     """Return whether the class-wise layers of a model receive the labels given to `fit` and `evaluate`."""
     around = seam.around(model, "train_step")
-    return isinstance(model, LabelAware) or any(isinstance(function, _AroundStep) for function in around)
+    return isinstance(model, LabelAware) or any(isinstance(function, _StepWrapper) for function in around)
 
 
 def label_aware(model: keras.Model) -> keras.Model:
@@ -194,8 +194,8 @@ def label_aware(model: keras.Model) -> keras.Model:
         seam.become(model, kind)
     else:
         for name, training in (("train_step", True), ("test_step", False)):
-            seam.replace_method(model, name, _AroundStep(model, training))
+            seam.replace_method(model, name, _StepWrapper(model, training))
         for name in ("fit", "evaluate"):
-            seam.replace_method(model, name, _AroundLoop(model))
+            seam.replace_method(model, name, _LoopWrapper(model))
     seam.forget_compiled(model)
     return model

@@ -108,7 +108,7 @@ def batch_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     return args[-1] if args else kwargs.get("data")
 
 
-class _InStepScope:
+class _StepScopeWrapper:
     """Wraps `train_step` or `test_step` of one model."""
 
     def __init__(self, model: keras.Model, training: bool):
@@ -122,8 +122,8 @@ class _InStepScope:
 
 def open_step_scopes(model: keras.Model) -> None:
     """Make the steps of a model open a scope from now on; compiled functions are compiled again."""
-    if any(isinstance(function, _InStepScope) for function in seam.around(model, "train_step")):
+    if any(isinstance(function, _StepScopeWrapper) for function in seam.around(model, "train_step")):
         return
     for name, training in (("train_step", True), ("test_step", False)):
-        seam.replace_method(model, name, _InStepScope(model, training))
+        seam.replace_method(model, name, _StepScopeWrapper(model, training))
     seam.forget_compiled(model)

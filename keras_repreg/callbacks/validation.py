@@ -27,21 +27,21 @@ class ValidationCallback(keras.callbacks.Callback):
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         mine = False
         for hook in seam.around(self.model, "evaluate"):
-            if isinstance(hook, _AroundEvaluate):
+            if isinstance(hook, _EvaluateWrapper):
                 mine = mine or hook.callback is self
                 # Callbacks of one `fit` share their parameters; others are left from a `fit` that raised an exception.
                 if hook.callback is not self and hook.callback.params is not self.params:
                     hook.undo()
         if not mine:
-            _AroundEvaluate(self)
+            _EvaluateWrapper(self)
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         for hook in seam.around(self.model, "evaluate"):
-            if isinstance(hook, _AroundEvaluate) and hook.callback is self:
+            if isinstance(hook, _EvaluateWrapper) and hook.callback is self:
                 hook.undo()
 
 
-class _AroundEvaluate:
+class _EvaluateWrapper:
     """Wraps `model.evaluate`, and adds the callback's values within a `fit` that the callback belongs to."""
 
     def __init__(self, callback: ValidationCallback):

@@ -161,7 +161,7 @@ CHARACTERISTICS: dict[str, Characteristic] = {
         lambda m: m.classes.nc1(m.all.along), (0, INFINITE), ROUND, "labels",
     ),
     "unweighted_nc1": _of(
-        "nc1 with every class counting alike, whatever its size", "classes, class covariance",
+        "nc1 with equal weights for all classes", "classes, class covariance",
         lambda m: m.classes.unweighted_nc1([one.along for one in m.within]), (0, INFINITE), ROUND, "labels",
     ),
     "nc2_norms": _of(

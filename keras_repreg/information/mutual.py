@@ -51,7 +51,7 @@ def mutual_information(
     computations are in float64 and in tiles, so memory grows with N, not with its square.
 
     Args:
-        z: Activations, shape (N, M), or (N, ..., M), of which all axes but the first count as units.
+        z: Activations, shape (N, M), or (N, ..., M), where all axes but the first are units.
         labels: Class of each sample, shape (N,), (N, 1) or one-hot (N, K). None for only I(z; x).
         noise_variance: s^2, above zero. No value is correct in general: the paper does not give one, and Saxe et al.
             use 0.1 for MNIST. See `noise_sweep` and `relative_noise_variance`.
@@ -96,7 +96,7 @@ def noise_sweep(
     """Return `mutual_information` at several noise variances, from one computation of the distances and the same draws.
 
     Args:
-        z: Activations, shape (N, M), or (N, ..., M), of which all axes but the first count as units.
+        z: Activations, shape (N, M), or (N, ..., M), where all axes but the first are units.
         labels: Class of each sample, shape (N,), (N, 1) or one-hot (N, K); None for only I(z; x).
         noise_variances: Values of s^2, each above zero.
         information_unit: "nats" or "bits".

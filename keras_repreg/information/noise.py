@@ -21,7 +21,7 @@ def relative_noise_variance(z: Any, share: float = 1.0) -> float:
     With this variance, multiplying all activations by a factor does not change the information.
 
     Args:
-        z: Activations, shape (N, M), or (N, ..., M), of which all axes but the first count as units.
+        z: Activations, shape (N, M), or (N, ..., M), where all axes but the first are units.
         share: Standard deviation of the noise relative to that of the layer, above zero.
 
     Returns:

@@ -49,7 +49,7 @@ def _through_its_configuration(model: keras.Model) -> keras.Model:
         copy = rebuilt(model, configuration(model))
         for layer, source in counterparts(copy, model):
             carry_state(layer, source)
-    except Exception as error:  # whatever a layer raises
+    except Exception as error:  # a layer may raise any error
         raise ValueError(
             "Expected a model that can be copied by saving and loading it; register custom classes with "
             f"`keras.saving.register_keras_serializable`. Received: {' '.join(str(error).split())[:300]}"
@@ -76,7 +76,7 @@ def rebuilt(model: keras.Model, config: dict[str, Any]) -> keras.Model:
     try:
         # The configuration is trusted: the model already runs the code in its Lambda layers.
         return keras.saving.deserialize_keras_object(serialized, objects, safe_mode=False)
-    except Exception as error:  # whatever a layer raises
+    except Exception as error:  # a layer may raise any error
         cause = error.__cause__ or error
         raise ValueError(
             "Expected layers that can be created from their configurations; register custom classes with "

@@ -60,7 +60,7 @@ def search(links: graph.Graph, layer: Any, *, start: Row | None = None, stop: An
             f"'{layer.name}' of type {type(layer).__name__}"
         )
     found = Trace(links, layer, stop)
-    found.begin(layer, row, of_its_own=start is None)
+    found.begin(layer, row, computes_units=start is None)
     return Site(
         layer,
         tuple(found.producers),

@@ -29,10 +29,10 @@ class Trace:
         self.limits: list[Limit] = []
         self.mixing: list[str] = []
 
-    def begin(self, operation: Any, row: Row, *, of_its_own: bool) -> None:
-        """Start from the units of an operation; `of_its_own` is whether the operation computes them by its rule."""
+    def begin(self, operation: Any, row: Row, *, computes_units: bool) -> None:
+        """Start from the units of an operation; `computes_units` is whether the operation computes them by its rule."""
         index = np.arange(_width(operation))[None]
-        if of_its_own:
+        if computes_units:
             self._produced(operation, row, index)
         else:
             self.producers.append(Use(operation, index))
@@ -96,7 +96,7 @@ class Trace:
         if operation is self._stop:
             self.consumers.append(Use(operation, index))
             return
-        role = f"what takes the output of '{self._layer.name}'"
+        role = f"the operation that takes the output of '{self._layer.name}'"
         check(self._links, operation, row, role, one_output=not row.takes)
         sources = self._links.sources(operation)
         if row.takes:
@@ -118,7 +118,7 @@ class Trace:
         if self._known(operation, index):
             return
         row = row_of(operation)
-        check(self._links, operation, row, f"what is combined with the output of '{self._layer.name}'")
+        check(self._links, operation, row, f"the operation combined with the output of '{self._layer.name}'")
         if row.gives:
             self._produced(operation, row, index)
             return

@@ -118,7 +118,7 @@ class RepresentationRegularization(seam.ExactLosses):
         inputs = args[0] if args else kwargs.get("inputs")
         if isinstance(inputs, keras.Variable):
             raise TypeError(
-                f"Expected {self._who()} as a separate layer, after the layer whose activations it penalizes. "
+                f"Expected {self._title()} as a separate layer, after the layer whose activations it penalizes. "
                 f"Received: it as a regularizer of the weights '{inputs.path}'"
             )
         return super().__call__(*args, **kwargs)
@@ -147,8 +147,8 @@ class RepresentationRegularization(seam.ExactLosses):
         """Return Z, from all replicas if synchronized, and its row weights, or None if all rows count equally."""
         # Sparse activations are treated as dense.
         dense = ops.convert_to_tensor(inputs, sparse=False)
-        z = upcast(self._arrangement.rows(dense, self._who()))
-        sample_weight = self._arrangement.sample_weight(mask, inputs, self._who())
+        z = upcast(self._arrangement.rows(dense, self._title()))
+        sample_weight = self._arrangement.sample_weight(mask, inputs, self._title())
         if sample_weight is not None:
             sample_weight = self._global(ops.cast(sample_weight, z.dtype))
         z = self._global(z)
@@ -166,7 +166,7 @@ class RepresentationRegularization(seam.ExactLosses):
             if statistic == self.normalizer:
                 return statistic(z)  # a number of units
             raise ValueError(
-                f"Expected `omega` of {self._who()} to take `sample_weight`, which is needed to apply a mask. "
+                f"Expected `omega` of {self._title()} to take `sample_weight`, which is needed to apply a mask. "
                 f"Received: a mask of {sample_weight.shape[0]} rows"
             ) from error
 
@@ -186,7 +186,7 @@ class RepresentationRegularization(seam.ExactLosses):
         for loss in losses:
             if not seam.is_usable(loss):
                 raise ValueError(
-                    f"Expected {self._who()} to be called outside of compiled loops, such as `keras.ops.map`, from "
+                    f"Expected {self._title()} to be called outside of compiled loops, such as `keras.ops.map`, from "
                     "which no loss can be collected. Received: a loss from within one"
                 )
         step = current_step()
@@ -196,11 +196,11 @@ class RepresentationRegularization(seam.ExactLosses):
 
     def _several(self, number: int) -> ValueError:
         return ValueError(
-            f"{self._who()} expects the activations alone; only class-wise layers take labels as well. Received: a "
+            f"{self._title()} expects only the activations; labels are for class-wise layers. Received: a "
             f"list of {number} inputs"
         )
 
-    def _who(self) -> str:
+    def _title(self) -> str:
         return f"{type(self).__name__} '{self.name}'"
 
     @property
@@ -223,7 +223,7 @@ class RepresentationRegularization(seam.ExactLosses):
     def compute_output_shape(self, input_shape: Any) -> Any:
         if input_shape and isinstance(input_shape[0], (list, tuple)):
             raise self._several(len(input_shape))
-        self._arrangement.check(tuple(input_shape), self._who())
+        self._arrangement.check(tuple(input_shape), self._title())
         return input_shape
 
     def get_config(self) -> dict[str, Any]:

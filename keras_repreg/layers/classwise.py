@@ -127,7 +127,7 @@ class ClasswiseRegularization(RepresentationRegularization):
         if isinstance(inputs, (list, tuple)):
             if len(inputs) != 2:
                 raise ValueError(
-                    f"{self._who()} expects `[activations, labels]`. Received: a list of {len(inputs)} inputs"
+                    f"{self._title()} expects `[activations, labels]`. Received: a list of {len(inputs)} inputs"
                 )
             z, labels = inputs
             mask = mask[0] if isinstance(mask, (list, tuple)) else mask
@@ -139,7 +139,7 @@ class ClasswiseRegularization(RepresentationRegularization):
         if labels is not None:
             self._penalize(self._classwise_omega(z, labels, mask, training), training)
         elif training:
-            raise ValueError(f"{self._who()} received no labels in training. {LABEL_OPTIONS} Received: labels=None")
+            raise ValueError(f"{self._title()} received no labels in training. {LABEL_OPTIONS} Received: labels=None")
         else:
             # Read by models that evaluate, but not in `predict`: see `on_losses_read`.
             self.add_loss(ops.zeros((), "float64" if "float64" in str(z.dtype) else "float32"))
@@ -147,7 +147,7 @@ class ClasswiseRegularization(RepresentationRegularization):
 
     def _classwise_omega(self, inputs: Tensor, labels: Tensor, mask: Tensor | None, training: bool | None) -> Tensor:
         z, sample_weight = self._samples(inputs, mask)
-        labels = self._arrangement.labels(labels, inputs, self._who(), self.num_classes)
+        labels = self._arrangement.labels(labels, inputs, self._title(), self.num_classes)
         with seam.full_precision(z):
             classes = self._classes(self._global(labels), z, sample_weight)
             omega = self._omega(training)(classes.zero_masked_rows(z), classes)
@@ -194,13 +194,13 @@ class ClasswiseRegularization(RepresentationRegularization):
                     values.reshape(-1, values.shape[-1]) if values.ndim > 2 else values, soft=self.soft_labels
                 )
             except ValueError as error:
-                raise ValueError(f"{self._who()}: {error}") from error
+                raise ValueError(f"{self._title()}: {error}") from error
 
     def on_losses_read(self, losses: list[Tensor]) -> None:
         if self._left_out and losses and not self._warned:
             self._warned = True
             warnings.warn(
-                f"The penalty of {self._who()} is left out of this evaluation because the layer received no labels. "
+                f"The penalty of {self._title()} is left out of this evaluation because the layer received no labels. "
                 f"{LABEL_OPTIONS}",
                 stacklevel=2,
             )

@@ -128,7 +128,7 @@ class DecorrelatedBatchNormalization(keras.layers.Layer):
         number = self._number_of_units(tuple(input_shape))
         if number % self.groups:
             raise ValueError(
-                f"Expected `groups` of {self._who()} to divide the number of units. Received: groups={self.groups}, "
+                f"Expected `groups` of {self._title()} to divide the number of units. Received: groups={self.groups}, "
                 f"inputs.shape={tuple(input_shape)}"
             )
         width = number // self.groups
@@ -148,10 +148,12 @@ class DecorrelatedBatchNormalization(keras.layers.Layer):
         )
 
     def call(self, inputs: Tensor, *, training: bool | None = None, mask: Tensor | None = None) -> Tensor:
-        own = batch_statistics.upcast(self._arrangement.rows(ops.convert_to_tensor(inputs, sparse=False), self._who()))
+        own = batch_statistics.upcast(
+            self._arrangement.rows(ops.convert_to_tensor(inputs, sparse=False), self._title())
+        )
         with seam.full_precision(own):
             if training and self.trainable:
-                own, mean, matrix = self._of_batch(own, self._arrangement.sample_weight(mask, inputs, self._who()))
+                own, mean, matrix = self._of_batch(own, self._arrangement.sample_weight(mask, inputs, self._title()))
             else:
                 mean, matrix = (ops.cast(moving, own.dtype) for moving in (self.moving_mean, self.moving_matrix))
             # The matrices are symmetric.
@@ -196,18 +198,18 @@ class DecorrelatedBatchNormalization(keras.layers.Layer):
         return ops.reshape(ops.swapaxes(rows, 0, 1), (-1, self.groups * rows.shape[2]))
 
     def _number_of_units(self, shape: tuple[int | None, ...]) -> int:
-        self._arrangement.check(shape, self._who())
+        self._arrangement.check(shape, self._title())
         first = self.data_format == "channels_first" and self.units == "channels"
         units = shape[1:] if self.units == "flatten" else (shape[1 if first else -1],)
         if None in units:
-            raise ValueError(f"{self._who()} expects a known number of units. Received: inputs.shape={shape}")
+            raise ValueError(f"{self._title()} expects a known number of units. Received: inputs.shape={shape}")
         return math.prod(units)  # type: ignore[arg-type]
 
-    def _who(self) -> str:
+    def _title(self) -> str:
         return f"{type(self).__name__} '{self.name}'"
 
     def compute_output_shape(self, input_shape: Any) -> Any:
-        self._arrangement.check(tuple(input_shape), self._who())
+        self._arrangement.check(tuple(input_shape), self._title())
         return input_shape
 
     def get_config(self) -> dict[str, Any]:

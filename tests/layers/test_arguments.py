@@ -86,9 +86,9 @@ def test_a_list_of_three():
 
 @pytest.mark.parametrize("case", [case for case in CASES if not case.classwise], ids=str)
 def test_labels_for_a_layer_that_takes_none(case):
-    with pytest.raises(ValueError, match="expects the activations alone.*Received: a list of 2 inputs"):
+    with pytest.raises(ValueError, match="expects only the activations.*Received: a list of 2 inputs"):
         case.make()([np.ones((4, 2), "float32"), np.zeros(4, "int32")])
-    with pytest.raises(ValueError, match="expects the activations alone.*Received: a list of 2 inputs"):
+    with pytest.raises(ValueError, match="expects only the activations.*Received: a list of 2 inputs"):
         case.make()([keras.Input((2,)), keras.Input((), dtype="int32")])
 
 

@@ -56,7 +56,7 @@ class Npz(Arrays):
                         _check_size(member, headers[name], file.tell(), path)
         except Refusal:
             raise
-        except Exception as error:  # whatever a damaged archive makes NumPy and zipfile raise
+        except Exception as error:  # NumPy and zipfile raise many errors for damaged archives
             raise Refusal(f"{path} cannot be read as an npz file of arrays: {error}") from error
         super().__init__(str(path), headers)
 
@@ -64,7 +64,7 @@ class Npz(Arrays):
         try:
             with np.load(self._path, allow_pickle=False) as arrays:
                 return np.asarray(arrays[name])
-        except Exception as error:  # whatever a damaged archive makes NumPy and zipfile raise
+        except Exception as error:  # NumPy and zipfile raise many errors for damaged archives
             raise Refusal(f"{self._path} cannot be read as an npz file of arrays: {error}") from error
 
 
