@@ -80,7 +80,7 @@ ROUND = "permute scale rotate shift"
 
 CHARACTERISTICS: dict[str, Characteristic] = {
     "amplitude": _of(
-        "mean absolute value; of ReLU, of the positive ones", "units",
+        "mean absolute value; for ReLU, of the positive values", "units",
         lambda m: m.units.amplitude, (0, INFINITE), "permute",
     ),
     "covariance": _of(
@@ -121,7 +121,7 @@ CHARACTERISTICS: dict[str, Characteristic] = {
         lambda m: m.units.dormant_units, (0, 1), "permute scale",
     ),
     "numerical_rank": _of(
-        "eigenvalues of the covariance above 1e-8 of the largest", "covariance",
+        "number of eigenvalues of the covariance above 1e-8 times the largest", "covariance",
         lambda m: spectrum.numerical_rank(m.all.eigenvalues), (0, "units"), "rescale linear " + ROUND, "units",
     ),
     "effective_rank": _of(
@@ -133,7 +133,7 @@ CHARACTERISTICS: dict[str, Characteristic] = {
         lambda m: spectrum.participation_ratio_of(m.all.core), (0, "units"), ROUND, "units",
     ),
     "unbiased_participation_ratio": _of(
-        "participation ratio from unbiased estimates, for any number of samples from 4 on", "covariance",
+        "participation ratio from unbiased estimates, for at least 4 samples", "covariance",
         lambda m: m.all.unbiased_participation_ratio, (0, "units"), ROUND, "units",
     ),
     "rankme": _of(
@@ -153,11 +153,11 @@ CHARACTERISTICS: dict[str, Characteristic] = {
         lambda m: m.class_variances[1], (0, INFINITE), "permute rotate shift", "labels",
     ),
     "cdnv": _of(
-        "mean over pairs of classes of the variance within over the squared distance between", "classes",
+        "mean over pairs of classes of variance within / squared distance between", "classes",
         lambda m: m.classes.cdnv(), (0, INFINITE), ROUND, "labels",
     ),
     "nc1": _of(
-        "trace(S_W S_B^+) / K: variability within classes against between", "classes, covariance",
+        "trace(S_W S_B^+) / K: variability within relative to between classes", "classes, covariance",
         lambda m: m.classes.nc1(m.all.along), (0, INFINITE), ROUND, "labels",
     ),
     "unweighted_nc1": _of(
