@@ -116,8 +116,7 @@ class _Group:
                      batch_size=batch_size)  # fmt: skip
         if self._start + self._samples != self._data.samples:
             raise Refusal(
-                f"{self._data.name} has {self._start + self._samples:,} samples, and not {self._data.samples:,} as it "
-                "says"
+                f"{self._data.name} has {self._start + self._samples:,} samples, not {self._data.samples:,} as it says"
             )
 
     def measurements(self) -> Iterator[LayerMeasurement]:

@@ -28,7 +28,8 @@ BLOCK = 2**24
 PANELS = 7
 # The number of unfolded sections, for the layers with the most severe findings.
 OPENED = 3
-# In a model of more layers, only those with a major finding have pictures: each layer's take half a second and 400 kB.
+# In a model with more layers, only those with a major finding have plots, which take half a second and 400 kB per
+# layer.
 PICTURED = 40
 
 

@@ -94,7 +94,7 @@ def _image(figure: Any, kind: str, *, palette: bool = False) -> tuple[str, int, 
 
 
 def _write_png(figure: Any, buffer: io.BytesIO, palette: bool) -> None:
-    """Write a picture; with 256 colours it has about a third of the size."""
+    """Write an image, with 256 colours at about a third of the size."""
     from PIL import Image  # matplotlib requires it
 
     image = Image.fromarray(pixels_of(figure, DPI))

@@ -23,7 +23,7 @@ def cka(a: Any, b: Any, debiased: bool = True) -> float:
     and can be slightly below 0 or above 1.
 
     Args:
-        a: Activations of shape (N, ...), all positions of a sample being its units.
+        a: Activations of shape (N, ...), where all positions of a sample are units.
         b: Activations of the same samples in the same order, shape (N, ...).
         debiased: Use HSIC_1, which needs four samples. Otherwise use the biased HSIC, whose CKA approaches 1 if there
             are fewer samples than units.
@@ -61,7 +61,7 @@ def cca(a: Any, b: Any) -> float:
     some correlations are 1 for any activations.
 
     Args:
-        a: Activations of shape (N, ...), all positions of a sample being its units.
+        a: Activations of shape (N, ...), where all positions of a sample are units.
         b: Activations of the same samples in the same order, shape (N, ...).
 
     Returns:
@@ -99,7 +99,7 @@ def procrustes(a: Any, b: Any) -> float:
     `netrep.metrics.LinearMetric(alpha=1.0)`.
 
     Args:
-        a: Activations of shape (N, ...), all positions of a sample being its units.
+        a: Activations of shape (N, ...), where all positions of a sample are units.
         b: Activations of the same samples in the same order, shape (N, ...).
 
     Returns:
