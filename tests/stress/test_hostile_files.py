@@ -258,11 +258,11 @@ GET_FILE = {"class_name": "function", "module": "keras.utils", "config": "get_fi
 CODE = {
     "a download": (
         code("Lambda", "keras.layers", {"name": "z", "function": GET_FILE, "arguments": {"origin": "file:///etc/passwd"}}),
-        "it holds code, a Lambda named 'z'",
+        "it contains code, a Lambda named 'z'",
     ),
     "a function": (code("Activation", "keras.layers", {"name": "z", "activation": GET_FILE}), "keras.utils.get_file"),
-    "a saved model": (code("TFSMLayer", "keras.layers", {"filepath": "/tmp/model"}), "it holds code, a TFSMLayer"),
-    "a pickle": (code("TorchModuleWrapper", "keras.layers", {"module": "x"}), "it holds code, a TorchModuleWrapper"),
+    "a saved model": (code("TFSMLayer", "keras.layers", {"filepath": "/tmp/model"}), "it contains code, a TFSMLayer"),
+    "a pickle": (code("TorchModuleWrapper", "keras.layers", {"module": "x"}), "it contains code, a TorchModuleWrapper"),
     "a vocabulary": (
         code("StringLookup", "keras.layers", {"name": "z", "vocabulary": "/etc/passwd"}), "reads the file '/etc/passwd",
     ),

@@ -124,7 +124,7 @@ def test_later_regularizers_can_be_chosen_by_name(name):
 @pytest.mark.parametrize(
     ("regularizations", "error", "message"),
     [
-        (("CR",), TypeError, "of type Regularization. Received: 'CR'"),
+        (("CR",), TypeError, "to be a Regularization. Received: 'CR'"),
         ((Regularization("Baseline"),), ValueError, r"Received: \['Baseline'\]"),
         ((Regularization("BN"), Regularization("BN")), ValueError, "Expected distinct"),
     ],
