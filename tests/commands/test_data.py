@@ -176,7 +176,7 @@ def test_inputs_that_are_missing(names, words, two, tmp_path, capsys):
 def test_a_file_of_one_input_does_not_do_for_two(two, tmp_path, capsys):
     np.savetxt(tmp_path / "x.csv", arrays()[0], delimiter=",")
     assert run(two, "--data", tmp_path / "x.csv") == 2
-    assert "has one input, and the model takes 2: left (N, 5), right (N, 2)" in capsys.readouterr().err
+    assert "has one input, but the model takes 2: left (N, 5), right (N, 2)" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -319,7 +319,7 @@ def test_a_prepared_data_set(folder, tmp_path, monkeypatch, capsys):
     assert err == ""
     equal(found, expected(folder, *arrays()))
     assert run(folder / "model.keras", "--data", "tfds:made@train") == 2
-    assert "has the splits test, and not 'train'" in capsys.readouterr().err
+    assert "has the splits test, but not 'train'" in capsys.readouterr().err
 
 
 def test_a_prepared_data_set_of_numbers(folder, tmp_path, monkeypatch, capsys):

@@ -99,7 +99,7 @@ def test_a_layer_is_no_argument_of_another(case, argument):
     dense = keras.layers.Dense(3, **{argument: case.make(name="penalty")}, name="dense")
     # The oldest Keras refuses by itself to have it for weights.
     with pytest.raises(
-        (TypeError, ValueError), match="'penalty' as a layer of its own.*Received: it as .*dense|name=penalty"
+        (TypeError, ValueError), match="'penalty' as a separate layer.*Received: it as .*dense|name=penalty"
     ):
         # The loss is where weights are penalized.
         dense(np.ones((2, 4), "float32")), dense.losses
