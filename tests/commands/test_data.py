@@ -187,8 +187,8 @@ def test_a_file_of_one_input_does_not_do_for_two(two, tmp_path, capsys):
         ("1,2,3,4,x\n", "cannot be read as a table of numbers"),
         ("1,2,3,4,5\n1,2\n", "cannot be read as a table of numbers"),
         ("1,2,3,4,nan\n", "1 values that are NaN"),
-        ("1,2\n", "takes inputs of shape (N, 5), and"),
-        ("1;2;3;4;5\n1;2;3;4;5\n", "takes inputs of shape (N, 5), and"),
+        ("1,2\n", "takes inputs of shape (N, 5), but"),
+        ("1;2;3;4;5\n1;2;3;4;5\n", "takes inputs of shape (N, 5), but"),
         ("1,2,3,4,\x00\n", "cannot be read as a table"),
     ],
 )
@@ -265,7 +265,7 @@ def test_images_that_are_refused(kind, images, capsys):
     err = capsys.readouterr().err
     assert err.count("\n") == 1
     words = {
-        "huge": "1,073,741,824 times",
+        "huge": "1,073,741,824 x",
         "no image": "is not a PNG",
         "damaged": "the model fails on",
         "other shape": "(N, 5)",
