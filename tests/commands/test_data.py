@@ -158,8 +158,8 @@ def test_inputs_in_a_dict(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("names", "words"),
     [
-        (["left", "more"], "holds left, more; the model takes 2"),
-        (["left"], "holds left; the model takes 2 inputs: left"),
+        (["left", "more"], "contains left, more; the model takes 2"),
+        (["left"], "contains left; the model takes 2 inputs: left"),
     ],
 )
 def test_inputs_that_are_missing(names, words, two, tmp_path, capsys):
@@ -352,7 +352,7 @@ def test_class_names(folder, tmp_path, capsys):
     path = tmp_path / "report.html"
     arguments = (folder / "model.keras", "--data", folder / "data.npz", "--report", path)
     assert run(*arguments, "--class-names", "cat,dog,<bird>") == 0
-    for names, words in (("cat,dog", "names classes 0 to 1, and"), ("a,b,c", "has no labels in use")):
+    for names, words in (("cat,dog", "names classes 0 to 1, but"), ("a,b,c", "has no labels in use")):
         options = ["--class-names", names, "--overwrite", *(["--no-labels"] if names == "a,b,c" else [])]
         capsys.readouterr()
         assert run(*arguments, *options) == 2
