@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
-# Where each public name lives; what is not imported below is imported at its first use.
+# The module of each public name. Modules not imported below are imported on first use.
 _HOME = {
     "CharacteristicsLogger": "callbacks",
     "ClasswiseCovarianceRegularization": "layers",
@@ -103,11 +103,11 @@ def __dir__() -> list[str]:
 
 
 def _is_command() -> bool:
-    """Whether this is the command line, which imports Keras once its arguments are understood."""
+    """Return whether this is the command line, which imports Keras only after parsing its arguments."""
     return Path(sys.argv[0]).stem == "keras-repreg" or sys.orig_argv[1:3] == ["-m", "keras_repreg"]
 
 
-# Keras loads a saved layer or model by its registered name, which exists once its module is imported.
+# Keras loads saved layers and models by their registered names, which requires importing their modules.
 if not _is_command():
     try:
         importlib.import_module("keras_repreg.models")
@@ -115,4 +115,4 @@ if not _is_command():
         from keras_repreg.backends import advice
 
         if advice(_error) is None:
-            raise  # without a backend, using a name says what to install
+            raise  # without a backend, the first use of a name explains what to install

@@ -1,4 +1,4 @@
-"""The activations of chosen layers from a forward pass over data."""
+"""Collect the activations of chosen layers in a forward pass over data."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ from keras_repreg.step_masks import followed
 
 @dataclass(frozen=True)
 class Source:
-    """Where activations come from.
+    """The source of activations.
 
     Attributes:
-        name: What results are named by.
-        layer: The layer whose output they are.
-        part: Of an output that is a dict, list or tuple, the key or index; None for all entries of a dict, and the
+        name: The name used in results.
+        layer: The layer whose outputs are the activations.
+        part: The key or index, if the output is a dict, list or tuple. None stands for all entries of a dict, and the
             first entry of a list or tuple.
     """
 
@@ -30,11 +30,11 @@ class Source:
     part: str | int | None = None
 
     def arrays_of_mask(self, output: Any, mask: Any) -> dict[str, Any]:
-        """The masks of `arrays(output)`, by name, where there are some."""
+        """Return the masks of `arrays(output)` by name, if any."""
         if mask is None:
             return {}
         if isinstance(output, (dict, list, tuple)) and not isinstance(mask, (dict, list, tuple)):
-            return dict.fromkeys(self.arrays(output), mask)  # Keras's mask of the first input
+            return dict.fromkeys(self.arrays(output), mask)  # the mask that Keras derives from the first input
         if isinstance(mask, dict) and self.part is None:
             return {f"{self.name}/{key}": value for key, value in mask.items()}
         if isinstance(mask, (list, tuple)) and self.part is None:
@@ -42,7 +42,7 @@ class Source:
         return {self.name: mask if self.part is None else mask[self.part]}
 
     def arrays(self, output: Any) -> dict[str, Any]:
-        """The tensors of an output of the layer, by name.
+        """Return the tensors of an output of the layer by name.
 
         Raises:
             ValueError: if the output has no such part.
@@ -74,25 +74,25 @@ def forward_pass(
     steps: int | None = None,
     mask: str | None = None,
 ) -> int:
-    """Pass data through a model at inference, and hand on the outputs of layers one by one, as they are computed.
+    """Pass data through a model at inference, and pass on the output of each layer as it is computed.
 
     Args:
         model: A built model.
         data: See `batches`.
-        sources: Whose outputs.
+        sources: The layers whose outputs are passed on.
         begin: Called as `begin(targets, samples, inputs)` before each batch.
-        receive: Called as `receive(name, layer, output, mask)` after each call of a layer, with the mask of the rows
-            or positions or None.
-        batch_size: Samples per batch, where the data is not batched already.
+        receive: Called as `receive(name, layer, output, mask)` after each call of a layer, with the mask of the rows or
+            positions, or None.
+        batch_size: Samples per batch, if the data is not batched already.
         steps: At most this many batches.
-        mask: The name of an input of the model that is a mask; by default masks are those of Keras.
+        mask: The name of a model input that is the mask. By default Keras's masks are used.
 
     Returns:
         The number of batches.
 
     Raises:
-        ValueError: if the data is no data, a layer is not called by the model, or not where its output has a value, or
-            the model has no such mask.
+        ValueError: if the data is invalid, a layer is not called by the model or only in compiled functions, or the
+            model has no such mask.
     """
     by_layer: dict[int, list[Source]] = {}
     for source in sources:
@@ -123,14 +123,14 @@ def forward_pass(
             number += 1
     missing = [source.name for source in sources if id(source.layer) not in called]
     if not number:
-        raise ValueError(f"Expected at least one batch of data. Received: {type(data).__name__} without any")
+        raise ValueError(f"Expected at least one batch of data. Received: an empty {type(data).__name__}")
     if missing:
         raise ValueError(f"Expected the model to call layer '{missing[0]}' when it is called. Received: no call")
     return number
 
 
 def _named_input(model: keras.Model, x: Any, name: str) -> Any:
-    """The array of one input of the model."""
+    """Return the array of one input of the model."""
     if not isinstance(x, dict):
         inputs = [tensor.name for tensor in getattr(model, "inputs", None) or []]
         x = dict(zip(inputs, x if isinstance(x, (list, tuple)) else [x], strict=False))

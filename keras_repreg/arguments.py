@@ -1,4 +1,4 @@
-"""Checks of arguments that several parts of the package take. No NumPy is needed for them."""
+"""Checks of arguments that several parts of the package share. They do not need NumPy."""
 
 import math
 import numbers
@@ -8,10 +8,10 @@ from typing import Any
 
 
 def positive_integer(value: Any, name: str) -> int:
-    """An integer >= 1, of Python or NumPy.
+    """Return a Python or NumPy integer >= 1 as an int.
 
     Raises:
-        ValueError: if it is none.
+        ValueError: if it is not one.
     """
     if not isinstance(value, numbers.Integral) or isinstance(value, bool) or not 1 <= int(value) <= sys.maxsize:
         raise ValueError(f"Expected `{name}` to be an integer >= 1. Received: {name}={value!r}")
@@ -19,19 +19,19 @@ def positive_integer(value: Any, name: str) -> int:
 
 
 def positive_number(value: Any, name: str) -> float:
-    """A finite number above zero, as a float.
+    """Return a finite number above zero as a float.
 
     Raises:
-        ValueError: if it is none.
+        ValueError: if it is not one.
     """
-    # As the float that it becomes: an integer can be larger than any, a fraction smaller.
+    # Check the converted float: an integer can overflow, a fraction underflow.
     if not isinstance(value, numbers.Real) or isinstance(value, bool) or not 0 < as_float(value) < math.inf:
         raise ValueError(f"Expected `{name}` to be a finite number > 0. Received: {name}={value!r}")
     return float(value)
 
 
 def as_float(value: Any) -> float:
-    """A number as a float, infinite where it is larger than any."""
+    """Return a number as a float, or infinity if it overflows."""
     try:
         return float(value)
     except OverflowError:
@@ -39,10 +39,10 @@ def as_float(value: Any) -> float:
 
 
 def one_of(value: Any, options: Sequence[str | None], name: str) -> Any:
-    """A string, or None, that is one of the options.
+    """Return a string or None that is one of the options.
 
     Raises:
-        ValueError: if it is none.
+        ValueError: if it is not one of them.
     """
     if not isinstance(value, (str, type(None))) or value not in options:
         raise ValueError(f"Expected `{name}` to be one of {options}. Received: {name}={value!r}")

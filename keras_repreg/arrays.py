@@ -1,4 +1,4 @@
-"""From tensors of any backend and dtype to float64 arrays, in which all that is reported is computed."""
+"""Convert tensors of any backend and dtype to NumPy arrays; all reported values are computed in float64."""
 
 from typing import Any
 
@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 
 def to_numpy(tensor: Any) -> NDArray[Any]:
-    """A tensor, variable or array as an array of the same dtype, of bfloat16, which NumPy does not know, in float32.
+    """Return a tensor, variable or array as an array of the same dtype, or of float32 for bfloat16.
 
     Raises:
-        ValueError: if it is a list whose entries are not of one shape.
+        ValueError: if it is a list whose entries differ in shape.
     """
     if ops.is_tensor(tensor) or isinstance(tensor, keras.Variable):
         if keras.backend.standardize_dtype(tensor.dtype) == "bfloat16":
@@ -21,11 +21,11 @@ def to_numpy(tensor: Any) -> NDArray[Any]:
     try:
         return np.asarray(tensor)
     except ValueError:
-        raise ValueError(f"Expected an array, or lists of one length. Received: {tensor!r}") from None
+        raise ValueError(f"Expected an array, or nested lists of equal lengths. Received: {tensor!r}") from None
 
 
 def to_float64(tensor: Any) -> NDArray[np.float64]:
-    """A tensor, variable or array in float64. The cast is NumPy's: JAX knows no float64 unless it is told to.
+    """Return a tensor, variable or array in float64, cast by NumPy since JAX has no float64 by default.
 
     Raises:
         ValueError: if it does not hold real numbers.

@@ -1,4 +1,4 @@
-"""Data of any form that `model.evaluate` takes, batch by batch."""
+"""Iterate over any data that `model.evaluate` takes, batch by batch."""
 
 import itertools
 from collections.abc import Iterator
@@ -11,17 +11,16 @@ from keras_repreg.arguments import positive_integer
 
 
 def batches(data: Any, batch_size: int, steps: int | None = None) -> Iterator[tuple[Any, Any]]:
-    """(inputs, targets) batch by batch; targets are None where the data has none.
+    """Yield (inputs, targets) batch by batch; targets are None if the data has none.
 
     Args:
-        data: Inputs, a list or dict of them if there are several; a tuple (inputs, targets) or (inputs, targets,
-            sample_weight); or an iterable of batches of these: a `tf.data.Dataset`, `keras.utils.PyDataset`, torch
-            `DataLoader` or generator.
-        batch_size: Samples per batch, where the data is not batched already.
+        data: Inputs, or a list or dict of inputs; a tuple (inputs, targets) or (inputs, targets, sample_weight); or an
+            iterable of batches of these: a `tf.data.Dataset`, `keras.utils.PyDataset`, torch `DataLoader` or generator.
+        batch_size: Samples per batch, if the data is not batched already.
         steps: At most this many batches.
 
     Raises:
-        ValueError: if `batch_size` or `steps` is no integer >= 1, or the data is none of these.
+        ValueError: if `batch_size` or `steps` is not an integer >= 1, or the data is none of these.
     """
     batch_size = positive_integer(batch_size, "batch_size")
     steps = None if steps is None else positive_integer(steps, "steps")
@@ -41,18 +40,18 @@ def batches(data: Any, batch_size: int, steps: int | None = None) -> Iterator[tu
     for step, batch in enumerate(iterator):
         if steps is not None and step >= steps:
             return
-        # A torch DataLoader hands lists where the others hand tuples.
+        # A torch DataLoader yields lists instead of tuples.
         x, y, _ = keras.utils.unpack_x_y_sample_weight(tuple(batch) if isinstance(batch, list) else batch)
         yield x, y
 
 
 def is_arrays(data: Any) -> bool:
-    """Whether the data is an array or a structure of arrays, rather than an iterable of batches."""
+    """Return whether the data is an array or a structure of arrays, rather than an iterable of batches."""
     return isinstance(data, (tuple, list, dict)) or hasattr(data, "shape")
 
 
 def _slices(data: Any, batch_size: int) -> Iterator[Any]:
-    # Only a tuple holds targets: a list is several inputs, as for `model.evaluate`.
+    # Only a tuple contains targets: a list is several inputs, as for `model.evaluate`.
     x, y = (*data, None)[:2] if isinstance(data, tuple) and data else (data, None)
     arrays = [a for a in keras.tree.flatten((x, y)) if a is not None]
     if not arrays or any(len(getattr(a, "shape", ())) == 0 for a in arrays):
@@ -66,7 +65,7 @@ def _slices(data: Any, batch_size: int) -> Iterator[Any]:
 
 
 def peek(data: Any, batch_size: int) -> tuple[Any, Any]:
-    """The inputs of the first batch, and the data with that batch still to come: what can be read once is read once.
+    """Return the inputs of the first batch, and the data with that batch still to come, read only once.
 
     Raises:
         ValueError: if there is no batch.
@@ -84,11 +83,11 @@ def peek(data: Any, batch_size: int) -> tuple[Any, Any]:
 
 
 def as_tensors(x: Any) -> Any:
-    """Inputs of a model, arrays or None, as tensors."""
+    """Return the inputs of a model, arrays or None, as tensors."""
     return keras.tree.map_structure(lambda array: None if array is None else ops.convert_to_tensor(array), x)
 
 
 def samples_in(x: Any) -> int:
-    """The number of samples in a batch of inputs."""
+    """Return the number of samples in a batch of inputs."""
     array = next(array for array in keras.tree.flatten(x) if array is not None)
     return int(array.shape[0]) if getattr(array, "shape", None) else len(array)  # a sparse tensor has no length

@@ -1,7 +1,7 @@
-"""Functions whose derivatives have a closed form, in every mode and order of differentiation of the backend.
+"""Functions with closed-form derivatives, in every mode and order of differentiation of the backend.
 
-With `keras.ops.custom_gradient`, JAX has no forward mode and PyTorch no second derivatives. So each backend is
-addressed itself here.
+With `keras.ops.custom_gradient`, JAX has no forward mode and PyTorch no second derivatives, so this module uses the API
+of each backend.
 """
 
 from collections.abc import Callable
@@ -18,14 +18,14 @@ def with_gradient(
 ) -> Tensor:
     """Return the scalar of `function(z, *constants) -> (scalar, its gradient with respect to z)`, with that gradient.
 
-    Where the gradient has a closed form, this spares the backward pass half of its matrix products. Second derivatives
-    are those of the gradient. Constants have no derivatives. What `function` needs must be among the arguments: a
-    traced tensor that it closes over would be out of its trace on JAX.
+    A closed-form gradient saves half of the matrix products of the backward pass. Second derivatives are derivatives of
+    the gradient. Constants have no derivatives. All tensors that `function` needs must be arguments: on JAX a traced
+    tensor in its closure would be used outside of its trace.
     """
     backend = keras.backend.backend()
     if backend == "torch":
         if torch.compiler.is_compiling():
-            # Functions with a forward mode of their own are not compiled; the operations of the value are.
+            # Functions with a custom forward mode are not compiled; the operations of the value are.
             return function(z, *constants)[0]
         return WithGradient.apply(function, z, *constants)[0]
     if backend == "tensorflow":
@@ -33,7 +33,7 @@ def with_gradient(
         @ops.custom_gradient
         def with_pull_back(z: Tensor, *constants: Tensor) -> Any:
             value, gradient = function(z, *constants)
-            return value, lambda upstream: _and_none(upstream * gradient, constants)
+            return value, lambda upstream: _with_none_for(upstream * gradient, constants)
 
         return with_pull_back(z, *constants)
 
@@ -56,9 +56,9 @@ def with_derivatives_of(
 ) -> Tensor:
     """Return `value(z, *constants)`, differentiated as if it were `plain(value, z, *constants)`.
 
-    For a `value` that is found by a search or loop that cannot be differentiated. `plain` takes the value too, as a
-    constant, and is computed only if a derivative is asked for (on PyTorch: if one can be). The value is a constant
-    under `torch.compile`, which has no second derivatives.
+    Use it if `value` comes from a search or loop that cannot be differentiated. `plain` receives the value as a
+    constant, and is computed only if a derivative is needed (on PyTorch: if one may be). The value is a constant under
+    `torch.compile`, which has no second derivatives.
     """
     backend = keras.backend.backend()
     if backend == "torch":
@@ -70,14 +70,14 @@ def with_derivatives_of(
 
         @ops.custom_gradient
         def with_pull_back(z: Tensor, *constants: Tensor) -> Any:
-            # In a graph, loops would have to have gradients of their own otherwise.
+            # Otherwise loops in a graph would need gradients.
             found = value(z if tf.executing_eagerly() else ops.stop_gradient(z), *constants)
 
             def pull_back(upstream: Tensor) -> Any:
                 with tf.GradientTape() as tape:
                     tape.watch(z)
                     result = plain(ops.stop_gradient(found), z, *constants)
-                return _and_none(tape.gradient(result, z, upstream), constants)
+                return _with_none_for(tape.gradient(result, z, upstream), constants)
 
             return found, pull_back
 
@@ -99,7 +99,7 @@ def with_derivatives_of(
     return evaluated(z, *constants)
 
 
-def _and_none(slope: Tensor, constants: tuple[Tensor, ...]) -> Any:
+def _with_none_for(slope: Tensor, constants: tuple[Tensor, ...]) -> Any:
     return (slope, *(None for _ in constants)) if constants else slope
 
 
@@ -127,7 +127,7 @@ if keras.backend.backend() == "torch":
         def backward(ctx: Any, upstream: Tensor, _: Tensor) -> tuple[Any, ...]:
             gradient, *tensors = ctx.saved_tensors
             if torch.is_grad_enabled():
-                # A second derivative may be asked for, and the gradient that was kept has no history.
+                # For second derivatives: the saved gradient has no history.
                 gradient = ctx.function(*tensors)[1]
             return None, upstream * gradient, *(None for _ in tensors[1:])
 

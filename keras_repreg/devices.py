@@ -1,4 +1,4 @@
-"""What kind of machine tensors are on, as far as Keras tells."""
+"""The kind of device that tensors are on, as far as Keras knows."""
 
 from typing import Any
 
@@ -6,8 +6,8 @@ import keras
 
 
 def on_accelerator(tensor: Any) -> bool:
-    """Whether a tensor is on a GPU or TPU; on TensorFlow and JAX, whose traced tensors are nowhere, if there is one."""
+    """Return whether a tensor is on a GPU or TPU; on TensorFlow and JAX, whether there is one at all."""
     if keras.backend.backend() == "torch":
         return bool(tensor.device.type != "cpu")
-    # Without an argument these are the GPUs or TPUs where there are some, and else the CPUs.
+    # Traced tensors have no device. Without an argument, GPUs or TPUs are listed if there are any, otherwise CPUs.
     return not all(device.startswith("cpu") for device in keras.distribution.list_devices())

@@ -1,4 +1,4 @@
-"""Matrix products with all digits of float32, also where the hardware would drop some of them."""
+"""Matrix products in full float32 precision, even if the hardware would reduce it."""
 
 from typing import Any
 
@@ -9,17 +9,17 @@ from keras_repreg.devices import on_accelerator
 
 Tensor = Any
 
-# Matrix units of GPUs keep ten bits after the leading one of each factor, where float32 has 23.
+# Matrix units of GPUs keep ten mantissa bits of each factor; float32 has 23.
 STEPS = 2.0**10
 
 
 def matmul(a: Tensor, b: Tensor) -> Tensor:
-    """The product of two matrices, for sums whose terms cancel.
+    """Return the product of two matrices, for sums whose terms cancel.
 
-    TensorFlow and JAX leave float32 products to the matrix units of a GPU (TF32), of whose ten bits a small difference
-    of large sums keeps nothing. There, each factor is split into a part that has ten bits and the rest, and the
-    products of the parts are added: four products instead of one. Entries keep their digits as far as they are not
-    small beside others of their row of `a` or column of `b`. PyTorch takes all bits by itself; a TPU takes fewer.
+    TensorFlow and JAX compute float32 products on the matrix units of a GPU (TF32), whose ten bits are lost in a small
+    difference of large sums. There, each factor is split into a part of ten bits and the rest, and the products of the
+    parts are added: four products instead of one. Entries keep full precision unless they are small relative to others
+    in their row of `a` or column of `b`. PyTorch uses full precision itself; a TPU uses fewer bits.
     """
     float32 = keras.backend.standardize_dtype(a.dtype) == "float32"
     empty = 0 in (*a.shape, *b.shape)
@@ -39,16 +39,16 @@ def _split_product(a: Tensor, b: Tensor) -> Any:
 def _by_parts(a: Tensor, b: Tensor) -> Tensor:
     a_scale, a_high, a_low = _parts(a, axis=1)
     b_scale, b_high, b_low = _parts(b, axis=0)
-    # The small ones first.
+    # The smallest terms first.
     low = ops.matmul(a_low, b_low) + ops.matmul(a_high, b_low) + ops.matmul(a_low, b_high)
     return (ops.matmul(a_high, b_high) + low) * a_scale * b_scale
 
 
 def _parts(x: Tensor, axis: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Scales, and two parts whose sum is x by the scales: multiples of 2^-10 up to 1, and what is left."""
+    """Return scales, and two parts whose sum is x / scales: multiples of 2^-10 up to 1, and the remainder."""
     magnitude = ops.where(ops.isfinite(x), ops.abs(x), ops.zeros_like(x))
     largest = ops.max(magnitude, axis=axis, keepdims=True)
-    # Division by zero would make NaN of zeros.
+    # Avoids 0 / 0.
     scale = ops.where(largest > 0, largest, ops.ones_like(largest))
     x = x / scale
     high = ops.round(x * STEPS) / STEPS

@@ -1,4 +1,4 @@
-"""Files that are either whole or not there: written beside their place, then moved into it."""
+"""Write files atomically: to a temporary file in the same folder, which is then renamed."""
 
 import errno
 import os
@@ -6,7 +6,7 @@ import stat
 import tempfile
 from pathlib import Path
 
-# What systems say that have no hard links (FAT, some network and cloud mounts), or no permissions to set.
+# Errors of file systems without hard links (FAT, some network and cloud mounts) or without permissions.
 _UNSUPPORTED = {errno.EPERM, errno.EACCES, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EMLINK}
 _KINDS = (
     (stat.S_ISREG, "file"), (stat.S_ISLNK, "symbolic link"), (stat.S_ISDIR, "directory"), (stat.S_ISFIFO, "FIFO"),
@@ -15,7 +15,7 @@ _KINDS = (
 
 
 def kind_of(path: Path) -> str | None:
-    """What is at a path: "file", "symbolic link", "directory", "device" and so on; None for nothing."""
+    """Return the kind of a path, such as "file", "symbolic link", "directory" or "device", or None if it is free."""
     try:
         mode = os.lstat(path).st_mode
     except (FileNotFoundError, NotADirectoryError):
@@ -24,20 +24,22 @@ def kind_of(path: Path) -> str | None:
 
 
 def write_atomically(path: Path, content: str | bytes, *, overwrite: bool = True) -> None:
-    """Write a file, text in UTF-8, so that no reader, and no crash, ever sees a part of it.
+    """Write a file atomically, with text in UTF-8: neither a reader nor a crash ever leaves a partial file.
 
-    Only a regular file is ever replaced: a symbolic link, a device, a FIFO or a directory stays what it is. Where there
-    are no hard links, a file that must not replace another is for a moment seen empty.
+    Only regular files are replaced, never a symbolic link, device, FIFO or directory. On file systems without hard
+    links, a file written with `overwrite=False` is empty for a moment.
 
     Raises:
         FileExistsError: if the file exists already, unless `overwrite`, or if something other than a file exists.
     """
     kind = kind_of(path)
     if kind not in (None, "file"):
-        raise FileExistsError(errno.EEXIST, f"Expected a file to write. Received: a {kind}, which is kept", str(path))
+        raise FileExistsError(
+            errno.EEXIST, f"Expected a regular file to replace. Received: a {kind}, which is kept", str(path)
+        )
     data = content.encode() if isinstance(content, str) else memoryview(content)
     path.parent.mkdir(parents=True, exist_ok=True)
-    # A name as long as the system allows leaves no space for more.
+    # The full name plus a suffix could exceed the maximum length.
     name = path.name if len(os.fsencode(path.name)) < 200 else path.name[:40]
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{name}.")
     try:
@@ -56,7 +58,7 @@ def write_atomically(path: Path, content: str | bytes, *, overwrite: bool = True
 
 
 def _open_to_all(temporary: str) -> None:
-    """mkstemp's files are the owner's alone; a result is for everybody whom the umask allows."""
+    """Set the permissions given by the umask; mkstemp creates files that only the owner can read."""
     umask = os.umask(0)
     os.umask(umask)
     try:
@@ -67,10 +69,10 @@ def _open_to_all(temporary: str) -> None:
 
 
 def _move_without_replacing(temporary: str, path: Path) -> None:
-    """Name a file, which never replaces one, whoever made that in the meantime."""
+    """Rename a file without ever replacing another, even one created in the meantime."""
     try:
         os.link(temporary, path)
-    except FileExistsError:  # Python's own has the temporary name first
+    except FileExistsError:  # the original error names the temporary file first
         raise FileExistsError(errno.EEXIST, "There is such a file, and overwrite=False keeps it", str(path)) from None
     except OSError as error:
         if error.errno not in _UNSUPPORTED:
@@ -86,7 +88,7 @@ def _move_without_replacing(temporary: str, path: Path) -> None:
 
 
 def _take_name(path: Path) -> None:
-    """Make an empty file of a name that nobody has, without a hard link."""
+    """Create an empty file of an unused name, without a hard link."""
     try:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
     except FileExistsError:

@@ -1,7 +1,7 @@
 """The layers before and after a layer.
 
-The graph of a Sequential is the order of its layers. The graph of a functional model is read from its configuration,
-the only public place that records every call of a layer, including those of shared layers.
+The graph of a Sequential model is the order of its layers. The graph of a functional model is read from its
+configuration, the only public interface that lists every call of a layer, including calls of shared layers.
 """
 
 import difflib
@@ -13,7 +13,7 @@ import keras
 from keras_repreg.layers.base import RepresentationRegularization
 from keras_repreg.seam import all_sublayers, sublayers
 
-# Layers that pass their input on unchanged at inference.
+# Layers that return their input unchanged at inference.
 _IDENTITIES = (
     keras.layers.ActivityRegularization,
     keras.layers.AlphaDropout,
@@ -29,25 +29,25 @@ _RESHAPES = (keras.layers.Flatten, keras.layers.Permute, keras.layers.RepeatVect
 
 
 def is_linear(layer: Any) -> bool:
-    """Whether the layer's own activation function is the identity."""
+    """Return whether the activation function of the layer is the identity."""
     return getattr(layer, "activation", None) in (None, keras.activations.linear)
 
 
 def is_identity(layer: Any) -> bool:
-    """Whether the layer passes its input on unchanged at inference."""
+    """Return whether the layer returns its input unchanged at inference."""
     if type(layer) is keras.layers.Activation:
         return is_linear(layer)
-    # A subclass of Keras's may do something else.
+    # Subclasses of Keras layers may do something else.
     return type(layer) in _IDENTITIES or isinstance(layer, RepresentationRegularization)
 
 
 def is_hidden(layer: Any) -> bool:
-    """Whether the layer computes something of its own, rather than holding, reshaping or passing on its input."""
+    """Return whether the layer computes something, rather than containing layers, reshaping or returning its input."""
     return not (isinstance(layer, (keras.layers.InputLayer, *_RESHAPES)) or is_identity(layer))
 
 
 def all_layers(model: keras.Model) -> list[keras.layers.Layer]:
-    """The layers of a model, those of the models within it among them."""
+    """Return the layers of a model, including those of nested models."""
     found = []
     for layer in model.layers:
         found.append(layer)
@@ -57,13 +57,13 @@ def all_layers(model: keras.Model) -> list[keras.layers.Layer]:
 
 
 def find_layer(model: keras.Model, layer: Any) -> keras.layers.Layer:
-    """The layer itself, from the layer, its name or its path; also of a model within the model.
+    """Return a layer of the model or of a nested model, given the layer, its name or its path.
 
-    A path names a layer and what holds it, from the outside in: "backbone/block/dense".
+    A path names a layer and the layers that contain it, from the outside in: "backbone/block/dense".
 
     Raises:
-        TypeError: if `model` is not a Keras model, or `layer` neither a layer nor a string.
-        ValueError: if the model has no such layer, or several of that name.
+        TypeError: if `model` is not a Keras model, or `layer` is neither a layer nor a string.
+        ValueError: if the model has no such layer, or several with that name.
     """
     if not isinstance(model, keras.Model):
         raise TypeError(f"Expected `model` to be a `keras.Model`. Received: {model!r}")
@@ -88,7 +88,7 @@ def find_layer(model: keras.Model, layer: Any) -> keras.layers.Layer:
 
 
 def _at_path(layer: keras.layers.Layer, path: list[str]) -> list[keras.layers.Layer]:
-    """The layers at a path below a layer; a name may contain slashes itself."""
+    """Return the layers at a path below a layer; names may contain slashes."""
     found = []
     for length in range(1, len(path) + 1):
         for candidate in sublayers(layer):
@@ -98,7 +98,7 @@ def _at_path(layer: keras.layers.Layer, path: list[str]) -> list[keras.layers.La
 
 
 def layer_path(model: keras.Model, layer: keras.layers.Layer) -> str:
-    """The names from the model, which is left out, to a layer within it, joined by slashes."""
+    """Return the path of a layer within a model: names from the outside in, without the model, joined by slashes."""
     waiting = [("", model)]
     for before, holder in waiting:
         for candidate in sublayers(holder):
@@ -109,13 +109,13 @@ def layer_path(model: keras.Model, layer: keras.layers.Layer) -> str:
 
 
 class Graph:
-    """Which operations of a model take which outputs.
+    """The graph of the operations of a model.
 
     Attributes:
-        operations: The operations, layers among them, by name.
+        operations: The operations, including layers, by name.
 
     Raises:
-        ValueError: if that is not known: the model has a `call` of its own, or a layer without configuration.
+        ValueError: if the graph is unknown, because the model has a custom `call` or a layer without a configuration.
     """
 
     def __init__(self, model: keras.Model):
@@ -130,14 +130,14 @@ class Graph:
             self._read_sequence(model)
             return
         if not isinstance(model, keras.Sequential) and hasattr(model, "operations"):
-            # A subclass may have a configuration of its own; a plain model on the same tensors has the graph's.
+            # A subclass may have a custom configuration; a plain model on the same tensors has that of the graph.
             plain = keras.Model(model.inputs, model.outputs)
             if type(model).call is type(plain).call:
                 self._read_functional(plain)
                 return
         raise ValueError(
-            "Expected a Sequential or functional model: what a `call` of its own does with a layer's output cannot "
-            f"be told. Received: {type(model).__name__} '{model.name}'"
+            "Expected a Sequential or functional model: the graph of a model with a custom `call` is unknown. "
+            f"Received: {type(model).__name__} '{model.name}'"
         )
 
     def _read_sequence(self, model: keras.Sequential) -> None:
@@ -152,14 +152,14 @@ class Graph:
         self.operations = {operation.name: operation for operation in model.operations}
         try:
             with warnings.catch_warnings():
-                # About functions that would have to be read from a file: this configuration is not written to one.
+                # Keras warns about functions that cannot be saved, but this configuration is not saved.
                 warnings.simplefilter("ignore")
                 config = model.get_config()
         except (NotImplementedError, TypeError) as error:
-            # The latter of a weight that is an argument of an operation, on PyTorch.
+            # On PyTorch, the latter is raised for a weight that is an argument of an operation.
             raise ValueError(
-                "Expected a model whose layers all have a configuration, from which its graph is read. "
-                f"Received: {' '.join(str(error).split())}"
+                "Expected a model whose layers all have a configuration, which is needed to read its graph. Received: "
+                f"{' '.join(str(error).split())}"
             ) from error
         for operation in config["layers"]:
             nodes = operation["inbound_nodes"]
@@ -173,11 +173,11 @@ class Graph:
         self._outputs = set(_history_names(config["output_layers"]))
 
     def has(self, operation: Any) -> bool:
-        """Whether the operation is one of the model's."""
+        """Return whether the operation belongs to the model."""
         return self.operations.get(operation.name) is operation
 
     def used_once(self, operation: Any) -> bool:
-        """Whether the operation is called in a single place, and shares no variable with another."""
+        """Return whether the operation is called once and shares no variables with another."""
         own = {id(variable) for variable in getattr(operation, "variables", [])}
         return self._calls[operation.name] == 1 and not any(
             id(variable) in own
@@ -187,49 +187,49 @@ class Graph:
         )
 
     def always_training(self, operation: Any) -> bool:
-        """Whether the operation is called with `training=True`, so that it acts at inference as in training."""
+        """Return whether the operation is called with `training=True`, and so behaves at inference as in training."""
         return operation.name in self._training
 
     def consumers(self, operation: Any) -> list[Any]:
-        """The operations that take the output."""
+        """Return the operations that take the output."""
         return [self.operations[name] for name, inputs in self._inputs.items() if operation.name in inputs]
 
     def sources(self, operation: Any) -> list[Any]:
-        """The operations whose outputs the operation takes, in the order of its calls and their arguments."""
+        """Return the operations whose outputs the operation takes, in the order of its calls and their arguments."""
         return [self.operations[name] for name in self._inputs[operation.name]]
 
     def constants(self, operation: Any) -> list[Any]:
-        """The other arguments with which the operation is called."""
+        """Return the constant arguments of the operation's calls."""
         return self._constants.get(operation.name, [])
 
     def takers(self, position: int) -> list[Any]:
-        """The operations that take an input of the model."""
+        """Return the operations that take an input of the model."""
         return [self.operations[name] for name in self._starts[position]]
 
     def producer(self, operation: Any) -> Any:
-        """The operation whose output is the first input, or the operation itself if there is none."""
+        """Return the operation whose output is the first input, or the operation itself if there is none."""
         inputs = self._inputs[operation.name]
         return self.operations[inputs[0]] if inputs else operation
 
     def is_output(self, operation: Any) -> bool:
-        """Whether the output is an output of the model."""
+        """Return whether the output is an output of the model."""
         return operation.name in self._outputs
 
     def outputs(self) -> list[Any]:
-        """The operations whose outputs are outputs of the model."""
+        """Return the operations whose outputs are outputs of the model."""
         return [self.operations[name] for name in self.operations if name in self._outputs]
 
     def source(self, operation: Any) -> Any:
-        """The layer that computes what an identity passes on; any other operation is its own source."""
+        """Return the layer whose output an identity layer returns; any other operation is its own source."""
         current = operation
         while is_identity(current) and self._inputs[current.name]:
             current = self.producer(current)
-        # An operation that is no layer, or the model's input, cannot be measured by itself.
+        # Operations that are not layers, and inputs of the model, cannot be measured.
         return current if isinstance(current, keras.layers.Layer) and is_hidden(current) else operation
 
 
 def of(model: keras.Model) -> Graph | None:
-    """The graph of a model, or None if it is not known."""
+    """Return the graph of a model, or None if it is unknown."""
     try:
         return Graph(model)
     except ValueError:
@@ -237,7 +237,7 @@ def of(model: keras.Model) -> Graph | None:
 
 
 def _tensor_sources(node: Any) -> list[str]:
-    """Names of the operations whose outputs are among the arguments of serialized calls, in order."""
+    """Return the names of the operations whose outputs are arguments of serialized calls, in order."""
     if isinstance(node, dict):
         if node.get("class_name") == "__keras_tensor__":
             return [node["config"]["keras_history"][0]]
@@ -248,7 +248,7 @@ def _tensor_sources(node: Any) -> list[str]:
 
 
 def _constants(part: Any) -> list[Any]:
-    """The serialized arguments that are no tensors of the graph."""
+    """Return the serialized arguments that are not tensors of the graph."""
     if isinstance(part, dict):
         if part.get("class_name") == "__keras_tensor__":
             return []
@@ -261,7 +261,7 @@ def _constants(part: Any) -> list[Any]:
 
 
 def _history_names(outputs: Any) -> list[str]:
-    """Names in a structure of [name, call, tensor] triples."""
+    """Return the names in a structure of [name, call, tensor] triples."""
     if isinstance(outputs, dict):
         outputs = list(outputs.values())
     if len(outputs) == 3 and isinstance(outputs[0], str) and isinstance(outputs[1], int):

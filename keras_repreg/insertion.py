@@ -1,4 +1,4 @@
-"""A penalty put into an existing model."""
+"""Insert a penalty into an existing model."""
 
 import warnings
 from typing import Any
@@ -14,27 +14,27 @@ METHODS = ("call", "compute_loss", "train_step", "test_step", "predict_step")
 
 
 def insert(model: keras.Model, layer: Any, penalty: RepresentationRegularization) -> keras.Model:
-    """Return a model with a penalty after a layer, which shares all layers and weights with the given one.
+    """Return a model with a penalty after a layer, which shares all layers and weights with the given model.
 
-    The given model stays as it is, except that training the new model changes its weights. The new model is Keras's
-    Sequential or functional model, and a warning names methods of a class of your own that it lacks. It is label aware
-    if the penalty is class-wise or the given model was, and compiled as the given one was, with a new optimizer of the
-    same configuration.
+    The given model is not changed, except that training the new model trains its weights. The new model is a plain
+    Sequential or functional model; a warning names methods of a custom class that it lacks. It is label aware if the
+    penalty is class-wise or the given model is label aware. It is compiled like the given model, with a new optimizer
+    of the same configuration.
 
     Args:
         model: A built Sequential or functional model, such as a pretrained one.
-        layer: A layer of it, its name, or the path of a layer of a model within it ("backbone/dense"); a path can end
-            with a part of an output that has several ("backbone/pooled_output", "lstm/0").
-        penalty: A representation regularizer that is in no model yet.
+        layer: A layer, its name, or the path of a layer in a nested model ("backbone/dense"). If the output has several
+            parts, the path can end with one of them ("backbone/pooled_output", "lstm/0").
+        penalty: A representation regularizer that is not part of a model yet.
 
     Returns:
-        The new model; models within it that hold the layer are new as well.
+        The new model. Nested models that contain the layer are new as well.
 
     Raises:
-        TypeError: if `model` is not a Keras model, `layer` neither a layer nor a name, or `penalty` no representation
-            regularizer.
-        ValueError: if there is no such layer, it is an input, a model that holds it is neither Sequential nor
-            functional, or it has a layer of the penalty's name.
+        TypeError: if `model` is not a Keras model, `layer` is neither a layer nor a name, or `penalty` is not a
+            representation regularizer.
+        ValueError: if there is no such layer, it is an input, a model that contains it is neither Sequential nor
+            functional, or such a model already has a layer with the name of the penalty.
 
     Examples:
         >>> import keras, keras_repreg
@@ -52,14 +52,14 @@ def insert(model: keras.Model, layer: Any, penalty: RepresentationRegularization
     for holder in holders[:-1]:
         if not (isinstance(holder, keras.Sequential) or graph.of(holder) is not None):
             raise ValueError(
-                "Expected the layer in Sequential or functional models, whose graphs can be built again. Received: "
+                "Expected the layer to be in Sequential or functional models, whose graphs can be rebuilt. Received: "
                 f"layer '{holders[-1].name}' of {type(holder).__name__} '{holder.name}'"
             )
     if isinstance(holders[-1], keras.layers.InputLayer):
         raise ValueError(f"Expected a layer that computes something. Received: the input '{holders[-1].name}'")
     names = [other.name for other in holders[-2].layers]
     if penalty.name in names:
-        raise ValueError(f"Expected a penalty of a name that is not among {names}. Received: name={penalty.name!r}")
+        raise ValueError(f"Expected a penalty whose name is not one of {names}. Received: name={penalty.name!r}")
     target = holders.pop()
     new: Any = None
     while holders:
@@ -74,7 +74,7 @@ def insert(model: keras.Model, layer: Any, penalty: RepresentationRegularization
             stacklevel=2,
         )
     if hasattr(model, "output_names"):
-        new.output_names = list(model.output_names)  # which losses and metrics may go by
+        new.output_names = list(model.output_names)  # losses and metrics may refer to them
     if model.compiled:
         _compile_as(new, model)
     if isinstance(penalty, ClasswiseRegularization) or is_label_aware(model):
@@ -83,7 +83,7 @@ def insert(model: keras.Model, layer: Any, penalty: RepresentationRegularization
 
 
 def _find(model: keras.Model, layer: Any) -> tuple[list[Any], str | None]:
-    """The models from the outermost to the one that holds a layer, then the layer; and the part of its output."""
+    """Return the models that contain a layer from the outermost inwards, then the layer, and the part of its output."""
     part = None
     try:
         found = graph.find_layer(model, layer)
@@ -110,7 +110,7 @@ def _find(model: keras.Model, layer: Any) -> tuple[list[Any], str | None]:
 
 
 def _parts(layer: keras.layers.Layer) -> list[str]:
-    """The names of the parts of a layer's output, where it has several."""
+    """Return the names of the parts of a layer's output, if it has several."""
     output = getattr(layer, "output", None)
     if isinstance(output, dict):
         return list(output)
@@ -128,7 +128,7 @@ def _path(model: keras.Model, layer: keras.layers.Layer) -> list[Any] | None:
 
 
 def _rebuilt(model: Any, target: Any, new: Any, part: str | None, after: bool) -> keras.Model:
-    """The model with `new` after the layer `target`, or in its place."""
+    """Return the model with `new` after, or instead of, the layer `target`."""
     if isinstance(model, keras.Sequential):
         layers = [entry for other in model.layers for entry in _entries(other, target, new, after)]
         inputs = model.inputs[0]
@@ -147,7 +147,7 @@ def _rebuilt(model: Any, target: Any, new: Any, part: str | None, after: bool) -
             return {**output, part: new(output[part])}
         return [new(tensor) if str(i) == part else tensor for i, tensor in enumerate(output)]
 
-    # A plain model on the same tensors: a subclass may take other arguments, and a compiled one would be compiled here.
+    # A plain model on the same tensors: the constructor of a subclass may differ, and the model is compiled later.
     plain = keras.Model(model.input, model.output, name=model.name)
     return keras.models.clone_model(plain, clone_function=lambda layer: layer, call_function=call)
 
@@ -159,10 +159,11 @@ def _entries(layer: Any, target: Any, new: Any, after: bool) -> list[Any]:
 
 
 def _compile_as(new: keras.Model, model: keras.Model) -> None:
-    """Compile a model as another one was."""
+    """Compile a model with the configuration of another one."""
     try:
         new.compile_from_config(model.get_compile_config())
     except (TypeError, ValueError) as error:  # a loss or metric without a configuration
         warnings.warn(
-            f"The new model is not compiled, since how '{model.name}' was cannot be read: {error}", stacklevel=3
+            f"The new model is not compiled, because the configuration of '{model.name}' cannot be read: {error}",
+            stacklevel=3,
         )

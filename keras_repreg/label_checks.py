@@ -1,4 +1,4 @@
-"""The check of the labels that are given to `fit` or `evaluate`, as far as they can be seen before the first step."""
+"""Check the labels given to `fit` or `evaluate` before the first step, as far as they can be read."""
 
 import contextlib
 import itertools
@@ -14,8 +14,8 @@ from keras_repreg.layers.classwise import ClasswiseRegularization
 
 
 def check_run(model: Any, x: Any, y: Any, arguments: dict[str, Any]) -> Any:
-    """Check the labels of `fit`, those of its validation data as well, or of `evaluate`; see `check_labels`."""
-    if arguments.get("_use_cached_eval_dataset"):  # the validation of a `fit` that has checked it
+    """Check the labels given to `evaluate`, or to `fit` including its validation data; see `check_labels`."""
+    if arguments.get("_use_cached_eval_dataset"):  # a validation whose data `fit` has already checked
         return x
     validation = arguments.get("validation_data")
     if isinstance(validation, (tuple, list)) and len(validation) in (2, 3):
@@ -26,18 +26,18 @@ def check_run(model: Any, x: Any, y: Any, arguments: dict[str, Any]) -> Any:
 
 
 def check_labels(model: Any, x: Any, y: Any) -> Any:
-    """Check the labels given to `fit` or `evaluate` as far as they can be seen: arrays, or a data set's first batch.
+    """Check the labels given to `fit` or `evaluate`: whole arrays, or the first batch of a data set.
 
     Args:
         model: A model.
-        x: As for `fit`: inputs, or a data set.
-        y: As for `fit`: targets, or None.
+        x: Inputs or a data set, as for `fit`.
+        y: Targets or None, as for `fit`.
 
     Returns:
-        `x`, or for an iterator one that still has the first batch.
+        `x`; an iterator is replaced by one that still yields the first batch.
 
     Raises:
-        ValueError: if class-wise layers would take their labels from targets that are no class labels.
+        ValueError: if class-wise layers would take their labels from targets that are not class labels.
     """
     layers = [layer for layer in seam.all_sublayers(model) if isinstance(layer, ClasswiseRegularization)]
     if not layers or x is None:
@@ -53,26 +53,26 @@ def check_labels(model: Any, x: Any, y: Any) -> Any:
 
 
 def _call_symbolically(model: Any, x: Any) -> None:
-    """Let the layers of a model that was never called show whether labels are passed to them."""
+    """Call a model symbolically if it was never called, to find out whether labels are passed to its layers."""
     shapes = keras.tree.map_structure(lambda part: keras.KerasTensor((None, *part.shape[1:]), str(part.dtype)), x)
-    with contextlib.suppress(Exception):  # a call that cannot be traced so is checked as it runs
+    with contextlib.suppress(Exception):  # a call that cannot be traced is checked when it runs
         model.compute_output_spec(shapes)
 
 
 def _first_targets(data: Any) -> tuple[Any, Any]:
-    """The targets of a data set's first batch, or None where they cannot be seen, and the data set as it was."""
+    """Return the targets in the first batch of a data set, or None if they cannot be read, and the data set."""
     if isinstance(data, keras.utils.PyDataset):
         return targets_of(data[0]), data
     if hasattr(data, "element_spec") and hasattr(data, "take"):
         y = targets_of(data.element_spec)
-        # Reading a `tf.data.Dataset` can be expensive; whole numbers, one per sample, need no look at their values.
+        # Reading a `tf.data.Dataset` can be expensive, and integers, one per sample, are always valid.
         if all(spec.dtype.is_integer and spec.shape.rank == 1 for spec in keras.tree.flatten(y) if spec is not None):
             return None, data
         return next((targets_of(batch) for batch in data.take(1)), None), data
     if hasattr(data, "__next__"):
         first = list(itertools.islice(data, 1))
         return (targets_of(first[0]) if first else None), _joined(first, data)
-    samples: Any = getattr(data, "dataset", None)  # of a PyTorch DataLoader
+    samples: Any = getattr(data, "dataset", None)  # a PyTorch DataLoader
     if hasattr(samples, "__getitem__") and hasattr(samples, "__len__") and len(samples):
         y = targets_of(samples[0])
         return (None if y is None else keras.tree.map_structure(lambda part: to_numpy(part)[None], y)), data

@@ -1,8 +1,8 @@
-"""Labels as a side input of the class-wise layers, and what counts as class labels anywhere in the package.
+"""Labels as a side input of the class-wise layers, and the package's definition of class labels.
 
-A layer sees activations, not labels. `label_scope` lets the class-wise layers that are called inside it see the targets
-of a batch; the steps of label-aware models (`keras_repreg.models`) open one. The scope belongs to one thread, because
-`tf.distribute.MirroredStrategy` runs each replica's step, with its own labels, in a thread.
+Layers receive activations, not labels. `label_scope` passes the targets of a batch to the class-wise layers that are
+called inside it; the steps of label-aware models (`keras_repreg.models`) open one. Scopes are thread-local, because
+`tf.distribute.MirroredStrategy` runs the step of each replica, with its own labels, in a separate thread.
 """
 
 import contextlib
@@ -21,12 +21,11 @@ from keras_repreg.seam import value_of
 Tensor = Any
 
 LABEL_OPTIONS = (
-    "There are three ways to pass labels to a class-wise layer: "
-    "(1) `layer([z, labels])` or `layer(z, labels=labels)`, with `labels` a `keras.Input` of integers; "
-    "(2) build the model as `keras_repreg.Sequential` or `keras_repreg.Model`; "
-    "(3) call `keras_repreg.label_aware(model)` once, before `fit`. "
-    "What `keras.models.clone_model` returns needs (3) again; since `keras.wrappers` clone a model, pass them a "
-    "function that builds a label-aware one. A training loop of your own opens `keras_repreg.label_scope(y)`."
+    "There are three ways to pass labels to a class-wise layer: (1) `layer([z, labels])` or `layer(z, "
+    "labels=labels)`, with `labels` a `keras.Input` of integers; (2) build the model as `keras_repreg.Sequential` or "
+    "`keras_repreg.Model`; (3) call `keras_repreg.label_aware(model)` once, before `fit`. The copy made by "
+    "`keras.models.clone_model` needs (3) again. `keras.wrappers` clone a model, so pass them a function that builds "
+    "a label-aware model. In a custom training loop, use `keras_repreg.label_scope(y)`."
 )
 
 _scope = threading.local()
@@ -34,9 +33,9 @@ _scope = threading.local()
 
 @contextlib.contextmanager
 def label_scope(y: Any) -> Iterator[None]:
-    """Let the class-wise layers that are called inside see `y`, the targets of a training batch.
+    """Pass `y`, the targets of a training batch, to the class-wise layers that are called in this context.
 
-    For training loops of your own:
+    For custom training loops:
 
     ```python
     with keras_repreg.label_scope(y):
@@ -44,7 +43,7 @@ def label_scope(y: Any) -> Iterator[None]:
     ```
 
     Args:
-        y: The targets as `fit` takes them: a tensor, or a dict, list or tuple of tensors.
+        y: The targets as passed to `fit`: a tensor, or a dict, list or tuple of tensors.
     """
     outer = getattr(_scope, "y", None)
     _scope.y = y
@@ -55,10 +54,11 @@ def label_scope(y: Any) -> Iterator[None]:
 
 
 def current_labels(label_key: str | int | None = None) -> Tensor | None:
-    """Return the labels of the innermost `label_scope` of this thread, or None outside of any.
+    """Return the labels of the innermost `label_scope` of this thread, or None outside of a scope.
 
     Args:
-        label_key: Which entry of dict, list or tuple targets are the labels; needed where there are several.
+        label_key: The entry that holds the labels, if the targets are a dict, list or tuple; required if there are
+            several entries.
     """
     y = getattr(_scope, "y", None)
     return None if y is None else select_target(y, label_key, "label_key")
@@ -69,11 +69,11 @@ def select_target(y: Any, key: str | int | None = None, name: str = "labels") ->
 
     Args:
         y: Targets: an array or tensor, or a dict, list or tuple of these.
-        key: The key or index of the entry; needed where there are several.
-        name: What the caller calls `key`.
+        key: The key or index of the entry; required if there are several entries.
+        name: The name of `key` in error messages.
 
     Raises:
-        ValueError: if there are several entries and the key names none of them.
+        ValueError: if there are several entries and `key` is not one of them.
     """
     if isinstance(y, (list, tuple)):
         y = dict(enumerate(y))
@@ -84,14 +84,14 @@ def select_target(y: Any, key: str | int | None = None, name: str = "labels") ->
         key = keys[0]
     if key not in keys:
         raise ValueError(
-            f"Expected `{name}` to be one of {keys}, to say which entry of the targets holds the class labels. "
+            f"Expected `{name}` to name the entry of the targets that holds the class labels, one of {keys}. "
             f"Received: {name}={key!r}"
         )
     return y[key]
 
 
 def targets_of(batch: Any) -> Any:
-    """Return the targets of a batch (x, y) or (x, y, sample_weight); None of a batch of any other form."""
+    """Return the targets of a batch (x, y) or (x, y, sample_weight), or None for any other batch."""
     batch = tuple(batch) if isinstance(batch, list) else batch
     return batch[1] if isinstance(batch, tuple) and len(batch) in (2, 3) else None
 
@@ -99,15 +99,15 @@ def targets_of(batch: Any) -> Any:
 def check_label_values(labels: NDArray[Any], *, soft: bool = False) -> None:
     """Check that an array of shape (N,), (N, 1) or (N, K) holds class labels.
 
-    Ids are whole numbers. Rows are one-hot, or shares of classes: numbers >= 0 that sum to 1.
+    Ids are whole numbers. Rows are one-hot, or class probabilities: numbers >= 0 that sum to 1.
 
     Args:
         labels: Numbers of one of these shapes.
-        soft: Whether soft labels are expected: rows of any numbers, of which those below zero count as none, and (N,)
-            or (N, 1) hold the probability of the second of two classes.
+        soft: Whether soft labels are expected: rows of any numbers, where negative numbers count as zero, or shape (N,)
+            or (N, 1) with the probability of the second of two classes.
 
     Raises:
-        ValueError: if they are something else, such as fractions, the targets of a regression or several labels each.
+        ValueError: if they are anything else, such as fractions, regression targets or multi-label rows.
     """
     if labels.dtype.kind == "f" and not np.isfinite(labels).all():
         found = int(np.sum(~np.isfinite(labels)))
@@ -117,7 +117,7 @@ def check_label_values(labels: NDArray[Any], *, soft: bool = False) -> None:
     if rows:
         sums = labels.sum(axis=1)
         fits = soft or ((labels >= 0).all() and (abs(sums - 1.0) < 0.01).all())
-        expected = "rows of class shares: numbers >= 0 that sum to 1, such as one-hot rows"
+        expected = "rows of class probabilities: numbers >= 0 that sum to 1, such as one-hot rows"
     elif soft:
         fits = ((labels >= 0) & (labels <= 1)).all()
         expected = "probabilities of the second of two classes, from 0 to 1"
@@ -125,8 +125,8 @@ def check_label_values(labels: NDArray[Any], *, soft: bool = False) -> None:
         whole = labels.dtype.kind in "biu" or (labels == np.floor(labels)).all()
         fits = bool(whole) and ((labels >= -(2**31)) & (labels < 2**31)).all()
         expected = (
-            "class ids: whole numbers that fit in int32, or one-hot rows of shape (N, K). Smoothed binary labels of "
-            "shape (N, 1) need `soft_labels=True`, or rounding"
+            "class ids: whole numbers that fit in int32, or one-hot rows of shape (N, K). For smoothed binary labels "
+            "of shape (N, 1), pass `soft_labels=True` or round them"
         )
     if not fits:
         raise ValueError(
@@ -135,14 +135,15 @@ def check_label_values(labels: NDArray[Any], *, soft: bool = False) -> None:
 
 
 def sample_classes(labels: Any, samples: int) -> NDArray[Any]:
-    """Return classes of shape (N,) from labels of shape (N,), (N, 1) or (N, K), as an array.
+    """Return classes as an array of shape (N,) from labels of shape (N,), (N, 1) or (N, K).
 
     Args:
-        labels: Class ids, strings, or one-hot or soft rows, of which the largest entry counts.
+        labels: Class ids, strings, or one-hot or soft rows, whose largest entry is the class.
         samples: N.
 
     Raises:
-        ValueError: if the labels have another shape or number, or are no class labels: see `check_label_values`.
+        ValueError: if the shape or the number of labels is wrong, or they are not class labels: see
+            `check_label_values`.
     """
     array = to_numpy(labels)
     if array.ndim not in (1, 2) or len(array) != samples or (samples and not array.size):
@@ -167,15 +168,15 @@ def class_ids(labels: Tensor, z: Tensor, num_classes: int | None = None) -> Tens
     """Return integer class ids of shape (N,) from labels of shape (N,), (N, 1) or one-hot (N, K).
 
     Args:
-        labels: Class ids, or one-hot rows (of soft rows the largest entry counts).
-        z: The activations that they belong to, shape (N, M).
-        num_classes: The number of columns that one-hot labels must have, where known.
+        labels: Class ids, or one-hot or soft rows, whose largest entry is the class.
+        z: The activations of the same samples, shape (N, M).
+        num_classes: The required number of columns of one-hot labels, if known.
 
     Raises:
-        ValueError: if the shape is none of these or not known well enough to tell which, the number of samples is
-            not that of `z`, labels are not class labels (see `check_label_values`; where a function is compiled only
-            the shape and dtype can be checked), or ids arrive in half precision (Keras casts float inputs of a layer
-            to its compute dtype, which merges large ids).
+        ValueError: if the shape is none of these or ambiguous, the number of samples differs from that of `z`, the
+            values are not class labels (see `check_label_values`; in compiled functions only shape and dtype are
+            checked), or ids are in half precision (Keras casts float inputs of a layer to its compute dtype, which
+            merges large ids).
     """
     labels, shape, dtype = _checked(labels, z, num_classes)
     if len(shape) == 2 and shape[1] != 1:
@@ -198,21 +199,21 @@ def responsibilities(labels: Tensor, z: Tensor, num_classes: int | None = None) 
     """Return soft labels as rows of shape (N, K): how much each sample belongs to each class.
 
     Args:
-        labels: One-hot or soft rows; or, of shape (N,) or (N, 1), the probability of the second of two classes.
-        z: The activations that they belong to, shape (N, M).
-        num_classes: The number of columns that they must have, where known.
+        labels: One-hot or soft rows, or the probability of the second of two classes, shape (N,) or (N, 1).
+        z: The activations of the same samples, shape (N, M).
+        num_classes: The required number of columns, if known.
 
     Raises:
-        ValueError: if the shape is another, or values are not shares of classes.
+        ValueError: if the shape is none of these, or the values are not class probabilities.
     """
     labels, shape, dtype = _checked(labels, z, num_classes)
     binary = (len(shape) == 1 or shape[1] == 1) and num_classes in (None, 2) and dtype.startswith(("float", "bfloat"))
     if not binary and (len(shape) != 2 or (shape[1] == 1 and num_classes != 1) or num_classes not in (None, shape[1])):
         width = "K" if num_classes is None else f"num_classes={num_classes}"
         raise ValueError(
-            f"Expected soft `labels` of shape (N, {width}), the shares of the classes in each sample, or floats of "
-            "shape (N,) or (N, 1), the probability of the second of two classes; class ids do not need "
-            f"`soft_labels=True`. Received: labels.shape={shape}, labels.dtype={dtype}"
+            f"Expected soft `labels` of shape (N, {width}), the class probabilities of each sample, or floats of "
+            "shape (N,) or (N, 1), the probability of the second of two classes. For class ids, pass "
+            f"`soft_labels=False`. Received: labels.shape={shape}, labels.dtype={dtype}"
         )
     _check_values(labels, dtype, soft=True)
     if binary:
@@ -222,31 +223,31 @@ def responsibilities(labels: Tensor, z: Tensor, num_classes: int | None = None) 
 
 
 def _checked(labels: Tensor, z: Tensor, num_classes: int | None) -> tuple[Tensor, tuple[int | None, ...], str]:
-    """Return labels, their shape and dtype, if they are numbers of a shape that labels can have."""
+    """Return labels, their shape and their dtype, after checking that they are numbers of a valid shape."""
     labels = ops.convert_to_tensor(labels)
-    if getattr(labels.shape, "rank", 0) is None:  # a function of TensorFlow's that was traced with several ranks
-        raise ValueError("Expected `labels` of one number of dimensions. Received: labels of unknown rank")
+    if getattr(labels.shape, "rank", 0) is None:  # a TensorFlow function traced with several ranks
+        raise ValueError("Expected `labels` of known rank. Received: labels of unknown rank")
     shape = tuple(labels.shape)
     dtype = keras.backend.standardize_dtype(labels.dtype)
     if dtype.startswith(("complex", "string")):
         raise ValueError(f"Expected `labels` to be numbers. Received: labels.dtype={dtype}")
     if shape[1:] == (None,) and num_classes is not None:
-        # Fails at run time if the number of columns is another.
+        # Fails at run time if the number of columns differs.
         labels = ops.reshape(labels, (ops.shape(labels)[0], num_classes))
         shape = (shape[0], num_classes)
     samples = z.shape[0]
     differ = None not in (*shape[:1], samples) and shape[:1] != (samples,)
     if len(shape) not in (1, 2) or differ or shape[1:] == (None,):
         raise ValueError(
-            "Expected `labels` to be class ids of shape (N,) or (N, 1), or one-hot of shape (N, K) with K known (or "
-            "`num_classes` given), for N samples of activations. "
-            f"Received: labels.shape={shape}, activations.shape={tuple(z.shape)}"
+            "Expected `labels` to be class ids of shape (N,) or (N, 1), or one-hot of shape (N, K) with a known K (or "
+            f"`num_classes`), for N samples of activations. Received: labels.shape={shape}, "
+            f"activations.shape={tuple(z.shape)}"
         )
     return labels, shape, dtype
 
 
 def _check_values(labels: Tensor, dtype: str, *, soft: bool) -> None:
-    """Check the values unless the dtype and shape leave no doubt, or a function is being compiled."""
+    """Check the values, unless the dtype and shape suffice or a function is being compiled."""
     if not soft and len(labels.shape) == 1 and dtype in ("bool", "int8", "int16", "int32", "uint8", "uint16"):
         return
     values = value_of(labels)

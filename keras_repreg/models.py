@@ -1,4 +1,4 @@
-"""Label-aware models, whose class-wise layers see the labels given to `fit` and `evaluate`."""
+"""Label-aware models, whose class-wise layers receive the labels given to `fit` and `evaluate`."""
 
 import weakref
 from collections.abc import Callable
@@ -13,23 +13,23 @@ from keras_repreg.steps import batch_of, step_scope
 
 
 def _in_scopes(model: keras.Model, training: bool, step: Callable[..., Any], args: Any, kwargs: Any) -> Any:
-    """Run `train_step` or `test_step` so that layers see the labels of its batch."""
+    """Run `train_step` or `test_step` inside the label scope of its batch."""
     batch = batch_of(args, kwargs)
     y = targets_of(batch)
     with step_scope(model, batch, training=training):
-        if y is None:  # a batch of a form of its own, whose step opens a scope itself
+        if y is None:  # a custom batch format, whose step must open a scope itself
             return step(*args, **kwargs)
         with label_scope(y):
             return step(*args, **kwargs)
 
 
 class LabelAware:
-    """Mixin: training and evaluation steps that run inside a label scope, those of a subclass included."""
+    """Mixin that runs training and evaluation steps, including those of subclasses, inside a label scope."""
 
     def __init_subclass__(cls, **kwargs: Any):
         super().__init_subclass__(**kwargs)
         for name, training in (("train_step", True), ("test_step", False)):
-            # The class's own step, or that of a mixin before this one.
+            # The step of the class itself, or of a mixin that precedes this one.
             owner = next((base for base in cls.__mro__ if name in vars(base)), LabelAware)
             if not issubclass(owner, LabelAware) or owner is cls:
                 setattr(cls, name, _scoped(vars(owner)[name], training))
@@ -57,10 +57,10 @@ def _scoped(step: Callable[..., Any], training: bool) -> Callable[..., Any]:
 
 @keras.saving.register_keras_serializable(package="keras_repreg")
 class Sequential(LabelAware, keras.Sequential):
-    """`keras.Sequential` whose class-wise layers see the labels given to `fit` and `evaluate`.
+    """`keras.Sequential` whose class-wise layers receive the labels given to `fit` and `evaluate`.
 
-    It stays one when it is saved and loaded, pickled or copied; `keras.models.clone_model` returns a plain one, to be
-    passed to `label_aware`.
+    The model stays label aware when it is saved and loaded, pickled or copied. `keras.models.clone_model` returns a
+    plain model; pass it to `label_aware`.
 
     Examples:
         >>> import keras, keras_repreg, numpy as np
@@ -80,11 +80,11 @@ _KerasFunctional: Any = seam.functional_class()
 
 @keras.saving.register_keras_serializable(package="keras_repreg")
 class Functional(LabelAware, _KerasFunctional):
-    """What `keras_repreg.Model(inputs, outputs)` returns."""
+    """The class of `keras_repreg.Model(inputs, outputs)`."""
 
 
 class _Model:
-    """`keras.Model` whose class-wise layers see the labels given to `fit` and `evaluate`.
+    """`keras.Model` whose class-wise layers receive the labels given to `fit` and `evaluate`.
 
     Use it as `keras.Model`: with `inputs` and `outputs`, or as the base of a class with its own `call`.
 
@@ -105,15 +105,15 @@ class _Model:
         >>> model = keras_repreg.Model(x, keras.layers.Dense(3)(z))
     """
 
-    # Keras rewrites the bases of a class whose instance is built from inputs and outputs. As a base, `Model` therefore
-    # stands for `LabelAware` and `keras.Model` themselves, so that only the user's class is rewritten.
+    # Keras rewrites the bases of a class whose instance is built from inputs and outputs. As a base class, `Model` is
+    # therefore replaced by `LabelAware` and `keras.Model`, so that only the user's class is rewritten.
     def __mro_entries__(self, bases: tuple[Any, ...]) -> tuple[type, ...]:
         return LabelAware, keras.Model
 
     def __call__(self, inputs: Any, outputs: Any, name: str | None = None, *, trainable: bool = True) -> Functional:
         return Functional(inputs, outputs, name=name, trainable=trainable)
 
-    # In annotations, `keras_repreg.Model | None` stands for what `isinstance` accepts.
+    # Support annotations such as `keras_repreg.Model | None`.
     def __or__(self, other: Any) -> Any:
         return LabelAware | other
 
@@ -128,14 +128,14 @@ class _Model:
 
 
 Model = _Model()
-"""`keras.Model` whose class-wise layers see the labels given to `fit` and `evaluate`.
+"""`keras.Model` whose class-wise layers receive the labels given to `fit` and `evaluate`.
 
-Use it as `keras.Model`: call it with `inputs` and `outputs`, or derive a class with its own `call` from it.
+Use it as `keras.Model`: call it with `inputs` and `outputs`, or subclass it and define `call`.
 """
 
 
-class _AroundStep:
-    """Goes around the `train_step` or `test_step` of a model whose class is not label aware."""
+class _StepWrapper:
+    """Wraps the `train_step` or `test_step` of a model whose class is not label aware."""
 
     def __init__(self, model: keras.Model, training: bool):
         self._model, self._training = weakref.ref(model), training
@@ -144,8 +144,8 @@ class _AroundStep:
         return _in_scopes(self._model(), self._training, step, args, kwargs)
 
 
-class _AroundLoop:
-    """Goes around the `fit` or `evaluate` of a model whose class is not label aware."""
+class _LoopWrapper:
+    """Wraps the `fit` or `evaluate` of a model whose class is not label aware."""
 
     def __init__(self, model: keras.Model):
         self._model = weakref.ref(model)
@@ -155,17 +155,17 @@ class _AroundLoop:
 
 
 def is_label_aware(model: keras.Model) -> bool:
-    """Return whether the class-wise layers of a model see the labels given to `fit` and `evaluate`."""
+    """Return whether the class-wise layers of a model receive the labels given to `fit` and `evaluate`."""
     around = seam.around(model, "train_step")
-    return isinstance(model, LabelAware) or any(isinstance(function, _AroundStep) for function in around)
+    return isinstance(model, LabelAware) or any(isinstance(function, _StepWrapper) for function in around)
 
 
 def label_aware(model: keras.Model) -> keras.Model:
-    """Let the class-wise layers of an existing model see the labels given to `fit` and `evaluate`.
+    """Pass the labels given to `fit` and `evaluate` to the class-wise layers of an existing model.
 
-    Weights and outputs stay as they are. A Sequential or functional model becomes a `keras_repreg` one, and stays label
-    aware when it is saved and loaded, pickled or copied. Of a model of a class of your own only this instance is
-    changed: after loading, call this function again, or derive the class from `keras_repreg.Model`.
+    Weights and outputs do not change. A Sequential or functional model becomes a `keras_repreg` model, which stays
+    label aware when it is saved and loaded, pickled or copied. For a model of a custom class, only this instance
+    changes: call this function again after loading, or derive the class from `keras_repreg.Model`.
 
     Args:
         model: Any Keras model, compiled or not.
@@ -194,8 +194,8 @@ def label_aware(model: keras.Model) -> keras.Model:
         seam.become(model, kind)
     else:
         for name, training in (("train_step", True), ("test_step", False)):
-            seam.replace_method(model, name, _AroundStep(model, training))
+            seam.replace_method(model, name, _StepWrapper(model, training))
         for name in ("fit", "evaluate"):
-            seam.replace_method(model, name, _AroundLoop(model))
+            seam.replace_method(model, name, _LoopWrapper(model))
     seam.forget_compiled(model)
     return model

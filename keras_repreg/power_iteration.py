@@ -1,8 +1,8 @@
-"""Leading eigenvectors by power iteration, of one matrix or of the matrices of all classes at once.
+"""Leading eigenvectors by power iteration, for one matrix or for the matrices of all classes at once.
 
-Plain power iteration needs hundreds of steps where the two largest eigenvalues are close. Here each step after the
-first few moves within the plane of the current vector and a conjugate direction, in which the best vector has a closed
-form: one product with the matrix per step, as in plain iteration, and about the square root of its number of steps.
+Plain power iteration needs hundreds of steps if the two largest eigenvalues are close. Here, after a few plain steps,
+each step moves within the plane of the current vector and a conjugate direction, where the best vector has a closed
+form. A step costs one product with the matrix, as in plain iteration, but the number of steps is about the square root.
 """
 
 from collections.abc import Callable
@@ -16,25 +16,25 @@ from keras_repreg.derivatives import with_derivatives_of
 
 Tensor = Any
 
-# Plain power steps first, of two vectors: they take both away from the small eigenvalues, which cost the others most
-# steps, and the second has the leading eigenvector where the first began orthogonal to it.
+# Plain power steps of two vectors come first. They remove small eigenvalues, which would cost the conjugate steps most,
+# and the second vector finds the leading eigenvector if the first starts orthogonal to it.
 POWER_STEPS = 3
-# At most this many conjugate steps. In tests over random matrices of up to 300 rows with every gap, down to none, the
-# eigenvalue is then within 1e-3, typically 1e-6; what remains is for hundreds of eigenvalues within a few percent.
+# The maximum number of conjugate steps. In tests on random matrices of up to 300 rows and any gap, including none, the
+# eigenvalue is then within 1e-3, typically 1e-6; more remains only for hundreds of eigenvalues within a few percent.
 CONJUGATE_STEPS = 32
-# A matrix is done when |A u - lambda u| is below this part of its lambda, near the precision of float32.
+# A matrix has converged when |A u - lambda u| / lambda is below this, near the precision of float32.
 TOLERANCE = 1e-5
-# Derivatives of the vectors are those of so many power steps from them: the error is (lambda_2 / lambda_1)^steps.
+# Derivatives of the vectors are those of this many power steps: the error is (lambda_2 / lambda_1)^steps.
 DERIVATIVE_STEPS = 100
 
 
 class Matrices(NamedTuple):
-    """Positive semi-definite matrices, each with one vector; all vectors together are one tensor.
+    """Positive semi-definite matrices, each with one vector; one tensor holds all vectors.
 
     Attributes:
         apply: The product of each matrix with its vector.
-        inner: From pairs of tensors of vectors, the tuple of their inner products, each in a shape that broadcasts
-            against these tensors.
+        inner: The tuple of inner products of pairs of tensors of vectors, each in a shape that broadcasts against these
+            tensors.
         diagonal: The diagonals of the matrices, in the shape of the vectors.
     """
 
@@ -53,9 +53,9 @@ def leading_vectors(
 
     Args:
         matrices: Called with `z` and the constants.
-        z: What the matrices are made of, and the vectors can be differentiated by.
-        constants: Other tensors that they are made of.
-        search: What to find the vectors with, called as `matrices` is; by default power iteration.
+        z: The input of the matrices, with respect to which the vectors can be differentiated.
+        constants: Other inputs of the matrices.
+        search: The function that finds the vectors, called like `matrices`; power iteration by default.
     """
 
     def by_iteration(z: Tensor, *constants: Tensor) -> Tensor:
@@ -93,26 +93,26 @@ def _iterate(matrices: Matrices) -> Tensor:
         # Polak and Ribiere's conjugate direction.
         direction = ops.sqrt(squares) * (cosine * p - sine * x)
         direction = new_residual + ops.maximum(_ratio(change, rest), 0) * direction
-        # What has converged stays as it is: its directions are rounding errors.
+        # Converged vectors do not move: their directions are rounding errors.
         active = is_active(a, rest)
         old = (x, ax, a, residual, rest, direction)
         new = (new_x, new_ax, new_a, new_residual, new_rest, direction)
         return tuple(ops.where(active, after, before) for after, before in zip(new, old, strict=True))
 
     state = _loop(any_active, improve, (x, ax, a, residual, rest, residual))
-    # The product is nearer to the eigenvector than the vector is.
+    # The product is closer to the eigenvector than the vector.
     return _unit(state[1], matrices)
 
 
 def _start(matrices: Matrices) -> tuple[Tensor, Tensor, Tensor]:
-    """The best vector x in the plane of two starts, the product A x, and x^T A x."""
+    """Return the best vector x in the plane of two starting vectors, the product A x, and x^T A x."""
     apply, inner, diagonal = matrices
     index = ops.cumsum(ops.ones_like(diagonal), axis=0)
-    # The first positive, as the leading vector of non-negative activations is, and both uneven.
+    # The first is positive, like the leading vector of non-negative activations, and both are uneven.
     x, y = (_unit(ops.sqrt(diagonal) * uneven, matrices) for uneven in (1.5 + ops.sin(index), ops.cos(index)))
     for _ in range(POWER_STEPS):
         x, y = _unit(apply(x), matrices), apply(y)
-        # Twice, since rounding leaves some of x if y is almost parallel to it.
+        # Twice, because rounding leaves a part of x if y is almost parallel to it.
         for _ in range(2):
             y = _unit(y - inner((x, y))[0] * x, matrices)
     ax, ay = apply(x), apply(y)
@@ -123,14 +123,14 @@ def _start(matrices: Matrices) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _rotation(a: Tensor, b: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
-    """Cosine and sine of the angle of the leading vector of [[a, b], [b, c]]."""
+    """Return the cosine and sine of the angle of the leading vector of [[a, b], [b, c]]."""
     angle = 0.5 * ops.arctan2(2 * b, a - c)
     return ops.cos(angle), ops.sin(angle)
 
 
 def _loop(condition: Callable[..., Tensor], body: Callable[..., Any], state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     if keras.backend.backend() == "torch" and seam.value_of(condition(*state)) is None:
-        # While PyTorch traces or maps a function, no branch can depend on a value.
+        # While PyTorch traces or maps a function, branches cannot depend on values.
         for _ in range(CONJUGATE_STEPS):
             state = body(*state)
         return state
@@ -138,10 +138,10 @@ def _loop(condition: Callable[..., Tensor], body: Callable[..., Any], state: tup
 
 
 def _repeat(step: Callable[[Tensor], Tensor], u: Tensor) -> Tensor:
-    """`DERIVATIVE_STEPS` steps, in a loop that can be differentiated in both modes."""
+    """Take `DERIVATIVE_STEPS` steps, in a loop that can be differentiated in both modes."""
     if keras.backend.backend() != "tensorflow":
         return ops.fori_loop(0, DERIVATIVE_STEPS, lambda i, u: step(u), u)
-    # XLA differentiates only loops whose greatest length it is told.
+    # XLA differentiates only loops with a known maximum length.
     state = (ops.zeros((), "int32"), u)
     return ops.while_loop(lambda i, u: i < DERIVATIVE_STEPS, lambda i, u: (i + 1, step(u)), state, DERIVATIVE_STEPS)[1]
 

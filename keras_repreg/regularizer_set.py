@@ -1,6 +1,6 @@
-"""The twelve regularizers of the paper as a set (section 6.2), with the loss weights of Appendix D.1, and later ones.
+"""The twelve regularizers of the paper (section 6.2), with the loss weights of Appendix D.1, and later ones.
 
-No Keras is imported here: a process that only reads names or records needs none.
+This module does not import Keras, so that names and records can be read without it.
 """
 
 from dataclasses import dataclass
@@ -11,15 +11,15 @@ GRID = (0.001, 0.01, 0.1, 1.0, 10.0, 100.0)
 
 @dataclass(frozen=True)
 class Regularizer:
-    """One of the twelve, or of the later ones.
+    """One of the twelve regularizers, or a later one.
 
     Attributes:
-        name: The paper's name.
-        layer: The class of `keras_repreg.layers` that it is; empty for those that are not a penalty on activations.
-        normalize: Whether its loss weights are those of the normalised penalty. The paper does not say; on the
-            literal scale L1R at 0.001 switches the layer off and most of the grid is useless, while for the ranks
-            the literal scale is the one on which the grid reaches the rank of 1.00 that Table 6 shows.
-        weights: The loss weights to choose from; empty where there is nothing to choose.
+        name: The name in the paper.
+        layer: The name of its class in `keras_repreg.layers`; empty if it is not a penalty on activations.
+        normalize: Whether its loss weights refer to the normalised penalty. The paper does not say. On the literal
+            scale L1R at 0.001 switches the layer off and most of the grid is useless; for the ranks only the literal
+            scale reaches the rank of 1.00 shown in Table 6.
+        weights: The loss weights to choose from; empty if there is no choice.
         before_activation: Whether it belongs before an activation rather than after it.
         terms: The arguments of the layer that are loss weights.
     """
@@ -33,11 +33,11 @@ class Regularizer:
 
     @property
     def classwise(self) -> bool:
-        """Whether it needs the labels of the batch."""
+        """Whether the regularizer needs the labels of the batch."""
         return self.layer.startswith("Classwise")
 
     def keras_layer(self, weight: float, **arguments: Any) -> Any:
-        """The penalty as a Keras layer."""
+        """Return the penalty as a Keras layer."""
         import keras_repreg
 
         weights = dict.fromkeys(self.terms, weight)

@@ -16,15 +16,15 @@ UNITS = ("channels", "flatten")
 
 
 def rows_of(z: Any, units: str = "channels", channel_axis: int = -1) -> NDArray[Any]:
-    """(N, M) activations of a layer, an array in their own dtype (float32 for bfloat16).
+    """Return the (N, M) activations of a layer as an array of the same dtype (float32 for bfloat16).
 
-    Of a layer with several outputs, such as a recurrent one with its states, the first counts.
+    For a layer with several outputs, such as a recurrent layer with its states, only the first is used.
 
     Args:
         z: Activations of shape (samples, units), or (samples, ..., units).
         units: "channels": the channels are the units, and each position of each sample counts as a sample;
             "flatten": each position of each channel is a unit.
-        channel_axis: Where the channels are.
+        channel_axis: The axis of the channels.
 
     Raises:
         ValueError: if the activations are not real numbers of rank 2 or more, or `units` is neither.
@@ -47,17 +47,17 @@ def rows_of(z: Any, units: str = "channels", channel_axis: int = -1) -> NDArray[
 
 
 def as_matrix(z: Any) -> NDArray[np.float64]:
-    """`rows_of` in float64, channels as units."""
+    """Return `rows_of` in float64, with channels as units."""
     return rows_of(z).astype(np.float64, copy=False)
 
 
 def channel_axis(layer: keras.layers.Layer) -> int:
-    """The axis of the channels in a layer's output: the last one, unless the layer says `channels_first`."""
+    """Return the channel axis of a layer's output: the last one, unless the layer is `channels_first`."""
     return 1 if getattr(layer, "data_format", None) == "channels_first" else -1
 
 
 def width_of(shape: Sequence[int], units: str, channel_axis: int = -1) -> int:
-    """The number of units of an output of this shape for one sample."""
+    """Return the number of units of an output of this shape."""
     if units == "flatten" or not shape:
         return math.prod(shape)
     return shape[channel_axis - 1 if channel_axis > 0 else channel_axis]
@@ -71,16 +71,16 @@ def is_real(z: Any) -> bool:
 
 
 def kept_rows(mask: Any, shape: tuple[int, ...], units: str, channel_axis: int = -1) -> NDArray[np.bool_] | None:
-    """Which rows of `rows_of` a mask keeps, shape (N,), or None for all of them.
+    """Return which rows of `rows_of` a mask keeps, shape (N,), or None for all of them.
 
     Args:
-        mask: One truth value per sample, or per position of each; a mask that does not fit `shape` keeps all rows.
-        shape: Of the activations.
+        mask: One truth value per sample or per position; a mask that does not match `shape` keeps all rows.
+        shape: The shape of the activations.
         units: See `rows_of`.
-        channel_axis: Where the channels are.
+        channel_axis: The axis of the channels.
 
     Raises:
-        ValueError: if a mask of positions is to leave out parts of a row (`units="flatten"`).
+        ValueError: if a mask of positions would exclude parts of a row (`units="flatten"`).
     """
     if mask is None:
         return None
@@ -88,8 +88,8 @@ def kept_rows(mask: Any, shape: tuple[int, ...], units: str, channel_axis: int =
     positions = tuple(np.delete(shape, channel_axis % len(shape))) if units == "channels" else shape[:1]
     if units == "flatten" and mask.ndim > 1 and mask.shape == shape[: mask.ndim] and not mask.all():
         raise ValueError(
-            "Expected `units='channels'` where a mask leaves out positions, which are parts of a row otherwise. "
-            f"Received: units={units!r}, a mask of shape {mask.shape}"
+            f"Expected `units='channels'` with a mask that excludes positions. Received: units={units!r}, a mask of "
+            f"shape {mask.shape}"
         )
     if mask.ndim > len(positions) or mask.shape != positions[: mask.ndim]:
         return None

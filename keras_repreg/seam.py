@@ -1,7 +1,7 @@
-"""Everything the package relies on beyond Keras's documented interface.
+"""All code that relies on more than Keras's documented interface.
 
 Each assumption has a contract test in `tests/test_seam.py`, which runs on the oldest and the newest supported Keras.
-Nothing outside this module replaces a method of an instance or touches a private attribute of Keras.
+Only this module replaces methods of instances or uses private attributes of Keras.
 """
 
 import contextlib
@@ -21,7 +21,7 @@ _lock = threading.RLock()
 
 
 class _Replaced:
-    """A method of one instance with functions around it, the last one added outermost."""
+    """A method of one instance and its wrappers, the last one added outermost."""
 
     def __init__(self, owner: Any, name: str):
         own = vars(owner).get(name)
@@ -32,11 +32,11 @@ class _Replaced:
 
     @property
     def __wrapped__(self) -> Callable[..., Any]:
-        """The method without what was put around it; `inspect.signature` follows it, as Keras does."""
+        """The method without its wrappers; `inspect.signature`, which Keras uses, follows it."""
         return self._own if self._own is not None else getattr(type(self._owner()), self._name).__get__(self._owner())
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        # Another thread may change the list meanwhile.
+        # Another thread may change the list during the call.
         method = self.__wrapped__
         for around in self.around:
             method = functools.partial(around, method)
@@ -51,24 +51,24 @@ class _Replaced:
 
 
 def replace_method(owner: Any, name: str, around: Callable[..., Any]) -> Callable[[], None]:
-    """Let `owner.name(...)` call `around(original, ...)`, on this instance only.
+    """Make `owner.name(...)` call `around(original, ...)`, on this instance only.
 
-    Any number of functions can be put around one method and taken off in any order. With the last one gone, the
-    instance is as it was.
+    A method can have any number of wrappers, which can be removed in any order. Removing the last one restores the
+    instance.
 
     Args:
         owner: A layer or model.
-        name: A method of it.
-        around: Called with the method and then its arguments.
+        name: The name of a method.
+        around: Called with the method, followed by its arguments.
 
     Returns:
-        A function that takes `around` off again; calling it twice does nothing.
+        A function that removes `around`; a second call does nothing.
     """
     with _lock:
         replaced = vars(owner).get(name)
         if not isinstance(replaced, _Replaced):
             replaced = _Replaced(owner, name)
-            # Not by setattr, which a built layer guards.
+            # Bypasses setattr, which is guarded in built layers.
             vars(owner)[name] = replaced
         replaced.around = [*replaced.around, around]
 
@@ -83,7 +83,7 @@ def replace_method(owner: Any, name: str, around: Callable[..., Any]) -> Callabl
 
 @contextlib.contextmanager
 def substituted(owner: Any, name: str, method: Callable[..., Any]) -> Iterator[None]:
-    """Within the context, `owner.name` is `method`, on this instance only."""
+    """Replace `owner.name` with `method` within the context, on this instance only."""
     before = vars(owner).get(name)
     vars(owner)[name] = method
     try:
@@ -95,50 +95,50 @@ def substituted(owner: Any, name: str, method: Callable[..., Any]) -> Iterator[N
 
 
 def around(owner: Any, name: str) -> list[Callable[..., Any]]:
-    """Return what `replace_method` has put around a method, the outermost last."""
+    """Return the wrappers that `replace_method` has added to a method, the outermost last."""
     replaced = vars(owner).get(name)
     return replaced.around if isinstance(replaced, _Replaced) else []
 
 
 def is_own_method(model: keras.Model, name: str) -> bool:
-    """Whether a method is neither Keras's nor this package's, whatever was put around it."""
+    """Return whether a method, apart from its wrappers, is defined outside of Keras and this package."""
     method = inspect.unwrap(getattr(model, name))
     return str(getattr(method, "__module__", "")).split(".")[0] not in ("keras", "keras_repreg")
 
 
 def become(model: keras.Model, kind: type) -> None:
-    """Make a model an instance of a subclass of its class, under which it is then saved."""
+    """Make a model an instance of a subclass of its class; it is then saved as that class."""
     object.__setattr__(model, "__class__", kind)
 
 
 def forget_compiled(model: keras.Model) -> None:
-    """Let the next `fit` and `evaluate` compile their steps again, from the methods as they are now."""
+    """Make the next `fit` and `evaluate` compile their steps again, from the current methods."""
     model.train_function = None
     model.test_function = None
 
 
 def sublayers(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
-    """The layers that a layer or model holds itself: those of a model, a wrapper or a layer with layers of its own."""
+    """Return the direct sublayers of a layer, wrapper or model."""
     return layer._flatten_layers(include_self=False, recursive=False)
 
 
 def all_sublayers(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
-    """The layers within a layer or model at any depth, each once."""
+    """Return the layers within a layer or model at any depth, each once."""
     return layer._flatten_layers(include_self=False, recursive=True)
 
 
 def outermost_layer(layer: keras.layers.Layer) -> keras.layers.Layer:
-    """The layer or model whose call the running call of `layer` is a part of."""
+    """Return the layer or model whose call contains the current call of `layer`."""
     outermost = layer._get_call_context().entry_layer
     if outermost is layer:
-        # If `call` was called directly, this has begun a context, which nothing else would end.
+        # If `call` was called directly, this has opened a context that nothing else would close.
         layer._maybe_reset_call_context()
     return outermost
 
 
 def functional_class() -> type:
-    """The class of what `keras.Model(inputs, outputs)` returns."""
-    # With names of its own, since those that Keras makes are numbered.
+    """Return the class of `keras.Model(inputs, outputs)`."""
+    # Explicit names, to leave Keras's numbering of names unchanged.
     start = keras.Input((1,), name="functional_class_input")
     end = keras.layers.Identity(name="functional_class_output")(start)
     return type(keras.Model(start, end, name="functional_class"))
@@ -146,10 +146,10 @@ def functional_class() -> type:
 
 @contextlib.contextmanager
 def tapped(layers: list[keras.layers.Layer], receive: Callable[[keras.layers.Layer, Any, Any], None]) -> Iterator[None]:
-    """Within the context, call `receive(layer, output, mask)` after each call of a layer in this thread.
+    """Call `receive(layer, output, mask)` after each call of one of the layers within the context.
 
-    Calls in other threads are not seen, nor is a call that a layer makes of itself. `mask` has the structure of the
-    output where Keras has a mask for it, and is None where it has none.
+    Calls in other threads and calls that a layer makes of itself are ignored. `mask` has the structure of the output if
+    Keras has a mask for it, and is None otherwise.
     """
     thread = threading.get_ident()
     running: set[int] = set()
@@ -172,14 +172,14 @@ def tapped(layers: list[keras.layers.Layer], receive: Callable[[keras.layers.Lay
     with contextlib.ExitStack() as undo:
         for layer in {id(layer): layer for layer in layers}.values():
             wrapper = recording(layer)
-            # A quantized layer is called by the second name.
+            # The name that Keras calls in quantized layers.
             for name in ("call", "quantized_call"):
                 undo.callback(replace_method(layer, name, wrapper))
         yield
 
 
 class _MaskReader(keras.layers.Layer):
-    """Reads the mask that Keras has attached to a tensor, which it hands to a layer whose `call` takes one."""
+    """Reads the mask attached to a tensor, which Keras passes to layers whose `call` takes one."""
 
     def __init__(self) -> None:
         super().__init__(name="mask_reader", autocast=False)
@@ -191,7 +191,7 @@ class _MaskReader(keras.layers.Layer):
         return inputs
 
     def of(self, tensors: Any) -> Any:
-        """The masks of a structure of tensors, or None if no tensor has one."""
+        """Return the masks of a structure of tensors, or None if no tensor has one."""
         if not all(ops.is_tensor(part) for part in keras.tree.flatten(tensors)):
             return None
         self(tensors)
@@ -199,7 +199,7 @@ class _MaskReader(keras.layers.Layer):
         return found if any(part is not None for part in keras.tree.flatten(found)) else None
 
     def of_output(self, layer: keras.layers.Layer, output: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """What Keras attaches to the output of `layer` once its call is over."""
+        """Return the mask that Keras attaches to the output of `layer` after its call."""
         mask = self.of(output)
         if mask is None and layer.supports_masking:
             inputs = args[0] if args else next(iter(kwargs.values()), None)
@@ -210,7 +210,7 @@ class _MaskReader(keras.layers.Layer):
 
 
 def without_gradients() -> contextlib.AbstractContextManager[Any]:
-    """A context in which PyTorch keeps no activations for a backward pass."""
+    """Return a context in which PyTorch keeps no activations for a backward pass."""
     if keras.backend.backend() != "torch":
         return contextlib.nullcontext()
     import torch
@@ -219,7 +219,7 @@ def without_gradients() -> contextlib.AbstractContextManager[Any]:
 
 
 def full_precision(tensor: Tensor) -> contextlib.AbstractContextManager[Any]:
-    """A context in which `torch.autocast` does not round the factors of matrix products to half precision."""
+    """Return a context in which `torch.autocast` does not round the factors of matrix products to half precision."""
     if keras.backend.backend() != "torch":
         return contextlib.nullcontext()
     import torch
@@ -228,9 +228,9 @@ def full_precision(tensor: Tensor) -> contextlib.AbstractContextManager[Any]:
 
 
 def with_hooks(tensor: Tensor, forward: Callable[[], Any], backward: Callable[[], Any]) -> Tensor:
-    """On JAX, a tensor for which `forward` is called if it is differentiated, and `backward` if a gradient comes back.
+    """Return a JAX tensor that calls `forward` when it is differentiated, and `backward` when it receives a gradient.
 
-    A `keras.ops.custom_gradient` there cannot tell: it is traced whether a gradient comes back or not.
+    A `keras.ops.custom_gradient` cannot do this on JAX: it is traced with or without a gradient.
     """
     import jax
 
@@ -247,7 +247,7 @@ def with_hooks(tensor: Tensor, forward: Callable[[], Any], backward: Callable[[]
 
 
 def value_of(tensor: Tensor) -> Any:
-    """A tensor's value as an array, or None while a function is traced, when it has none."""
+    """Return the value of a tensor as an array, or None if it has none because a function is being traced."""
     if isinstance(tensor, keras.KerasTensor):
         return None
     if keras.backend.backend() == "torch" and ops.is_tensor(tensor):
@@ -257,25 +257,25 @@ def value_of(tensor: Tensor) -> Any:
             return None
     try:
         return ops.convert_to_numpy(tensor)
-    except Exception:  # each backend has its own for a tensor without a value
+    except Exception:  # backends raise different errors for a tensor without a value
         return None
 
 
 def is_usable(tensor: Tensor) -> bool:
-    """Whether a tensor can be used here: not if it was made in a loop or function whose trace is over."""
+    """Return whether a tensor can be used here, which is False if it was made in a loop or function traced before."""
     try:
         ops.add(tensor, 0)
-    except Exception:  # each backend has its own for a tensor out of its trace
+    except Exception:  # backends raise different errors for a tensor outside of its trace
         return False
     return True
 
 
 class ExactLosses(keras.layers.Layer):
-    """Mixin of a layer whose losses are all in `model.losses`, whatever the backend.
+    """Mixin of layers whose losses all appear in `model.losses`, on every backend.
 
-    On JAX Keras knows a layer's losses in a step by `id()`. It forgets all but those of the last call of a layer that
-    is called twice, and keeps the ids of tensors that are gone: another layer's loss that comes by such an id is lost.
-    Here ids are dropped with their tensors, and a step keeps the losses of every call.
+    On JAX, Keras identifies the losses of a layer in a step by `id()`. For a layer that is called twice it keeps only
+    the losses of the last call. It also keeps the ids of deleted tensors, so that the loss of another layer that gets
+    such an id is lost. This mixin drops ids with their tensors and keeps the losses of every call.
     """
 
     def add_loss(self, loss: Tensor) -> None:
@@ -284,7 +284,7 @@ class ExactLosses(keras.layers.Layer):
             weakref.finalize(loss, self._loss_ids.discard, id(loss)).atexit = False
 
     def _clear_losses(self) -> None:
-        # In a step of JAX, which is one forward pass, losses are in Keras's scope and none in this list.
+        # In a JAX step, which is one forward pass, losses are in Keras's scope instead of this list.
         if self._losses or not self._loss_ids:
             super()._clear_losses()
 
@@ -294,4 +294,4 @@ class ExactLosses(keras.layers.Layer):
         return losses
 
     def on_losses_read(self, losses: list[Tensor]) -> None:
-        """Called when a model sums up its losses after a forward pass: by `fit` and `evaluate`, not by `predict`."""
+        """Called when a model sums its losses after a forward pass, in `fit` and `evaluate` but not in `predict`."""

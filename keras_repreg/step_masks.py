@@ -1,4 +1,4 @@
-"""The masks of the time steps at which `keras.layers.TimeDistributed` calls the layer within it."""
+"""The masks of the time steps at which `keras.layers.TimeDistributed` calls its inner layer."""
 
 import contextlib
 import threading
@@ -11,18 +11,18 @@ from keras_repreg.seam import all_sublayers, replace_method
 
 
 class StepMasks:
-    """Follows the calls of `TimeDistributed` layers, which pass no mask to an inner layer that takes none."""
+    """Follows the calls of `TimeDistributed` layers, which pass no mask to inner layers that do not take one."""
 
     def __init__(self) -> None:
         self._thread = threading.get_ident()
-        # For each running call, the innermost last: its mask and the current time step.
+        # The mask and the current time step of each active call, the innermost last.
         self._running: list[tuple[Any, int]] = []
 
     def of_step(self, mask: Any) -> Any:
-        """Return a mask of the current time step, shape (samples,), or None outside of `TimeDistributed`.
+        """Return the mask of the current time step, shape (samples,), or None outside of `TimeDistributed`.
 
         Args:
-            mask: A mask of shape (samples, steps); None for the one that Keras passes to `TimeDistributed`.
+            mask: A mask of shape (samples, steps), or None for the mask that Keras passes to `TimeDistributed`.
         """
         if not self._running:
             return None
@@ -41,7 +41,7 @@ class StepMasks:
             self._running.pop()
 
     def around_step(self, call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        """Call the layer within it, at the next time step."""
+        """Call the inner layer at the next time step."""
         if self._running and threading.get_ident() == self._thread:
             mask, step = self._running.pop()
             self._running.append((mask, step + 1))
@@ -50,7 +50,7 @@ class StepMasks:
 
 @contextlib.contextmanager
 def followed(model: keras.Model) -> Iterator[StepMasks]:
-    """Within the context, follow the `TimeDistributed` layers of a model."""
+    """Follow the `TimeDistributed` layers of a model within the context."""
     masks = StepMasks()
     with contextlib.ExitStack() as undo:
         for layer in all_sublayers(model):

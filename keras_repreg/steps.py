@@ -1,7 +1,7 @@
-"""What a penalty can learn of the training or evaluation step in which it is called.
+"""The training or evaluation step in which a penalty is called.
 
-A step opens a scope, which belongs to one thread, because `tf.distribute.MirroredStrategy` runs each replica's step in
-a thread. Prediction opens none. The steps of label-aware models open one, and those of a model with a `PenaltyLogger`.
+Steps of label-aware models, and of models with a `PenaltyLogger`, open a scope; prediction does not. Scopes are
+thread-local, because `tf.distribute.MirroredStrategy` runs the step of each replica in a separate thread.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ _local = threading.local()
 
 
 class Penalty(Protocol):
-    """A layer whose penalty is a part of the loss of a step."""
+    """A layer whose penalty is part of the loss of a step."""
 
     name: str
     effects: MutableMapping[keras.Model, bool]
@@ -33,8 +33,8 @@ class Step:
 
     Attributes:
         training: Whether the step trains.
-        samples: Number of samples of the batch.
-        counted: The losses of each layer, by `id`, that are counted in its mean already.
+        samples: The number of samples in the batch.
+        counted: Per layer `id`, the losses already included in its mean.
     """
 
     def __init__(self, model: keras.Model, training: bool, samples: Tensor):
@@ -45,41 +45,41 @@ class Step:
         self._unused: dict[int, Penalty] = {}
 
     def watch(self, layer: Penalty, penalty: Tensor) -> Tensor:
-        """Return the penalty of a layer, and notice until the end of the step whether the loss depends on it."""
+        """Return the penalty of a layer, and track whether the loss of the step depends on it."""
         if self._model in layer.effects:
             return penalty
         if keras.backend.backend() != "jax":
             self._unused[id(layer)] = layer
             return penalty
-        # On JAX, Keras collects all losses before a `compute_loss` is called, which need not use them. Whether it does,
-        # a gradient tells, so that an evaluation of a model that was never trained is not looked at.
+        # On JAX, Keras collects all losses before it calls `compute_loss`, which need not use them. Only a gradient
+        # shows whether it does, so evaluations of a model that was never trained are not checked.
         return seam.with_hooks(penalty, lambda: self._unused.setdefault(id(layer), layer), lambda: self.use(layer))
 
     def read(self, layer: Penalty) -> None:
-        """Notice that the model sums up the losses of a layer."""
+        """Record that the model sums the losses of a layer."""
         if keras.backend.backend() != "jax":
             self.use(layer)
 
     def use(self, layer: Penalty) -> None:
-        """Notice that the loss depends on the penalty of a layer."""
+        """Record that the loss depends on the penalty of a layer."""
         if self._unused.pop(id(layer), None) is not None:
             layer.effects[self._model] = True
 
     def warn_of_unused(self) -> None:
-        """Warn, once per layer and model, of penalties that the loss of the step does not depend on."""
+        """Warn, once per layer and model, about penalties that do not affect the loss of the step."""
         for layer in self._unused.values():
             layer.effects[self._model] = False
             warnings.warn(
                 f"The penalty of layer '{layer.name}' has no effect: it is not part of the loss of model "
-                f"'{self._model.name}'. A `compute_loss`, `train_step` or `test_step` of your own must add "
-                "`sum(self.losses)`; on JAX, what `stateless_call(..., return_losses=True)` returns.",
+                f"'{self._model.name}'. A custom `compute_loss`, `train_step` or `test_step` must add "
+                "`sum(self.losses)`, or on JAX the losses returned by `stateless_call(..., return_losses=True)`.",
                 stacklevel=2,
             )
 
 
 @contextlib.contextmanager
 def step_scope(model: keras.Model, batch: Any, *, training: bool) -> Iterator[None]:
-    """Let the penalties that are called inside know the step; an inner scope of the same step changes nothing."""
+    """Make the step available to the penalties called in this context; nested scopes of a step have no effect."""
     if current_step() is not None:
         yield
         return
@@ -92,24 +92,24 @@ def step_scope(model: keras.Model, batch: Any, *, training: bool) -> Iterator[No
 
 
 def current_step() -> Step | None:
-    """Return the step that this thread runs, or None."""
+    """Return the current step of this thread, or None."""
     return getattr(_local, "step", None)
 
 
 def _samples(batch: Any) -> Tensor:
-    """The number of samples of a batch (x, ...); 1 if it has none that can be counted."""
+    """Return the number of samples in a batch (x, ...), or 1 if they cannot be counted."""
     x = batch[0] if isinstance(batch, (list, tuple)) and batch else batch
     arrays = [part for part in keras.tree.flatten(x) if getattr(part, "shape", None)]
     return ops.shape(arrays[0])[0] if arrays else 1
 
 
 def batch_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Return the batch among the arguments of a step: the last one, since JAX passes (state, data), the others data."""
+    """Return the batch, the last argument of a step: JAX passes (state, data), the other backends pass data."""
     return args[-1] if args else kwargs.get("data")
 
 
-class _InStepScope:
-    """Goes around `train_step` or `test_step` of one model."""
+class _StepScopeWrapper:
+    """Wraps `train_step` or `test_step` of one model."""
 
     def __init__(self, model: keras.Model, training: bool):
         self._model = weakref.ref(model)
@@ -121,9 +121,9 @@ class _InStepScope:
 
 
 def open_step_scopes(model: keras.Model) -> None:
-    """Let the steps of any model open a scope, from now on; a function that is compiled already is compiled again."""
-    if any(isinstance(function, _InStepScope) for function in seam.around(model, "train_step")):
+    """Make the steps of a model open a scope from now on; compiled functions are compiled again."""
+    if any(isinstance(function, _StepScopeWrapper) for function in seam.around(model, "train_step")):
         return
     for name, training in (("train_step", True), ("test_step", False)):
-        seam.replace_method(model, name, _InStepScope(model, training))
+        seam.replace_method(model, name, _StepScopeWrapper(model, training))
     seam.forget_compiled(model)

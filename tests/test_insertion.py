@@ -153,7 +153,7 @@ def test_invalid_arguments_raise():
     for name in ("nothing", "hidden/nothing", "nothing/hidden"):
         with pytest.raises(ValueError, match=f"Expected a layer of model .*Received: '{name}'"):
             keras_repreg.insert(model, name, penalty)
-    with pytest.raises(ValueError, match="not among .*Received: name='z'"):
+    with pytest.raises(ValueError, match="not one of .*Received: name='z'"):
         keras_repreg.insert(model, "hidden", keras_repreg.L1Regularization(0.1, name="z"))
     with pytest.raises(ValueError, match="Received: the input 'x'"):
         keras_repreg.insert(functional()[0], "x", penalty)

@@ -201,7 +201,7 @@ def test_copies_stay_label_aware_or_report_that_they_are_not(kind, way, tmp_path
         assert sum("left out" in str(warning.message) for warning in warned) == 1
         assert max(found) < 0.9 * expected
         if BACKEND != "jax":  # on JAX, Keras loses the weights if the first step fails
-            with pytest.raises(ValueError, match="got no labels while training"):
+            with pytest.raises(ValueError, match="received no labels in training"):
                 copied.fit(X, Y, verbose=0)
         copied = keras_repreg.label_aware(copied)
     assert copied.evaluate(inputs(kind), Y, batch_size=24, verbose=0) == pytest.approx(expected, rel=1e-4)
@@ -246,7 +246,7 @@ def test_scikit_learn_wrappers_accept_a_model_building_function():
         return model
 
     keras.wrappers.SKLearnClassifier(build, fit_kwargs={"verbose": 0}).fit(X, Y)
-    with pytest.raises(ValueError, match="`keras.wrappers` clone a model, pass them a function"):
+    with pytest.raises(ValueError, match="`keras.wrappers` clone a model, so pass them a function"):
         keras.wrappers.SKLearnClassifier(build(X, Y), fit_kwargs={"verbose": 0}).fit(X, Y)
 
 

@@ -117,7 +117,7 @@ for _ in range(2):  # the second time half of Keras is there
 def test_wrong_backend_error_says_what_to_set(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: name in ("jax", "torch") or None)
     said = advice(ModuleNotFoundError("No module named 'tensorflow'", name="tensorflow"))
-    assert said.startswith("Keras wants the backend tensorflow, which is not installed. Installed: jax, torch; set")
+    assert said.startswith("Keras is configured to use the backend tensorflow, which is not installed. ")
     assert "KERAS_BACKEND=jax" in said
 
 

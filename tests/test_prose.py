@@ -31,6 +31,18 @@ PHRASES = {
     r"\bis there already\b": "exists",
     r"\bat most so many\b": "the largest number",
     r"\ball else is there\b": "the base class provides",
+    r"\bclass shares\b": "class probabilities",
+    r"\bwhere the data is not batched already\b": "if the data is not batched already",
+    r"\bthat another accumulator has seen\b": "of another accumulator",
+    r"\bfor checks, not for speed\b": "slow, meant for checks",
+    r"\bcannot be told\b": "is unknown",
+    r"\bnot of as many samples\b": "the numbers of samples differ",
+    r"\bare looked through\b": "are skipped",
+    r"\bhand(s|ed)? on\b": "pass on",
+    r"\bcosts? (no |few )?digits\b": "costs precision",
+    r"\band (its|their) kin\b": "and related ones",
+    r"\bthe most (samples|bytes|units|values|exponents|pixels)\b": "the maximum number of",
+    r"\b(is|are) no (bool|integer)\b": "is not a bool",
 }
 # Quotations and this list are exempt.
 EXCEPT = {"tests/test_prose.py"}

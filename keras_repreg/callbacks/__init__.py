@@ -1,4 +1,4 @@
-"""Callbacks that look inside a network while it trains, and steer its penalties."""
+"""Callbacks that measure representations during training and change loss weights."""
 
 from keras_repreg.callbacks.characteristics_logger import CharacteristicsLogger
 from keras_repreg.callbacks.information_plane_logger import InformationPlaneLogger

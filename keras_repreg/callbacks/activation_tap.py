@@ -1,8 +1,8 @@
-"""Activations out of the forward pass that `model.evaluate` makes in any case.
+"""Collect activations from the forward pass of `model.evaluate`.
 
-For the time of one `evaluate` the model's `test_step` also returns the outputs of chosen layers, and its compiled
-`test_function` hands them on and hides them from Keras. So no output is computed twice, and statistics are computed in
-NumPy, in float64, whatever the backend and its compiler.
+During one `evaluate`, the model's `test_step` also returns the outputs of chosen layers, and its compiled
+`test_function` passes them on and removes them from the logs that Keras sees. So no output is computed twice, and
+statistics are computed in NumPy, in float64, with any backend and compiler.
 """
 
 import contextlib
@@ -22,12 +22,12 @@ KEY = "keras_repreg_activations"
 
 
 class ActivationTap:
-    """Takes the outputs of layers, and the targets, from each batch that `model.evaluate` sees.
+    """Collects the outputs of layers, and the targets, from each batch of `model.evaluate`.
 
     Args:
         model: A compiled model.
-        sources: Where the activations come from.
-        targets: Whether the targets are wanted.
+        sources: The sources of the activations.
+        targets: Whether to collect the targets.
     """
 
     def __init__(self, model: keras.Model, sources: Sequence[Source], *, targets: bool):
@@ -38,10 +38,10 @@ class ActivationTap:
         self._step: Any = None
 
     def possible(self) -> bool:
-        """Return whether the outputs can leave the test step.
+        """Return whether outputs can be collected from the test step.
 
-        They can where each layer is called by the model's graph itself, not within a loop or function of a `call`
-        that only its author knows, in a test step that is Keras's or this package's; on one device, batch by batch.
+        This requires that each layer is called by the model's graph itself, not in a loop or function of a custom
+        `call`; that the test step is Keras's or this package's; and a single device with one batch per execution.
         """
         model = self._model
         strategy = getattr(model, "distribute_strategy", None)
@@ -54,30 +54,32 @@ class ActivationTap:
             and getattr(model, "steps_per_execution", 1) == 1
             and not (keras.backend.backend() == "torch" and getattr(model, "jit_compile", False))
             and hasattr(model, "test_function")
-            and not isinstance(model.test_function, _Hiding)
+            and not isinstance(model.test_function, _WithoutActivations)
         )
 
     @contextlib.contextmanager
     def filling(self, collection: Collection) -> Iterator[None]:
-        """Within the context, the collection gets the activations of each batch."""
+        """Pass the activations of each batch to the collection within the context."""
         model, function = self._model, self._model.test_function
         if self._step is None:
-            # An object of its own: JAX keeps what it has traced by the identity of the function.
+            # A new object, because JAX caches traces by the identity of the function.
             self._step = functools.partial(self._returning_outputs, model.test_step)
         try:
-            # PyTorch asks the model for its step in each batch, the others when the function is made.
+            # PyTorch gets the step from the model in each batch, the other backends when the function is made.
             with seam.substituted(model, "test_step", self._step):
                 if self._compiled is None:
                     model.test_function = None
                     model.make_test_function()
                     self._compiled = model.test_function
-                model.test_function = _Hiding(self._compiled, lambda taken: self._receive(taken, collection))
+                model.test_function = _WithoutActivations(
+                    self._compiled, lambda captured: self._receive(captured, collection)
+                )
                 yield
         finally:
             model.test_function = function
 
     def _returning_outputs(self, step: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        """`test_step` whose logs also hold the outputs of each call of a layer, by name."""
+        """Run `test_step` and add the outputs of each call of a layer to its logs, by name."""
         outputs: dict[str, dict[str, Any]] = {}
 
         def receive(layer: keras.layers.Layer, output: Any, mask: Any) -> None:
@@ -86,34 +88,34 @@ class ActivationTap:
                     masks = source.arrays_of_mask(output, mask)
                     for name, array in source.arrays(output).items():
                         calls = outputs.setdefault(name, {})
-                        taken = {"output": array}
+                        captured = {"output": array}
                         if masks.get(name) is not None:
-                            taken["mask"] = masks[name]
-                        calls[str(len(calls))] = taken
+                            captured["mask"] = masks[name]
+                        calls[str(len(calls))] = captured
 
         with seam.tapped([source.layer for source in self._sources], receive):
             result = step(*args, **kwargs)
-        taken = {"outputs": outputs}
+        captured = {"outputs": outputs}
         y = targets_of(batch_of(args, kwargs))
         if self._targets and y is not None:
-            taken["y"] = y
+            captured["y"] = y
         logs, *state = result if isinstance(result, tuple) else (result,)
         if not isinstance(logs, dict):
             return result
-        logs = {**logs, KEY: taken}
+        logs = {**logs, KEY: captured}
         return (logs, *state) if state else logs
 
-    def _receive(self, taken: dict[str, Any], collection: Collection) -> None:
-        collection.begin(taken.get("y"))
+    def _receive(self, captured: dict[str, Any], collection: Collection) -> None:
+        collection.begin(captured.get("y"))
         layers = {source.name: source.layer for source in self._sources}
-        for name, calls in taken["outputs"].items():
+        for name, calls in captured["outputs"].items():
             layer = layers.get(name) or layers[name.rpartition("/")[0]]
             for call in calls.values():
                 collection.receive(name, layer, call["output"], call.get("mask"))
 
 
-class _Hiding:
-    """A test function whose logs are those without the activations, which go to `receive`."""
+class _WithoutActivations:
+    """A test function that removes the activations from the logs and passes them to `receive`."""
 
     def __init__(self, function: Callable[..., Any], receive: Callable[[dict[str, Any]], None]):
         self._function = function
@@ -130,7 +132,7 @@ class _Hiding:
 
 
 def _in_graphs(model: keras.Model, layer: keras.layers.Layer) -> bool:
-    """Whether the layer belongs to the model, or to models within it that are graphs too."""
+    """Return whether the layer belongs to the model or to nested models, all of which are graphs."""
     if any(candidate is layer for candidate in model.layers):
         return True
     inner = (candidate for candidate in model.layers if isinstance(candidate, keras.Model))

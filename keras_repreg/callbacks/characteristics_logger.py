@@ -1,4 +1,4 @@
-"""The characteristics of Table 1 and their kin in the logs of `fit`."""
+"""Log the characteristics of Table 1 and related ones during `fit`."""
 
 import contextlib
 import warnings
@@ -22,44 +22,43 @@ from keras_repreg.characteristics.table import CharacteristicsTable
 class CharacteristicsLogger(MeasuringCallback):
     """Logs the characteristics of layers on the validation data of `fit`, after each validation.
 
-    They are in the epoch's `logs` as `val_<layer>_<characteristic>`, with the characteristics of
-    `keras_repreg.characterize`: hence in `History`, `CSVLogger`, `TensorBoard`, the progress bar, and there to be
-    monitored by `EarlyStopping` and `ModelCheckpoint`. With validation data the order of the callbacks does not
-    matter. With `data=` alone the values are added at the end of the epoch: list this callback before those that
-    should see them. If one of a layer's activations is NaN or infinite, so that training has diverged, its values
-    are NaN. The array of a spectrum is not logged, but kept in `tables`.
+    The values are in the epoch's `logs` as `val_<layer>_<characteristic>`, with the characteristics of
+    `keras_repreg.characterize`. They appear in `History`, `CSVLogger`, `TensorBoard` and the progress bar, and can be
+    monitored by `EarlyStopping` and `ModelCheckpoint`. With validation data the order of the callbacks does not matter.
+    With `data=` alone the values are added at the end of the epoch: list this callback before those that use them. If
+    an activation of a layer is NaN or infinite because training has diverged, the values of the layer are NaN. The
+    array of a spectrum is not logged, but kept in `tables`.
 
-    The activations are taken from the forward pass that validation makes in any case. Where they cannot be taken from
-    it, the validation data is passed through the model once more: for models with a `call` of their own,
-    `steps_per_execution` above 1, several replicas or a distribution, compiled PyTorch models, the second logger of one
-    `fit`, `labels=` in an array, `mask=`, and weights that are not finite. A layer that is called several times is
-    measured over all calls, and what Keras's masks exclude is left out, as in `keras_repreg.measure`.
+    The activations are collected from the forward pass of validation. If that is not possible, the validation data is
+    passed through the model again: for models with a custom `call`, `steps_per_execution` above 1, several replicas or
+    a distribution, compiled PyTorch models, the second logger of one `fit`, `labels=` as an array, `mask=`, and weights
+    that are not finite. As in `keras_repreg.measure`, a layer that is called several times is measured over all calls,
+    and entries excluded by Keras's masks are ignored.
 
     Args:
-        layers: A layer, a name, or a list of these. By default the layers whose outputs have a representation
-            regularizer, or else all hidden layers. See `keras_repreg.measure` for paths and parts of outputs.
-        data: Measure on this instead: what `keras_repreg.measure` takes.
-        characteristics: Which ones: see `keras_repreg.measure`.
-        frequency: Measure every `frequency` epochs, if there is a validation in it or there is `data=`.
-        labels: The class of each sample, for the characteristics of classes: see `keras_repreg.measure`.
+        layers: A layer, a name, or a list of these. By default the layers followed by a representation regularizer or,
+            if there are none, all hidden layers. See `keras_repreg.measure` for paths and parts of outputs.
+        data: Data to measure on instead, as for `keras_repreg.measure`.
+        characteristics: The characteristics to log: see `keras_repreg.measure`.
+        frequency: Measure every `frequency` epochs, if the epoch has a validation or `data=` is given.
+        labels: The class of each sample, for class characteristics: see `keras_repreg.measure`.
         units: "channels" or "flatten": see `keras_repreg.measure`.
         positive_only: See `keras_repreg.measure`.
-        batch_size: Samples per forward pass over `data`, where it is not batched already.
-        mask: The name of an input of the model that is a mask: see `keras_repreg.measure`.
+        batch_size: Samples per forward pass over `data`, if it is not batched already.
+        mask: The name of a model input that is the mask: see `keras_repreg.measure`.
         chance: Also log each value at chance, as `val_<layer>_<characteristic>_at_chance`.
-        log_dir: Also write the values, a histogram of the activations and one of the spectrum's logarithms to an event
-            file in this folder, for TensorBoard. Needs TensorFlow, on any backend.
+        log_dir: A folder for a TensorBoard event file with the values, a histogram of the activations and a histogram
+            of the log spectrum. Requires TensorFlow, on any backend.
 
     Attributes:
-        tables: `{epoch: CharacteristicsTable}` of the last training, epochs counted from 1.
-        moments: `{layer: Moments}`, mean and covariance of each layer's output as last measured, where the
-            characteristics need them: what `keras_repreg.ion.whiten(..., moments=logger.moments["z"])` takes.
+        tables: `{epoch: CharacteristicsTable}` of the last training, with epochs counted from 1.
+        moments: `{layer: Moments}`, the last measured mean and covariance of each layer's output, if the
+            characteristics need them, for `keras_repreg.ion.whiten(..., moments=logger.moments["z"])`.
 
     Raises:
-        TypeError, ValueError: if an argument is none of these; at the start of training, if there is no such layer;
-            at the first validation, if there are no labels where they are needed, or the data has to be read a second
-            time and can be read only once (a generator).
-        ImportError: if there is a `log_dir` and no TensorFlow.
+        TypeError, ValueError: if an argument is invalid; at the start of training, if there is no such layer; at the
+            first validation, if labels are needed and missing, or if a generator would have to be read twice.
+        ImportError: if `log_dir` is given and TensorFlow is not installed.
 
     Examples:
         >>> import keras, keras_repreg, numpy as np
@@ -103,7 +102,7 @@ class CharacteristicsLogger(MeasuringCallback):
             "positive_only": positive_only,
             "chance": chance,
         }
-        Collection([], **self._arguments)  # names what is wrong before any training
+        Collection([], **self._arguments)  # raises errors before training starts
         self._mask = mask
         self._log_dir = log_dir
         self._events: EventFile | None = None
@@ -114,14 +113,14 @@ class CharacteristicsLogger(MeasuringCallback):
         self.moments: dict[str, Moments] = {}
 
     def __getstate__(self) -> dict[str, Any]:
-        # The state of a running `fit` is created again when the next one begins.
+        # The state of a running `fit` is created again by the next one.
         return {**self.__dict__, "_sources": [], "_tap": None, "_collected": None, "_events": None}
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self._sources = self._choose()
         self.tables, self.moments = {}, {}
         if self._events is not None:
-            self._events.close()  # of a training that an exception ended
+            self._events.close()  # left open by a training that raised an exception
         self._events = EventFile(self._log_dir) if self._log_dir is not None else None
         self._tap = None
         if self._data is None and self._mask is None and self._sources:
@@ -142,7 +141,7 @@ class CharacteristicsLogger(MeasuringCallback):
         self._collected = collection if collection.accumulators else None
 
     def _trusted(self, x: Any) -> bool:
-        """Whether the compiled pass shows NaN: XLA's ReLU of it is 0. A generator leaves no choice."""
+        """Return whether to use the compiled pass: XLA's ReLU of NaN is 0, but a generator can be read only once."""
         return hasattr(x, "__next__") or all(bool(ops.all(ops.isfinite(weight))) for weight in self.model.weights)
 
     def on_validation(self, x: Any, y: Any, batch_size: int | None, steps: int | None) -> dict[str, float]:
@@ -169,7 +168,7 @@ class CharacteristicsLogger(MeasuringCallback):
             return select_layers(self.model, self._layers)
         try:
             return regularized_layers(self.model) or select_layers(self.model)
-        except ValueError as error:  # a list of callbacks can be shared with a model that has nothing to measure
+        except ValueError as error:  # the callbacks may be shared with a model that has nothing to measure
             warnings.warn(f"CharacteristicsLogger logs nothing. {error}", stacklevel=2)
             return []
 

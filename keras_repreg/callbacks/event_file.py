@@ -1,4 +1,4 @@
-"""Characteristics, histograms and spectra in an event file, which TensorBoard shows."""
+"""Write characteristics, histograms and spectra to an event file for TensorBoard."""
 
 import importlib
 from typing import Any
@@ -8,15 +8,15 @@ from numpy.typing import NDArray
 
 from keras_repreg.callbacks.histogram import Histogram
 
-# The numbers of TensorBoard's data classes.
+# TensorBoard's enumeration of data classes.
 _SCALAR, _TENSOR = 1, 2
 
 
 class EventFile:
-    """Writes with `tf.summary`; TensorBoard itself need not be installed.
+    """Writes an event file with `tf.summary`; TensorBoard itself need not be installed.
 
     Args:
-        folder: Where the event file goes; made if it is not there.
+        folder: The folder of the event file, created if necessary.
 
     Raises:
         ImportError: if TensorFlow is not installed.
@@ -27,21 +27,21 @@ class EventFile:
             self._tf = importlib.import_module("tensorflow")
         except ImportError as error:
             raise ImportError(
-                "`log_dir` needs TensorFlow, which writes the event file: `pip install 'keras-repreg[tensorflow]'`. "
+                "`log_dir` requires TensorFlow to write the event file: `pip install 'keras-repreg[tensorflow]'`. "
                 f"Received: {error}"
             ) from error
         self._writer = self._tf.summary.create_file_writer(str(folder))
 
     def scalar(self, name: str, value: float, step: int) -> None:
-        """One value."""
+        """Write a value."""
         self._write(name, np.float32(value), step, "scalars", _SCALAR)
 
     def histogram(self, name: str, histogram: Histogram, step: int) -> None:
-        """One histogram."""
+        """Write a histogram."""
         self._write(name, histogram.rows(), step, "histograms", _TENSOR)
 
     def spectrum(self, name: str, values: NDArray[np.float64], step: int) -> None:
-        """A histogram of the decimal logarithms of the eigenvalues that are above zero."""
+        """Write a histogram of the decimal logarithms of the positive eigenvalues."""
         logarithms = np.log10(values[values > 0])
         if logarithms.size:
             counts, edges = np.histogram(logarithms, bins=30)
@@ -55,5 +55,5 @@ class EventFile:
             self._tf.summary.write(name, value, step=step, metadata=metadata)
 
     def close(self) -> None:
-        """Write what is waiting, and close."""
+        """Flush and close the file."""
         self._writer.close()

@@ -1,22 +1,22 @@
-"""A histogram of any values in one pass, which need not be known beforehand."""
+"""A histogram of any values in one pass, without knowing their range in advance."""
 
 import numpy as np
 from numpy.typing import NDArray
 
-# Magnitudes from 1e-6 to 1e6 in steps of a fifth; beyond, everything is in the last bin.
+# Magnitudes from 1e-6 to 1e6 in five steps per decade; larger values go into the last bin.
 _MAGNITUDES = 1e-6 * 1.2 ** np.arange(153)
 EDGES: NDArray[np.float64] = np.concatenate([[-np.inf], -_MAGNITUDES[::-1], _MAGNITUDES, [np.inf]])
 
 
 class Histogram:
-    """Counts of values in bins that grow with the magnitude; the middle one, from -1e-6 to 1e-6, holds the zeros."""
+    """Counts of values in bins that grow with the magnitude; the middle bin, from -1e-6 to 1e-6, holds the zeros."""
 
     def __init__(self) -> None:
         self._counts = np.zeros(len(EDGES) - 1, dtype=np.int64)
         self._least, self._largest = np.inf, -np.inf
 
     def update(self, values: NDArray[np.floating]) -> None:
-        """Add values of any shape; those that are not finite are left out."""
+        """Add values of any shape, ignoring those that are not finite."""
         values = values[np.isfinite(values)]
         if values.size:
             self._counts += np.histogram(values, EDGES)[0]
@@ -24,7 +24,7 @@ class Histogram:
             self._largest = max(self._largest, float(values.max()))
 
     def rows(self) -> NDArray[np.float64]:
-        """[left edge, right edge, count] of each bin between the least and the largest value, shape (bins, 3)."""
+        """Return [left edge, right edge, count] of each bin from the smallest to the largest value, shape (bins, 3)."""
         used = np.flatnonzero(self._counts)
         if not used.size:
             return np.zeros((0, 3))

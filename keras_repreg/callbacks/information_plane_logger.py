@@ -1,4 +1,4 @@
-"""The information plane in the logs of `fit`."""
+"""Log the information plane during `fit`."""
 
 import warnings
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ from keras_repreg.information.samples import nats_in
 from keras_repreg.labels import select_target
 from keras_repreg.rows import kept_rows, rows_of
 
-# Logged for each layer, about input and class; `trajectory` has the rest.
+# Logged for each layer, with input and class; all results are in `trajectory`.
 OF_INPUT = ("zx", "zx_error", "zx_lower", "zx_upper")
 OF_CLASS = ("zy", "zy_error", "zy_lower", "zy_upper")
 
@@ -28,35 +28,34 @@ OF_CLASS = ("zy", "zy_error", "zy_lower", "zy_upper")
 class InformationPlaneLogger(MeasuringCallback):
     """Logs the mutual information of layers with input and class on the validation data of `fit`.
 
-    After a validation the epoch's `logs` have I(z; x) as `val_<layer>_zx`, its standard error as `val_<layer>_zx_error`
-    and its bounds as `val_<layer>_zx_lower` and `val_<layer>_zx_upper`, and the same of I(z; y) with `zy`; see
-    `keras_repreg.information.mutual_information`. Data without class labels, such as a regression's, has I(z; x) alone.
-    With validation data the order of the callbacks does not matter. With `data=` alone the values are added at the end
-    of the epoch: list this callback before those that should see them. If an activation of a layer is NaN or infinite,
-    so that training has diverged, its values are NaN.
+    After a validation the epoch's `logs` contain I(z; x) as `val_<layer>_zx`, its standard error as
+    `val_<layer>_zx_error` and its bounds as `val_<layer>_zx_lower` and `val_<layer>_zx_upper`, and the same for I(z; y)
+    as `zy`; see `keras_repreg.information.mutual_information`. For data without class labels, such as in a regression,
+    only I(z; x) is logged. With validation data the order of the callbacks does not matter. With `data=` alone the
+    values are added at the end of the epoch: list this callback before those that use them. If an activation of a layer
+    is NaN or infinite because training has diverged, the values of the layer are NaN.
 
     Args:
         layers: A layer, a name, or a list of these; by default all hidden layers.
-        data: Measure on this instead: (inputs, targets), or an iterable of such batches.
-        labels: Of several targets the key or index of those that are class labels. By default the targets are, if
-            there are any; where they turn out not to be class labels, a warning says that I(z; x) is logged alone.
-            False for I(z; x) alone.
-        noise_variance: s^2, the variance of the noise with which the information is defined.
+        data: Data to measure on instead: (inputs, targets), or an iterable of such batches.
+        labels: The key or index of the class labels, if there are several targets. By default the targets are the
+            labels; if they are not class labels, only I(z; x) is logged, with a warning. False logs only I(z; x).
+        noise_variance: s^2, the variance of the noise in the definition of the information.
         information_unit: "nats" or "bits".
-        frequency: Measure every `frequency` epochs, if there is a validation in it.
-        max_samples: The most samples to measure on, since the cost grows with their square: 2,000 take a few tenths
-            of a second per layer, 10,000 twenty-five times as long. Of arrays a random choice that stays the same, of
-            batches the first. I(z; x) cannot exceed the logarithm of it. None measures on all.
-        batch_size: Samples per forward pass, where the data is not batched already.
+        frequency: Measure every `frequency` epochs, if the epoch has a validation.
+        max_samples: The maximum number of samples. The cost grows with its square: 2,000 samples take a few tenths of a
+            second per layer, 10,000 samples 25 times as long. From arrays a fixed random subset is used, from batches
+            the first samples. I(z; x) cannot exceed the logarithm of this number. None uses all samples.
+        batch_size: Samples per forward pass, if the data is not batched already.
 
     Attributes:
-        trajectory: `{layer: {epoch: MutualInformation}}` of the last training, epochs counted from 1; what
-            `keras_repreg.plots.information_plane` draws.
+        trajectory: `{layer: {epoch: MutualInformation}}` of the last training, with epochs counted from 1, for
+            `keras_repreg.plots.information_plane`.
 
     Raises:
-        ValueError: if an argument is none of these; at the start of training, if there is no such layer; at the
-            first validation, if `labels` names targets that are missing or not class labels, if there are several
-            targets and it names none, or if the data can be read only once (a generator).
+        ValueError: if an argument is invalid; at the start of training, if there is no such layer; at the first
+            validation, if `labels` refers to targets that are missing or not class labels, if there are several targets
+            and `labels` is not given, or if the data is a generator, which can be read only once.
 
     Examples:
         >>> import keras, keras_repreg, numpy as np
@@ -119,7 +118,7 @@ class InformationPlaneLogger(MeasuringCallback):
     def _forward(
         self, data: Any, batch_size: int, steps: int | None
     ) -> dict[str, tuple[NDArray[np.float64], NDArray[Any] | None]]:
-        """Activations of each layer, (samples, units), and their labels, if any; each sample's outputs in one row."""
+        """Return the activations of each layer, one row per sample, and labels if any."""
         limit = self._max_samples
         if is_arrays(data) and steps is None and limit is not None:
             data = _random_choice(data, limit)
@@ -152,19 +151,19 @@ class InformationPlaneLogger(MeasuringCallback):
         }
 
     def _classes(self, source: LabelSource, y: Any, samples: int) -> NDArray[Any] | None:
-        """The classes of a batch; None where the targets are none, which is an error if the caller named them."""
+        """Return the classes of a batch, or None if there are none and the caller did not name any."""
         if self._named:
             return source.of_batch(y, samples)
         if y is None:
             return None
-        select_target(y, None)  # which of several it is, the caller must say
+        select_target(y, None)  # with several targets, the caller must name one
         try:
             return source.of_batch(y, samples)
         except ValueError as error:
             if not self._warned:
                 warnings.warn(
-                    "InformationPlaneLogger logs I(z; x) alone, since the targets are not class labels; with "
-                    f"`labels=False` it does so without this warning. {error}",
+                    "InformationPlaneLogger logs only I(z; x), because the targets are not class labels. Pass "
+                    f"`labels=False` to silence this warning. {error}",
                     stacklevel=2,
                 )
                 self._warned = True
@@ -172,7 +171,7 @@ class InformationPlaneLogger(MeasuringCallback):
 
 
 def _without_padding(output: Any, mask: Any) -> Any:
-    """A layer's output with zeros at the positions that a mask excludes, whatever is computed there."""
+    """Return a layer's output with zeros at the positions that a mask excludes."""
     if mask is None or len(mask.shape) < 2 or tuple(mask.shape) != tuple(output.shape[: len(mask.shape)]):
         return output
     mask = ops.reshape(ops.cast(mask, output.dtype), (*mask.shape, *(1 for _ in output.shape[len(mask.shape) :])))
@@ -180,7 +179,7 @@ def _without_padding(output: Any, mask: Any) -> Any:
 
 
 def _limited(data: Any, batch_size: int, steps: int | None, limit: int | None) -> Iterator[Any]:
-    """Batches of the data until there are enough samples."""
+    """Yield batches of the data until there are enough samples."""
     samples = 0
     for x, y in batches(data, batch_size, steps):
         yield (x, y)
@@ -190,7 +189,7 @@ def _limited(data: Any, batch_size: int, steps: int | None, limit: int | None) -
 
 
 def _random_choice(data: Any, number: int) -> Any:
-    """Return at most this number of samples of arrays, the same ones each time."""
+    """Return a fixed random subset of at most this number of samples from arrays."""
     samples = len(keras.tree.flatten(data)[0])
     if samples <= number:
         return data

@@ -1,4 +1,4 @@
-"""When a logger measures, and on which data."""
+"""The base class that decides when a logger measures, and on which data."""
 
 import warnings
 from typing import Any
@@ -9,13 +9,13 @@ from keras_repreg.callbacks.validation import ValidationCallback
 
 
 class MeasuringCallback(ValidationCallback):
-    """Base class: measures every `frequency` epochs, on the validation data of `fit` or on data of its own.
+    """Base class of callbacks that measure every `frequency` epochs, on the validation data of `fit` or on given data.
 
-    Its values join the `val_` logs: of validation where there is one, or else at the end of the epoch.
+    The values are added to the `val_` logs: those of validation, if there is one, otherwise at the end of the epoch.
 
     Args:
-        data: Measure on this, rather than on the validation data.
-        frequency: In epochs.
+        data: Data to measure on instead of the validation data.
+        frequency: Number of epochs between measurements.
         batch_size: Samples per forward pass over `data`.
     """
 
@@ -29,7 +29,7 @@ class MeasuringCallback(ValidationCallback):
         self._had_data = False
 
     def measure(self, data: Any, batch_size: int, steps: int | None) -> dict[str, float]:
-        """Pass data through the model and measure; returns values by name, without `val_`."""
+        """Pass data through the model and measure; return values by name, without `val_`."""
         raise NotImplementedError(f"{type(self).__name__} must define `measure`.")
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
@@ -58,7 +58,8 @@ class MeasuringCallback(ValidationCallback):
         super().on_train_end(logs)
         if not self._had_data:
             warnings.warn(
-                f"{type(self).__name__} had nothing to measure on: give `fit` validation data, or the logger `data=`.",
+                f"{type(self).__name__} had no data to measure on: pass validation data to `fit`, or `data=` to the "
+                "logger.",
                 stacklevel=2,
             )
 
@@ -74,7 +75,7 @@ class MeasuringCallback(ValidationCallback):
     def _check_repeatable(self, data: Any) -> None:
         if hasattr(data, "__next__"):
             raise ValueError(
-                f"{type(self).__name__} reads the data of this model a second time, which a generator does not allow; "
-                "give the logger `data=` arrays, a `tf.data.Dataset` or a `keras.utils.PyDataset`. "
+                f"{type(self).__name__} must read the data of this model twice, but a generator can be read only "
+                "once. Pass arrays, a `tf.data.Dataset` or a `keras.utils.PyDataset` as `data=` of the logger. "
                 f"Received: {data!r}"
             )

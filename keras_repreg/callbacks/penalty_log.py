@@ -1,4 +1,4 @@
-"""The penalties among the logs of the runs of one model: what `fit` and `evaluate` hand to every callback."""
+"""Add penalties to the logs that `fit` and `evaluate` pass to every callback."""
 
 import weakref
 from collections.abc import Callable
@@ -14,11 +14,11 @@ Layers = dict[str, RepresentationRegularization]
 
 
 class PenaltyLog:
-    """Adds the mean penalties that callbacks have asked for to the logs of the run that these callbacks belong to.
+    """Adds the mean penalties requested by callbacks to the logs of their run.
 
-    It is put around methods of the model once and stays there, so that no function is compiled again. A run begins with
-    `make_train_function` or `make_test_function`, before callbacks hear of it: whatever a run before has asked for, one
-    that an exception ended perhaps, is forgotten then.
+    It wraps methods of the model once and for all, so that no function is compiled again. A run starts with
+    `make_train_function` or `make_test_function`, before callbacks are called. At that point the requests of earlier
+    runs, including those that raised an exception, are discarded.
     """
 
     def __init__(self, model: keras.Model):
@@ -35,20 +35,20 @@ class PenaltyLog:
 
     @classmethod
     def of(cls, model: keras.Model) -> "PenaltyLog":
-        """Return the model's log, which is made at the first call."""
+        """Return the model's log, created by the first call."""
         owners = (getattr(function, "__self__", None) for function in seam.around(model, "make_train_function"))
         return next((owner for owner in owners if isinstance(owner, cls)), None) or cls(model)
 
     def log_training(self, layers: Layers) -> None:
-        """Add the penalties of layers, by name, to the logs of the `fit` that has just begun."""
+        """Add the penalties of layers, by name, to the logs of the `fit` that has just started."""
         self._train |= layers
 
     def log_testing(self, layers: Layers) -> None:
-        """Add the penalties of layers, by name, to the logs of the evaluation that has just begun."""
+        """Add the penalties of layers, by name, to the logs of the evaluation that has just started."""
         self._test |= layers
 
     def _within_another(self, run: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        """A run that a callback of another one may have begun, which then goes on as it was."""
+        """Restore the state of an outer run if this run was started by one of its callbacks."""
         before = self._train, self._test, self._testing
         try:
             return run(*args, **kwargs)
@@ -74,8 +74,8 @@ class PenaltyLog:
 
 
 def reset_means(model: keras.Model, layers: Layers) -> None:
-    """Begin an epoch or an evaluation."""
-    # JAX keeps the variables' values outside of them between two batches.
+    """Reset the means at the start of an epoch or evaluation."""
+    # Between batches, JAX keeps the values of the variables elsewhere.
     if hasattr(model, "jax_state_sync"):
         model.jax_state_sync()
     for layer in layers.values():

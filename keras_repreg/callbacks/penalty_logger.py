@@ -1,4 +1,4 @@
-"""What each representation penalty adds to the loss, in the logs of `fit` and `evaluate`."""
+"""Log the contribution of each representation penalty to the loss in `fit` and `evaluate`."""
 
 from typing import Any
 
@@ -12,23 +12,23 @@ from keras_repreg.layers.base import RepresentationRegularization
 class PenaltyLogger(keras.callbacks.Callback):
     """Logs the weighted penalty of each representation regularizer as `<layer>_penalty` and `val_<layer>_penalty`.
 
-    The values are what the layers add to the loss, averaged over the batches as the loss is: `loss` minus the
-    penalties is the task loss. They are in the logs at the end of each epoch, in `History` and there for every callback
-    (`CSVLogger`, `EarlyStopping` with `mode="min"`, ...), whatever the order.
-    `evaluate(..., callbacks=[PenaltyLogger()])` returns them too. In a model without such layers nothing is logged.
+    The values are the losses added by the layers, averaged over batches like the loss: `loss` minus the penalties is
+    the task loss. They are in the logs at the end of each epoch, in `History` and available to every callback
+    (`CSVLogger`, `EarlyStopping` with `mode="min"`, ...) in any order. `evaluate(..., callbacks=[PenaltyLogger()])`
+    returns them too. For a model without such layers nothing is logged.
 
-    It costs an addition per batch, and compiles the steps of a model again the first time it is used on it. The means
-    are variables of the layers, like the seed of a Dropout: in no file, in no count of weights and none of
-    `model.metrics`. A penalty that has no effect, because a `compute_loss` or `train_step` of your own leaves out
-    `sum(self.losses)`, is not logged, and a warning names it.
+    The cost is one addition per batch. The steps of a model are compiled again the first time the logger is used on it.
+    The means are variables of the layers, like the seed of a Dropout: they are not saved, not counted as weights and
+    not in `model.metrics`. If a penalty has no effect because a custom `compute_loss` or `train_step` omits
+    `sum(self.losses)`, it is not logged and a warning names it.
 
     Args:
-        layers: A regularizer, its name or path, or a list of these; by default all of the model, of models within it
-            and of layers that hold layers.
+        layers: A regularizer, its name or path, or a list of these; by default all in the model, including nested
+            models and layers.
 
     Raises:
-        TypeError: if one of the layers is no representation regularizer.
-        ValueError: when the callback is given a model that has no layer of that name.
+        TypeError: if one of the layers is not a representation regularizer.
+        ValueError: if the model has no layer of that name, raised when the model is set.
 
     Examples:
         >>> import keras, keras_repreg, numpy as np
@@ -50,7 +50,7 @@ class PenaltyLogger(keras.callbacks.Callback):
         self._layers = layers
         self._chosen: dict[str, RepresentationRegularization] = {}
 
-    # Before the functions of the steps are made, which `on_train_begin` is not.
+    # Called before the step functions are made, unlike `on_train_begin`.
     def set_model(self, model: keras.Model) -> None:
         super().set_model(model)
         chosen = select_regularizers(self.model, self._layers)
@@ -68,7 +68,7 @@ class PenaltyLogger(keras.callbacks.Callback):
             PenaltyLog.of(self.model).log_training(self._chosen)
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        self.on_train_begin()  # a callback may have begun a run of its own since
+        self.on_train_begin()  # a callback may have started another run since
         reset_means(self.model, self._chosen)
 
     def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
@@ -78,10 +78,10 @@ class PenaltyLogger(keras.callbacks.Callback):
 
 
 def select_regularizers(model: keras.Model, layers: Any = None) -> list[RepresentationRegularization]:
-    """Return the regularizers that a callback's `layers` names, by default all within the model.
+    """Return the regularizers named by a callback's `layers`, by default all within the model.
 
     Raises:
-        TypeError: if one of the layers is no representation regularizer.
+        TypeError: if one of the layers is not a representation regularizer.
         ValueError: if the model has no such layer.
     """
     if layers is None:
@@ -95,7 +95,7 @@ def select_regularizers(model: keras.Model, layers: Any = None) -> list[Represen
 
 
 def _named(layers: list[RepresentationRegularization], taken: set[str]) -> dict[str, RepresentationRegularization]:
-    """Layers by the names of their values, numbered where layers within the model share a name."""
+    """Return layers by the names of their values, numbered if layers share a name."""
     named: dict[str, RepresentationRegularization] = {}
     for layer in layers:
         name = unused = f"{layer.name}_penalty"

@@ -1,4 +1,4 @@
-"""Measurements of the layers during one validation."""
+"""Measurements of layers during one validation."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from keras_repreg.characteristics.table import CharacteristicsTable
 
 
 class ValidationCollection(Collection):
-    """The accumulators of several layers, with histograms of their activations where they are wanted."""
+    """The accumulators of several layers, with optional histograms of their activations."""
 
     def __init__(self, sources: Any, *, histograms: bool, **arguments: Any):
         super().__init__(sources, **arguments)
@@ -27,7 +27,7 @@ class ValidationCollection(Collection):
         return z
 
     def write(self, events: EventFile, table: CharacteristicsTable, step: int) -> None:
-        """Write everything to an event file."""
+        """Write all values to an event file."""
         for layer, values in table.items():
             for name, value in values.items():
                 if not isinstance(value, np.ndarray):

@@ -16,21 +16,20 @@ from keras_repreg.layers.weight_factor import checked_factor
 class WeightSchedule(keras.callbacks.Callback):
     """Multiplies the loss weights of representation regularizers by a factor that changes during training.
 
-    The factor reaches functions that are compiled already, so that no function is compiled again but the
-    first time the callback is used on a model. After training the last factor stays; it is saved with the model, so
-    that a copy has the same loss.
+    Compiled functions use the new factor without being compiled again, except the first time the callback is used on a
+    model. The last factor remains after training and is saved with the model, so that a copy has the same loss.
 
     Args:
-        schedule: From the epoch, counted from zero as in `fit`, to the factor, a finite number >= 0. With
-            `per="batch"`, from the number of batches since the first epoch; a training that is resumed at
-            `initial_epoch` counts the batches of the epochs before it.
-        layers: A regularizer, its name, or a list of these; by default all of the model, of models within it
-            and of layers that hold layers; in a model without one the callback does nothing.
-        per: `"epoch"` or `"batch"`. With `steps_per_execution` the factor changes once an execution.
+        schedule: A function from the epoch, counted from zero as in `fit`, to the factor, a finite number >= 0. With
+            `per="batch"`, a function of the number of batches since the first epoch; a training resumed at
+            `initial_epoch` counts the batches of the earlier epochs.
+        layers: A regularizer, its name, or a list of these; by default all in the model, including nested models and
+            layers. In a model without regularizers the callback does nothing.
+        per: `"epoch"` or `"batch"`. With `steps_per_execution` the factor changes once per execution.
 
     Raises:
-        TypeError: if `schedule` is not callable, a factor is not a number, or one of the layers is no
-            representation regularizer.
+        TypeError: if `schedule` is not callable, a factor is not a number, or one of the layers is not a representation
+            regularizer.
         ValueError: if `per` is neither of the two, a factor is out of range, or the model has no such layer.
 
     Examples:
@@ -58,7 +57,7 @@ class WeightSchedule(keras.callbacks.Callback):
         self._batches_before: Any = None
         self._batches: Any = None
 
-    # Before the functions of the steps are made, which `on_train_begin` is not.
+    # Called before the step functions are made, unlike `on_train_begin`.
     def set_model(self, model: keras.Model) -> None:
         super().set_model(model)
         self._chosen = select_regularizers(self.model, self._layers)
@@ -81,11 +80,11 @@ class WeightSchedule(keras.callbacks.Callback):
         self._batches = 0
 
     def _batches_of(self, epochs: int) -> int:
-        """The number of batches of the epochs before the first one of this training."""
+        """Return the number of batches in the epochs before this training."""
         steps = (self.params or {}).get("steps")
         if epochs and steps is None and self._chosen:
             raise ValueError(
-                "Expected data of a known number of batches, or `steps_per_epoch`, to go on with a schedule per batch. "
+                "Expected data with a known number of batches, or `steps_per_epoch`, to resume a schedule per batch. "
                 f"Received: initial_epoch={epochs} and data of unknown length"
             )
         return epochs * (steps or 0)
@@ -101,7 +100,7 @@ class WeightSchedule(keras.callbacks.Callback):
         if not self._chosen:
             return
         factor = checked_factor(self._schedule(index), f"schedule({index})")
-        # JAX keeps the variables' values outside of them between two batches of an epoch.
+        # Between the batches of an epoch, JAX keeps the values of the variables elsewhere.
         if hasattr(self.model, "jax_state_sync"):
             self.model.jax_state_sync()
         for layer in self._chosen:
@@ -109,7 +108,7 @@ class WeightSchedule(keras.callbacks.Callback):
 
 
 def linear_warm_up(length: int, start: float = 0.0) -> Callable[[int], float]:
-    """Return a schedule that rises in a line from `start` in the first epoch (or batch) to 1 after `length` of them.
+    """Return a schedule that rises linearly from `start` in the first epoch (or batch) to 1 after `length` of them.
 
     Args:
         length: Number of epochs, or of batches with `per="batch"`, at least 1.
@@ -133,7 +132,7 @@ def linear_warm_up(length: int, start: float = 0.0) -> Callable[[int], float]:
 
 @dataclass(frozen=True)
 class LinearWarmUp:
-    """The result of `linear_warm_up`: a function of the epoch or batch, which can be pickled."""
+    """The picklable function of the epoch or batch returned by `linear_warm_up`."""
 
     length: int
     start: float

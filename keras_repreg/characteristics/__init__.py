@@ -1,4 +1,4 @@
-"""The statistical characteristics of Table 1 and their kin, of arrays and of the layers of a model."""
+"""The statistical characteristics of Table 1 and related ones, for arrays and for layers of a model."""
 
 from keras_repreg.characteristics.accumulator import Characteristics
 from keras_repreg.characteristics.characterizing import characterize

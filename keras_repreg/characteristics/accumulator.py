@@ -27,18 +27,17 @@ from keras_repreg.characteristics.units import UnitMoments
 
 
 class Characteristics:
-    """Accumulates batches of activations (N, M), whose characteristics `result()` gives.
+    """Accumulates batches of activations (N, M) and computes their characteristics.
 
     Args:
-        positive_only: Take amplitude, covariance and correlation over positive activations only, as the paper
-            does for ReLU layers; covariance and correlation of a pair then over the samples where both are
-            positive.
-        characteristics: Which ones, as in `keras_repreg.measure`; by default those of Table 1. Without any
-            of pairs of units or of the covariance, memory grows with the number of units and not with its square.
-        moments: Keep what `moments` gives in float64 wherever the covariance is needed. Otherwise activations in
-            float32 are multiplied in float32 where this is enough for the chosen characteristics.
-        chance: Also give each value at chance, under `<name>_at_chance`; see `keras_repreg.characterize`. A random
-            part of up to 2048 samples is then kept.
+        positive_only: Compute amplitude, covariance and correlation over positive activations only, as the paper does
+            for ReLU layers; covariance and correlation of a pair use the samples where both are positive.
+        characteristics: Names as in `keras_repreg.measure`; by default those of Table 1. If none of them needs pairs of
+            units or the covariance, memory grows with the number of units and not with its square.
+        moments: Accumulate `moments` in float64 if the covariance is needed. Otherwise float32 activations are
+            multiplied in float32 if this is sufficient for the chosen characteristics.
+        chance: Also return each value at chance as `<name>_at_chance`; see `keras_repreg.characterize`. A random subset
+            of up to 2048 samples is then kept.
 
     Examples:
         >>> import numpy as np
@@ -77,20 +76,20 @@ class Characteristics:
         self._margins = MarginSample()
 
     def _covariances(self, of: str = "") -> Covariances:
-        """An accumulator of what is needed of all samples, or of those of a class."""
+        """Return an accumulator for all samples, or for those of a class."""
         pairs, covariance = self._second_order(of)
         precise = of + "covariance" in self._needs or (self._keeps_moments and not of)
         return Covariances(pairs, covariance, precise)
 
     def _second_order(self, of: str) -> tuple[bool, bool]:
-        """Whether pairs of positive values, and the covariance of all values, are needed."""
+        """Return whether pairs of positive values, and the covariance of all values, are needed."""
         pairs = of + "pairs" in self._needs
         covariance = bool({of + "norms", of + "covariance"} & self._needs)
         return pairs and self.positive_only, covariance or (pairs and not self.positive_only)
 
     @property
     def samples(self) -> int:
-        """The number of samples so far."""
+        """The number of samples."""
         return self._samples
 
     @property
@@ -100,12 +99,12 @@ class Characteristics:
 
     @property
     def has_covariance(self) -> bool:
-        """Whether the covariance of all values is accumulated: some chosen characteristic needs it."""
+        """Whether the covariance of all values is accumulated because a chosen characteristic needs it."""
         return self._second_order("")[1]
 
     @property
     def moments(self) -> Moments:
-        """Mean and covariance of all values so far.
+        """The mean and covariance of all values.
 
         Raises:
             ValueError: if no chosen characteristic needs the covariance.
@@ -115,23 +114,23 @@ class Characteristics:
         return self._all.moments
 
     def spectrum(self) -> NDArray[np.float64]:
-        """The eigenvalues of the covariance so far, the largest first; see `moments`."""
+        """The eigenvalues of the covariance, the largest first; see `moments`."""
         if not self.has_covariance:
             raise ValueError(f"Expected a characteristic that needs the covariance. Received: {self._names}")
         return self._all.now().eigenvalues
 
     @property
     def finite(self) -> bool:
-        """Whether no value so far was NaN or infinite; otherwise all characteristics are NaN."""
+        """Whether all values are finite; otherwise all characteristics are NaN."""
         return not self._not_finite
 
     def memory(self, units: int, classes: int = 0, samples: int | None = None) -> int:
-        """Return how many bytes are held at most, for any number of samples.
+        """Return the maximum memory in bytes, for any number of samples.
 
         Args:
             units: M, the number of units.
             classes: K, the number of classes, 0 without labels.
-            samples: If given, return the bytes after this number of samples in float32.
+            samples: If given, return the memory after this number of samples in float32.
 
         Examples:
             >>> from keras_repreg.characteristics import Characteristics
@@ -154,16 +153,16 @@ class Characteristics:
         if needed > available:
             raise ValueError(
                 f"Expected enough memory for matrices of {units:,} x {units:,} units: {in_words(needed)}, and "
-                f"{in_words(available)} are available. Choose among the characteristics without such matrices: "
+                f"{in_words(available)} are available. Choose from the characteristics without such matrices: "
                 f"{', '.join(CHEAP)}. Received: characteristics={self._names}"
             )
 
     def update(self, z: NDArray[Any], labels: NDArray[Any] | None = None) -> None:
-        """Add a batch of shape (N, M), with the class of each sample where characteristics of classes are wanted.
+        """Add a batch of shape (N, M), with the class of each sample for class characteristics.
 
         Raises:
-            ValueError: if the number of units differs from earlier batches, only some batches have labels, or
-                the matrices of the units do not fit into memory.
+            ValueError: if the number of units differs from earlier batches, only some batches have labels, or the M x M
+                matrices do not fit into memory.
         """
         z = np.asarray(z)
         if z.ndim != 2 or self._width not in (None, z.shape[1]):
@@ -201,17 +200,17 @@ class Characteristics:
         return self._within[label]
 
     def merge(self, other: "Characteristics") -> None:
-        """Add what another accumulator, of another worker say, has seen.
+        """Add the samples of another accumulator, such as that of another worker.
 
         Raises:
-            ValueError: if the other one has other settings or another number of units.
+            ValueError: if its settings or its number of units differ.
         """
         if other._settings() != self._settings():
             raise ValueError(f"Expected an accumulator with {self._settings()}. Received: {other._settings()}")
         if None not in (self._width, other._width) and self._width != other._width:
             raise ValueError(f"Expected an accumulator of {self._width} units. Received: {other._width} units")
         if None not in (self._labelled, other._labelled) and self._labelled != other._labelled:
-            raise ValueError(f"Expected accumulators that both saw labels, or none. Received: {other._labelled=}")
+            raise ValueError(f"Expected both accumulators to have labels, or neither. Received: {other._labelled=}")
         self._width = self._width or other._width
         self._labelled = other._labelled if self._labelled is None else self._labelled
         self._samples += other._samples
@@ -227,12 +226,12 @@ class Characteristics:
         return f"positive_only={self.positive_only}, characteristics={self._names}, chance={self.chance}"
 
     def result(self) -> dict[str, Any]:
-        """Return the characteristics so far by name, floats except for the array of a spectrum.
+        """Return the characteristics by name: floats, and an array for a spectrum.
 
-        Undefined values (no sample, no pair) are 0; after NaN or an infinite value all are NaN.
+        Undefined values (no sample, no pair) are 0. If an activation is NaN or infinite, all values are NaN.
 
         Raises:
-            ValueError: if characteristics of classes were chosen by name and no batch had labels.
+            ValueError: if class characteristics were chosen by name and no batch had labels.
         """
         names = select(self._names, labelled=bool(self._labelled))
         if not self.finite:
@@ -252,14 +251,14 @@ class Characteristics:
 
     @property
     def dead(self) -> NDArray[np.intp]:
-        """The numbers of the units that were zero for every sample so far."""
+        """Return the indices of the units that are zero for every sample."""
         return np.flatnonzero(self._units.dead)
 
     def units(self) -> UnitsTable:
-        """Return statistics of each unit so far: see `keras_repreg.measure_units`.
+        """Return statistics of each unit: see `keras_repreg.measure_units`.
 
         Raises:
-            ValueError: if `PER_UNIT` is not among the chosen characteristics, or a value was not finite.
+            ValueError: if `PER_UNIT` is not among the chosen characteristics, or a value is not finite.
         """
         missing = needs_of(PER_UNIT) - self._needs
         if missing or not self.finite:

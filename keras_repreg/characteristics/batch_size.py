@@ -1,4 +1,4 @@
-"""How many samples a forward pass takes at a time."""
+"""The number of samples per forward pass."""
 
 import math
 from collections.abc import Iterator
@@ -10,17 +10,17 @@ from keras_repreg import graph
 from keras_repreg.batches import samples_in
 from keras_repreg.graph import all_layers
 
-# Bytes for the outputs of all layers, which Keras holds until a functional model returns.
+# Maximum bytes of the outputs of all layers, which Keras holds until a functional model returns.
 BUDGET = 256 << 20
 LARGEST = 1024
-# Samples where the shapes are not known.
+# The batch size if shapes are unknown.
 UNKNOWN = 256
 
 
 def suitable_batch_size(model: keras.Model) -> int:
-    """Return the largest number, up to 1,024, with which the outputs of all layers take no more than 256 MiB.
+    """Return the largest batch size up to 1,024 for which the outputs of all layers take at most 256 MiB.
 
-    It is at most 256 where the shapes of some outputs are not known.
+    It is at most 256 if the shapes of some outputs are unknown.
 
     Examples:
         >>> import keras
@@ -40,7 +40,7 @@ def suitable_batch_size(model: keras.Model) -> int:
 
 
 def split(batches: Iterator[tuple[Any, Any]], size: int) -> Iterator[tuple[Any, Any]]:
-    """The same batches, (inputs, targets), in parts of at most `size` samples."""
+    """Yield the batches (inputs, targets) in parts of at most `size` samples."""
     for x, y in batches:
         samples = samples_in(x)
         for start in range(0, samples, size):
@@ -52,16 +52,16 @@ def split(batches: Iterator[tuple[Any, Any]], size: int) -> Iterator[tuple[Any, 
 
 
 def can_split(model: keras.Model) -> bool:
-    """Whether a batch can be passed through the model in parts: it has no fixed batch size, and no state."""
+    """Return whether batches can be split, because the model has no fixed batch size and no state."""
     stateful = any(getattr(layer, "stateful", False) for layer in all_layers(model))
     return not stateful and all(tensor.shape[0] is None for tensor in getattr(model, "inputs", None) or [])
 
 
 def _shape(layer: Any) -> tuple[int | None, ...]:
-    """The shape of a layer's largest output for one sample, None where a length is not known."""
+    """Return the shape of a layer's largest output for one sample, with None for unknown lengths."""
     try:
         outputs = keras.tree.flatten(layer.output)
-    except (AttributeError, ValueError):  # of a layer that was never called on a symbolic input, or several times
+    except (AttributeError, ValueError):  # a layer that was never called on a symbolic input, or called several times
         return (None,)
     shapes = (tuple(tensor.shape[1:]) for tensor in outputs)
     return max(shapes, key=lambda shape: math.prod(length or 1 for length in shape), default=())

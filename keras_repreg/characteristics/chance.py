@@ -1,4 +1,4 @@
-"""A random part of the samples, from which data without any dependence is made that has the same margins."""
+"""A random subset of the samples, which is shuffled into independent data with the same marginal distributions."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -6,15 +6,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-# The most samples that are kept.
+# The maximum number of samples kept.
 KEPT = 2048
 
 
 class MarginSample:
-    """Keeps up to `KEPT` samples, each as likely as any other, whatever the batches are.
+    """Keeps a uniform random subset of up to `KEPT` samples from any batches.
 
     Args:
-        seed: Decides which samples are kept and how they are shuffled.
+        seed: The seed of the choice and the shuffling of samples.
     """
 
     def __init__(self, seed: int = 0) -> None:
@@ -28,7 +28,7 @@ class MarginSample:
         self._add(self._keys_to_come.random(len(z)), z)
 
     def merge(self, other: "MarginSample") -> None:
-        """Add what another one has kept."""
+        """Add the samples kept by another accumulator."""
         if len(other._keys):
             self._add(other._keys, other._rows)
 
@@ -44,18 +44,18 @@ class MarginSample:
         self._keys, self._rows = keys[kept], rows[kept]
 
     def independent_units(self, samples: int) -> Iterator[NDArray[Any]]:
-        """Return batches with this number of samples in total, the values of each unit shuffled independently."""
+        """Yield batches with this total number of samples, with the values of each unit shuffled independently."""
         rng = np.random.default_rng(self._seed)
-        rows = np.sort(self._rows, axis=0)  # so that the order of the samples does not matter
+        rows = np.sort(self._rows, axis=0)  # makes the result independent of the order of the samples
         for start in range(0, samples, max(len(rows), 1)):
             yield rng.permuted(rows, axis=0)[: samples - start]
 
     def shuffled_labels(
         self, labels: list[Any], counts: NDArray[np.intp]
     ) -> Iterator[tuple[NDArray[Any], NDArray[np.intp]]]:
-        """Batches of samples, with classes of the same sizes at random; a class is its place in `labels`."""
+        """Yield batches of samples with random classes of the same sizes, given as indices into `labels`."""
         rng = np.random.default_rng(self._seed)
-        # In an order that depends on neither the batches nor who saw which class first.
+        # The order depends neither on the batches nor on which worker had a class first.
         by_name = sorted(range(len(labels)), key=lambda k: str(labels[k]))
         classes = rng.permutation(np.repeat(by_name, counts[by_name]))
         rows = self._rows[np.argsort(self._rows @ rng.normal(size=self._rows.shape[1]), kind="stable")]

@@ -20,7 +20,7 @@ def characterize(
     units: str = "channels",
     chance: bool = False,
 ) -> dict[str, Any]:
-    """The statistical characteristics of Table 1 for an array of activations, and others by name.
+    """Return the statistical characteristics of Table 1, and others by name, for an array of activations.
 
     | key | formula |
     | --- | --- |
@@ -29,12 +29,12 @@ def characterize(
     | `correlation` | E over i != j of abs(rho_ij), rho_ij = c_ij / (sigma_i sigma_j) |
     | `sparsity` | P_s, the fraction of activations that are exactly zero |
     | `dead_units` | P_d, the fraction of units that are zero for every sample |
-    | `stable_rank` | norm_F(C)^2 / norm_2(C)^2 of the covariance of all values, zeros included |
+    | `stable_rank` | norm_F(C)^2 / norm_2(C)^2 of the covariance of all values, including zeros |
 
-    These six are the default; with labels the two variances of classes as well. The others are there by name, or all
-    of them as `characteristics="all"`. With lambda_1 >= lambda_2 >= ... the eigenvalues of C, sigma_k the singular
-    values of Z, and S_W and S_B the covariance within classes and that of the class means, each class counting by
-    its share of the samples, so that C = S_W + S_B:
+    These six are the default; with labels, also the two class variances. The others are selected by name, or all with
+    `characteristics="all"`. Let lambda_1 >= lambda_2 >= ... be the eigenvalues of C, sigma_k the singular values of Z,
+    and C = S_W + S_B, where S_W is the covariance within classes and S_B that of the class means, weighted by class
+    size:
 
     | key | formula |
     | --- | --- |
@@ -48,28 +48,28 @@ def characterize(
     | `within_class_variance`, `between_class_variance` | trace(S_W) / M, trace(S_B) / M |
     | `nc1` | trace(S_W S_B^+) / K, the first measure of neural collapse [4] |
 
-    Covariance and correlation are means of ABSOLUTE values: the numbers that the paper prints are, although its
-    Table 1 writes signed means. Computed in float64. What is not defined, such as the correlation of a single
-    unit, is 0; a pair of units with fewer than two common samples does not count, nor does a constant unit for
-    the correlation.
+    Covariance and correlation are means of ABSOLUTE values: so are the numbers printed in the paper, although its
+    Table 1 writes signed means. All values are computed in float64. Undefined values, such as the correlation of a
+    single unit, are 0. Pairs of units with fewer than two common samples are ignored, as are constant units for the
+    correlation.
 
     Args:
         z: Activations, shape (N, M), or (N, ..., M) where every position counts as a sample.
         labels: Class of each sample, shape (N,), (N, 1) or one-hot (N, K).
-        positive_only: Amplitude over positive activations only, covariance and correlation of a pair of units
-            over the samples where both are positive, as the paper does for ReLU layers.
-        characteristics: Names of those wanted, or "all". Where all of them are among amplitude, sparsity, dead units,
-            mean, variance and the class variances, no M x M matrix is formed.
+        positive_only: Compute the amplitude over positive activations only, and covariance and correlation of a pair of
+            units over the samples where both are positive, as the paper does for ReLU layers.
+        characteristics: A name, names, or "all". No M x M matrix is formed if all of them are among amplitude,
+            sparsity, dead units, mean, variance and the class variances.
         units: "channels", or "flatten" for each position of each channel as a unit.
-        chance: Also give, under `<name>_at_chance`, what covariance, correlation and ranks are for independent units
-            of the same margins and this number of samples, and characteristics of classes for shuffled labels.
+        chance: Also return, as `<name>_at_chance`, covariance, correlation and ranks of independent units with the same
+            marginal distributions and number of samples, and class characteristics for shuffled labels.
 
     Returns:
-        A dict of floats, and of an array for the spectrum.
+        A dict of floats, and an array for the spectrum.
 
     Raises:
-        TypeError: if `characteristics` is neither a name nor names, or `positive_only` no bool.
-        ValueError: if `z` is not numeric, of rank 2 or more, finite and not empty, the labels do not fit or are
+        TypeError: if `characteristics` is neither a name nor names, or `positive_only` is not a bool.
+        ValueError: if `z` is not numeric, of rank 2 or more, finite and not empty, the labels do not match or are
             missing, or there is no such characteristic.
 
     Examples:
@@ -82,15 +82,13 @@ def characterize(
         {'numerical_rank': 2.0}
 
     Reference:
-        Table 1 of Choi, Lee, Shin and Rhee (2018), "On the statistical and information-theoretic
-        characteristics of deep network representations".
-        [1] Roy and Vetterli (2007), "The effective rank: a measure of effective dimensionality"; of C here.
-        [2] Gao, Trautmann, Yu, Santhanam, Ryu, Shenoy and Ganguli (2017), "A theory of multineuronal dimensionality,
-        dynamics and measurement".
-        [3] Garrido, Balestriero, Najman and LeCun (2023), "RankMe: assessing the downstream performance of pretrained
-        self-supervised representations by their rank"; without its 1e-7, which guards the logarithm.
-        [4] Papyan, Han and Donoho (2020), "Prevalence of neural collapse during the terminal phase of deep learning
-        training", whose classes are of equal size.
+        Table 1 of Choi, Lee, Shin and Rhee (2018), "On the statistical and information-theoretic characteristics of
+        deep network representations". [1] Roy and Vetterli (2007), "The effective rank: a measure of effective
+        dimensionality"; applied to C here. [2] Gao, Trautmann, Yu, Santhanam, Ryu, Shenoy and Ganguli (2017), "A theory
+        of multineuronal dimensionality, dynamics and measurement". [3] Garrido, Balestriero, Najman and LeCun (2023),
+        "RankMe: assessing the downstream performance of pretrained self-supervised representations by their rank";
+        without its 1e-7, which guards the logarithm. [4] Papyan, Han and Donoho (2020), "Prevalence of neural collapse
+        during the terminal phase of deep learning training", whose classes are of equal size.
     """
     matrix = rows_of(z, units)
     if not matrix.size:

@@ -1,4 +1,4 @@
-"""Class means, the variance within and between classes, and the geometry of the means. Memory: classes times units."""
+"""Class means, the variance within and between classes, and the geometry of the means, in memory O(K M)."""
 
 from typing import Any
 
@@ -8,14 +8,14 @@ from numpy.typing import NDArray
 from keras_repreg.characteristics.moments import Array, pieces
 from keras_repreg.characteristics.spectrum import NULL_SPACE, effective_rank, eigenvalues
 
-# LiDAR adds this share of the mean variance within classes to each variance, so that S_W can be inverted.
+# LiDAR adds this fraction of the mean within-class variance to each variance, to make S_W invertible.
 LIDAR_RIDGE = 1e-4
-# Squared distances below this share of E||z||^2 are rounding errors: such means are equal.
+# Means with squared distances below this fraction of E||z||^2 count as equal: such distances are rounding errors.
 EQUAL = (16 * 2.0**-52) ** 2
 
 
 class ClassMoments:
-    """Sums by class, over any number of batches of shape (N, M) and labels (N,)."""
+    """Sums per class over any number of batches of shape (N, M) and labels (N,)."""
 
     def __init__(self) -> None:
         self._rows: dict[Any, int] = {}
@@ -27,12 +27,12 @@ class ClassMoments:
 
     @property
     def number(self) -> int:
-        """K, the number of classes so far."""
+        """K, the number of classes."""
         return len(self._rows)
 
     @property
     def labels(self) -> list[Any]:
-        """The classes so far, in the order of the rows of `means`."""
+        """The classes, in the order of the rows of `means`."""
         return list(self._rows)
 
     @property
@@ -73,7 +73,7 @@ class ClassMoments:
         return rows
 
     def merge(self, other: "ClassMoments") -> None:
-        """Add the batches that another accumulator has seen."""
+        """Add the batches of another accumulator."""
         if not other._rows:
             return
         if not self._rows:
@@ -87,40 +87,40 @@ class ClassMoments:
 
     @property
     def means(self) -> Array:
-        """The class means minus the mean of all samples, shape (K, M)."""
+        """Return the class means minus the mean of all samples, shape (K, M)."""
         n = max(self._counts.sum(), 1)
         return self._sums / np.maximum(self._counts, 1)[:, None] - self._sums.sum(axis=0) / n
 
     def between(self) -> Array:
-        """A of shape (K, M) with S_B = A^T A: the class means about the mean, times sqrt(n_k / N)."""
+        """Return A of shape (K, M) with S_B = A^T A: the centred class means, times sqrt(n_k / N)."""
         return self.means * np.sqrt(self._counts / max(self._counts.sum(), 1))[:, None]
 
     def unit_variances(self) -> tuple[Array, Array]:
-        """The variance of each unit within and between classes, shape (M,); they sum to its variance."""
+        """Return the variance of each unit within and between classes, shape (M,), which sum to its variance."""
         n = max(self._counts.sum(), 1)
         within = self._square / n - (np.square(self._sums) / np.maximum(self._counts, 1)[:, None]).sum(axis=0) / n
         return np.maximum(within, 0), np.square(self.between()).sum(axis=0)
 
     def variances(self) -> tuple[float, float]:
-        """Means over units of the variance within and between classes; they sum to the mean variance."""
+        """Return the mean over units of the variances within and between classes, which sum to the mean variance."""
         if not self._rows:
             return 0.0, 0.0
         within, between = self.unit_variances()
         return float(within.mean()), float(between.mean())
 
     def spreads(self) -> Array:
-        """The mean squared distance of the samples of each class to their mean, shape (K,)."""
+        """Return the mean squared distance of the samples of each class from their mean, shape (K,)."""
         n = np.maximum(self._counts, 1)
         return np.maximum(self._norms / n - np.square(self._sums / n[:, None]).sum(axis=1), 0)
 
     def _noise(self) -> float:
-        """Squared distances between means up to here are zero."""
+        """Return the threshold up to which squared distances between means count as zero."""
         n = max(self._counts.sum(), 1)
         mean = self._shift + self._sums.sum(axis=0) / n
         return float(EQUAL * (mean @ mean + self._square.sum() / n))
 
     def cdnv(self) -> float:
-        """Mean over pairs of classes of (v_i + v_j) / (2 ||mu_i - mu_j||^2); pairs with equal means do not count."""
+        """Return the mean over pairs of different means of (v_i + v_j) / (2 ||mu_i - mu_j||^2)."""
         spread, means, noise = self.spreads(), self.means, self._noise()
         ratios = []
         for i in range(self.number - 1):
@@ -131,51 +131,51 @@ class ClassMoments:
         return float(found.mean()) if found.size else 0.0
 
     def norm_variation(self) -> float:
-        """The coefficient of variation of the norms of the centred class means; 0 if all are zero."""
+        """Return the coefficient of variation of the norms of the centred class means; 0 if all are zero."""
         norms = np.sqrt(np.square(self.means).sum(axis=1))
         return float(norms.std() / norms.mean()) if norms.size and norms.mean() ** 2 > self._noise() else 0.0
 
     def cosines(self) -> Array:
-        """Cosines between the centred means of each pair of classes; a mean at the centre has none."""
+        """Return the cosines between pairs of centred class means, without means at the centre."""
         squared = np.square(self.means).sum(axis=1)
         kept = squared > self._noise()
         directions = self.means[kept] / np.sqrt(squared[kept])[:, None]
         return np.clip((directions @ directions.T)[np.triu_indices(len(directions), 1)], -1, 1)
 
     def angle_variation(self) -> float:
-        """The standard deviation of the cosines."""
+        """Return the standard deviation of the cosines."""
         cosines = self.cosines()
         return float(cosines.std()) if cosines.size else 0.0
 
     def angle_distance(self) -> float:
-        """Mean of abs(cosine + 1 / (K - 1)): the distance to the angles of a simplex."""
+        """Return the mean of abs(cosine + 1 / (K - 1)), the distance to the angles of a simplex."""
         cosines = self.cosines()
         return float(np.abs(cosines + 1 / (self.number - 1)).mean()) if cosines.size else 0.0
 
     def nc1(self, along: Any) -> float:
-        """trace(S_W S_B^+) / K of all samples' covariance C = S_W + S_B; 0 if the class means are all equal.
+        """Return trace(S_W S_B^+) / K, where S_W + S_B is the covariance of all samples; 0 if class means are equal.
 
         Args:
-            along: Gives d^T C d for each row d of its argument.
+            along: A function that returns d^T C d for each row d of its argument.
         """
         directions, spread = _directions(self.between(), self._noise())
-        # Along a direction of S_B with eigenvalue `spread`, S_W is C minus that eigenvalue.
+        # Along an eigenvector of S_B with eigenvalue `spread`, S_W is C minus that eigenvalue.
         return float(np.sum(np.maximum(along(directions) - spread, 0) / spread) / max(self.number, 1))
 
     def unweighted_nc1(self, alongs: list[Any]) -> float:
-        """The same with S_W the mean of the classes' covariances and S_B that of their means, all counting alike."""
+        """Return `nc1` with S_W the mean of the class covariances and S_B the covariance of the means, unweighted."""
         means = self.means - self.means.mean(axis=0) if self.number else self.means
         directions, spread = _directions(means / np.sqrt(max(self.number, 1)), self._noise())
         within = sum((along(directions) for along in alongs), np.zeros(len(spread))) / max(self.number, 1)
         return float(np.sum(within / spread) / max(self.number, 1))
 
     def lidar(self, covariance: Array) -> float:
-        """exp of the entropy of the eigenvalues of S_W^(-1/2) S_B S_W^(-1/2); 0 if the class means are all equal."""
+        """Return exp of the entropy of the eigenvalues of S_W^(-1/2) S_B S_W^(-1/2); 0 if all class means are equal."""
         a = self.between()
         total = float(np.trace(covariance))
         if not np.square(a).sum() > self._noise():
             return 0.0
-        # A S_W^-1 A^T has the same eigenvalues. Divided by the variance, so that nothing leaves float64's range.
+        # A S_W^-1 A^T has the same eigenvalues. Divided by the variance to stay within the range of float64.
         a = a / np.sqrt(total)
         within = covariance / total - a.T @ a
         ridge = LIDAR_RIDGE * max(np.trace(within), 0.0) / len(within)
@@ -187,7 +187,7 @@ class ClassMoments:
 
 
 def _directions(a: Array, noise: float) -> tuple[Array, Array]:
-    """Eigenvectors, one per row, and eigenvalues of A^T A where these are above the null space and the noise."""
+    """Return eigenvectors, one per row, and eigenvalues of A^T A above the null space and the noise."""
     _, singular, directions = np.linalg.svd(a, full_matrices=False)
     spread = np.square(singular)
     kept = spread > max(NULL_SPACE * spread.max(initial=0), noise)

@@ -22,17 +22,17 @@ from keras_repreg.rows import channel_axis, kept_rows, rows_of
 
 
 class Collection:
-    """The accumulators of several layers, filled from what a forward pass computes.
+    """The accumulators of several layers, filled by a forward pass.
 
     Args:
-        sources: Where the activations come from.
+        sources: The sources of the activations.
         labels, characteristics, units, positive_only, chance: See `measure`.
-        all_layers: Whether layers are passed over whose outputs cannot be measured; otherwise they are errors.
-        moments: Whether mean and covariance are kept in float64: see `Characteristics`.
-        model: The model, whose graph tells what stands before a layer that passes values on.
+        all_layers: Whether to skip layers whose outputs cannot be measured, instead of raising an error.
+        moments: Whether to accumulate mean and covariance in float64: see `Characteristics`.
+        model: The model, whose graph shows which layer precedes a layer that returns its input.
 
     Attributes:
-        accumulators: One `Characteristics` per name; of a layer with several outputs there are several.
+        accumulators: One `Characteristics` per name; a layer with several outputs has several.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class Collection:
         moments: bool = True,
         model: keras.Model | None = None,
     ):
-        rows_of(np.zeros((1, 1)), units)  # names a wrong `units` before any work
+        rows_of(np.zeros((1, 1)), units)  # raises an error for a wrong `units` early
         if positive_only is not None:
             check_bool(positive_only, "positive_only")
         check_bool(chance, "chance")
@@ -67,7 +67,7 @@ class Collection:
         self._model = model
         self._classes: NDArray[Any] | None = None
         self._masked = False
-        # By the layer's id, which the sources keep alive: calling its activation function takes a while.
+        # Cached by the id of the layer, which the sources keep alive: calling its activation function is slow.
         self._rectified: dict[int, bool] = {}
 
     @functools.cached_property
@@ -84,7 +84,7 @@ class Collection:
         *,
         keep: bool = True,
     ) -> None:
-        """Add what a forward pass over the data computes.
+        """Add the activations of a forward pass over the data.
 
         Args:
             model: The model.
@@ -92,11 +92,11 @@ class Collection:
             batch_size: See `measure`.
             steps: See `measure`.
             mask: See `measure`.
-            keep: Keep the accumulators. Otherwise only `table()` is available, and layers whose accumulators take much
-                memory are measured in several passes over the data, if it consists of arrays.
+            keep: Keep the accumulators. Otherwise only `table()` is available, and layers with large accumulators are
+                measured in several passes if the data consists of arrays.
 
         Raises:
-            ValueError: see `measure`; values that are not finite are an error unless `keep`.
+            ValueError: see `measure`; non-finite values are an error unless `keep` is True.
         """
         largest = suitable_batch_size(model)
         groups = [self.sources] if keep else self._groups(data)
@@ -112,17 +112,17 @@ class Collection:
                 self._finish()
         if not (self.accumulators or self._finished):
             raise ValueError(
-                "Expected a layer whose output is real numbers of shape (samples, ..., units). "
-                f"Received: {[source.name for source in self.sources]} without one"
+                "Expected a layer whose output consists of real numbers of shape (samples, ..., units). Received: "
+                f"{[source.name for source in self.sources]} without one"
             )
         if mask is not None and not self._masked:
             raise ValueError(
-                "Expected a mask of samples or of positions that a measured layer has. "
-                f"Received: mask={mask!r}, which fits none of {[*self._finished, *self.accumulators]}"
+                f"Expected a mask of the samples or positions of a measured layer. Received: mask={mask!r}, which "
+                f"matches none of {[*self._finished, *self.accumulators]}"
             )
 
     def _groups(self, data: Any) -> list[Sequence[Source]]:
-        """The sources of each pass. What is no array of samples is refused where it is read."""
+        """Return the sources of each pass. Invalid arrays raise an error later, when they are read."""
         x = keras.tree.flatten(data[0] if isinstance(data, tuple) and data else data) if is_arrays(data) else []
         if not x or not getattr(x[0], "shape", None):
             return [self.sources]
@@ -134,20 +134,20 @@ class Collection:
         return passes.groups_of(self.sources, held, passes.BUDGET)
 
     def _finish(self) -> None:
-        """Turn the accumulators into results."""
+        """Replace the accumulators with their results."""
         broken = [name for name, accumulator in self.accumulators.items() if not accumulator.finite]
         if broken:
-            raise ValueError(f"Expected finite activations. Received: NaN or infinite values of layers {broken}")
+            raise ValueError(f"Expected finite activations. Received: NaN or infinite values in layers {broken}")
         for name in list(self.accumulators):
             accumulator = self.accumulators.pop(name)
             self._finished[name] = accumulator.result(), accumulator.samples
 
     def begin(self, y: Any, samples: int | None = None, inputs: Any = None) -> None:
-        """Begin a batch with targets `y`. The number of samples is needed where labels are an array."""
+        """Start a batch with targets `y`. The number of samples is required if labels are an array."""
         self._classes = self.labels.of_batch(y, samples)
 
     def receive(self, name: str, layer: keras.layers.Layer, output: Any, mask: Any = None) -> NDArray[Any] | None:
-        """Add an output of a layer, and return its rows; None if it was passed over."""
+        """Add an output of a layer, and return its rows, or None if it was skipped."""
         axis = channel_axis(layer)
         try:
             z = rows_of(output, self._units, axis)
@@ -174,7 +174,7 @@ class Collection:
         return Characteristics(positive_only, self._characteristics, moments=self._moments, chance=self._chance)
 
     def table(self) -> CharacteristicsTable:
-        """Return what was measured so far."""
+        """Return the results so far."""
         found = dict(self._finished)
         found |= {name: (accumulator.result(), accumulator.samples) for name, accumulator in self.accumulators.items()}
         return CharacteristicsTable(

@@ -1,7 +1,7 @@
-"""Second-order statistics of one set of samples: accumulated over batches, and what follows from them.
+"""Second-order statistics of one set of samples, accumulated over batches.
 
-Samples wait as they are until there are more of them than units. Up to then everything follows from the samples
-themselves: their N x N Gram matrix has the eigenvalues of the covariance, and pairs of units are formed tile by tile.
+Samples are stored until there are more samples than units. Until then all statistics are computed from the samples
+themselves: their N x N Gram matrix has the eigenvalues of the covariance, and pairs of units are formed in tiles.
 """
 
 from collections.abc import Iterator
@@ -16,19 +16,19 @@ from keras_repreg.characteristics.moments import Array, Moments, pieces, powers_
 from keras_repreg.characteristics.pairs import Blocks, PairMeans, Tile, all_pairs, positive_pairs
 from keras_repreg.characteristics.positive import PositiveMoments, PositiveRows
 
-# An M x M product costs the same for a few samples as for M of them, so at least this number of samples is collected.
+# An M x M product costs almost the same for few samples as for M, so at least this number of samples is collected.
 BLOCK = 1024
 
 
 class Covariances:
-    """Accumulates what the covariance of all values, and pairs of positive values, need.
+    """Accumulates the sums for the covariance of all values and for pairs of positive values.
 
     Args:
-        pairs: Whether pairs of positive values are wanted.
-        covariance: Whether the covariance of all values is wanted.
-        precise: Whether its products are formed in float64, as its small eigenvalues need. Otherwise they are formed
-            in float32 for activations in float32, and follow from pairs of positive values as long as no value is
-            negative.
+        pairs: Whether to accumulate pairs of positive values.
+        covariance: Whether to accumulate the covariance of all values.
+        precise: Whether to form its products in float64, as required by small eigenvalues. Otherwise float32
+            activations are multiplied in float32, and as long as no value is negative the covariance is derived from
+            the pairs of positive values.
     """
 
     def __init__(self, pairs: bool, covariance: bool, precise: bool = True):
@@ -42,7 +42,7 @@ class Covariances:
 
     @staticmethod
     def memory(units: int, pairs: bool, covariance: bool, samples: int | None = None) -> int:
-        """Return the most bytes held for any number of samples, or the bytes after `samples` of them in float32."""
+        """Return the maximum memory in bytes for any number of samples, or the memory after `samples` in float32."""
         limit = max(units, BLOCK)
         sums = 0 if samples is not None and samples <= limit else units**2 * 8 * (covariance + 4 * pairs)
         return sums + units * (limit * 8 if samples is None else min(samples, limit) * 4)
@@ -64,7 +64,7 @@ class Covariances:
 
     @property
     def _summed(self) -> bool:
-        """Whether there were more samples than wait."""
+        """Return whether there have been more samples than are stored."""
         return bool(self._moments.count or self._positive.samples)
 
     def _keep(self, z: NDArray[Any], limit: int) -> None:
@@ -80,7 +80,7 @@ class Covariances:
         self._waiting = needed
 
     def flush(self) -> None:
-        """Turn the samples that wait into sums."""
+        """Add the stored samples to the sums."""
         waiting, self._waiting = self._waiting, 0
         if waiting:
             self._add(self._rows[:waiting])
@@ -95,11 +95,11 @@ class Covariances:
             self._positive.update(z, self._double)
 
     def _stop_deriving(self) -> None:
-        """From here on all values have sums of their own: there are negative ones."""
+        """Accumulate all values separately from now on, because some are negative."""
         self._moments, self._derived = self._positive.all_values(), False
 
     def merge(self, other: "Covariances") -> None:
-        """Add the batches that another accumulator has seen."""
+        """Add the batches of another accumulator."""
         if other._waiting:
             self.update(other._rows[: other._waiting])
         self._double = self._double or other._double
@@ -112,12 +112,12 @@ class Covariances:
 
     @property
     def moments(self) -> Moments:
-        """Mean and covariance of all values so far."""
+        """Return the mean and covariance of all values."""
         self.flush()
         return self._positive.all_values() if self._derived else self._moments
 
     def now(self) -> "SecondOrder":
-        """Return the second-order statistics of the samples so far."""
+        """Return the second-order statistics of all samples."""
         rows = self._rows[: self._waiting] if self._waiting and not self._summed else None
         moments = self.moments if rows is None else self._moments
         positive = self._positive if self._wants_pairs else None
@@ -128,10 +128,10 @@ class SecondOrder:
     """Second-order statistics of one set of samples, each computed once, on first use.
 
     Args:
-        moments: Those of all values, unless there are `rows`.
-        positive: The sums over positive values, where pairs are of these; of no samples if there are `rows`.
-        rows: The samples themselves.
-        double: Whether the activations have more digits than float32 holds.
+        moments: The moments of all values, unless `rows` is given.
+        positive: The sums over positive values, if pairs use only these; empty if `rows` is given.
+        rows: The samples.
+        double: Whether the activations have more digits than float32 can hold.
         precise: See `Covariances`.
     """
 
@@ -144,7 +144,7 @@ class SecondOrder:
         precise: bool = True,
     ):
         self._moments, self._positive, self._rows, self._double = moments, positive, rows, double
-        # In which dtype products of the samples are formed, for pairs and for the whole covariance.
+        # The dtypes of products of samples for pairs and for the whole covariance.
         self._single_pairs = not (double or rows is None or quick(*rows.shape))
         self._single = self._single_pairs and not precise
 
@@ -162,10 +162,10 @@ class SecondOrder:
 
     @cached_property
     def _centred(self) -> Array:
-        """The samples minus their mean, over sqrt(N)."""
+        """The samples minus their mean, divided by sqrt(N)."""
         assert self._rows is not None
         centred = self._rows - self.mean
-        # The rounding error of the mean is a constant, which must not count as variance.
+        # The rounding error of the mean is constant and must not count as variance.
         return (centred - centred.mean(axis=0)) / np.sqrt(max(len(self._rows), 1))
 
     @cached_property
@@ -192,7 +192,7 @@ class SecondOrder:
 
     @cached_property
     def core(self) -> Array:
-        """The smaller of the covariance and the samples' Gram matrix, which has the same eigenvalues above zero."""
+        """The smaller of the covariance and the Gram matrix of the samples, whose nonzero eigenvalues are equal."""
         if self._rows is None or len(self._rows) >= self._rows.shape[1]:
             return self.covariance
         return self._centred @ self._centred.T
@@ -211,7 +211,7 @@ class SecondOrder:
 
     @cached_property
     def singular_values(self) -> Array:
-        """Singular values of Z over sqrt(N), shape (M,), the largest first."""
+        """Singular values of Z divided by sqrt(N), shape (M,), the largest first."""
         if self._rows is None or len(self._rows) >= self._rows.shape[1]:
             second = self.covariance + np.outer(self.mean, self.mean)
         else:
@@ -224,7 +224,7 @@ class SecondOrder:
 
     @cached_property
     def unbiased_participation_ratio(self) -> float:
-        """(tr C)^2 / tr C^2 from unbiased estimates of both."""
+        """Return (tr C)^2 / tr C^2 from unbiased estimates of both."""
         if self._rows is None:
             fourth = self._moments.fourth
         else:
@@ -232,13 +232,13 @@ class SecondOrder:
         return spectrum.unbiased_participation_ratio(self.core, self.count, fourth, len(self.mean))
 
     def along(self, directions: Array) -> Array:
-        """d^T C d for each row d of the directions."""
+        """Return d^T C d for each row d of the directions."""
         if self._rows is None:
             return np.einsum("ri,ij,rj->r", directions, self.covariance, directions, optimize=True)
         return np.square(self._centred @ directions.T).sum(axis=0)
 
     def tiles(self) -> Iterator[Tile]:
-        """The pairs of units, over the samples where both are positive where only these count."""
+        """Yield the pairs of units, restricted to samples where both are positive if only these count."""
         if self._positive is not None:
             source = self._positive if self._rows is None else PositiveRows(self._rows, self._double)
             return positive_pairs(source, self._double)
@@ -246,13 +246,13 @@ class SecondOrder:
 
     @cached_property
     def pairs(self) -> PairMeans:
-        """Means over the pairs of units."""
+        """The means over pairs of units."""
         if self._positive is not None:
             return PairMeans.of(self.tiles())
         return PairMeans.of_all(self._blocks(), self._double)
 
     def _blocks(self) -> Blocks:
-        """Blocks of the covariance of all values: products of the samples where it need not be formed as a whole."""
+        """Return blocks of the covariance of all values, as products of samples if the whole matrix is not needed."""
         units = len(self.mean)
         z: NDArray[Any]
         whole = self._rows is None or len(self._rows) >= units or "covariance" in vars(self)
@@ -270,10 +270,10 @@ class SecondOrder:
 
 
 class ScaledRows:
-    """Samples in float32, centred, over sqrt(N), and divided by a power of two for each unit.
+    """Samples in float32, centred and divided by sqrt(N) and by a power of two per unit.
 
     Attributes:
-        values: Shape (N, M), of magnitude 1 at most.
+        values: Shape (N, M), with magnitudes of at most 1.
         scale: The powers of two, shape (M,).
         variance: The variance of each unit, shape (M,).
     """
@@ -293,6 +293,6 @@ class ScaledRows:
 
 
 def has_digits_of_float64(z: NDArray[Any]) -> bool:
-    """Whether some value has more digits than float32 holds; whole numbers are taken to be exact."""
+    """Return whether some value has more digits than float32 can hold, assuming that whole numbers are exact."""
     with np.errstate(over="ignore"):
         return z.dtype.kind in "iu" or (z.dtype == np.float64 and bool((z != z.astype(np.float32)).any()))

@@ -1,4 +1,4 @@
-"""The characteristics by name: what each one is, what has to be accumulated for it, and what it does not depend on."""
+"""The table of characteristics: their definitions, required accumulators and invariances."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from keras_repreg.characteristics.units import UnitMoments
 
 @dataclass(frozen=True)
 class Measured:
-    """The statistics accumulated so far, of all samples and of the samples of each class."""
+    """The accumulated statistics of all samples and of the samples of each class."""
 
     units: UnitMoments
     classes: ClassMoments
@@ -29,27 +29,27 @@ class Measured:
         return self.classes.variances()
 
     def mean_within(self, value: Callable[[SecondOrder], float]) -> float:
-        """The mean over the classes present."""
+        """Return the mean over the classes present."""
         return mean(np.array([value(one) for one in self.within]))
 
 
 Bound = float | Literal["units", "classes"]
 
-# The transforms z -> Q z and z -> z - m of an identical output network (Theorems 1 and 2), by what Q is.
+# The transforms z -> Q z and z -> z - m of an identical output network (Theorems 1 and 2), by the kind of Q.
 TRANSFORMS = ("permute", "scale", "rescale", "rotate", "linear", "shift")
 """A permutation; a positive multiple of the identity; a positive diagonal; orthogonal; nonsingular; and m."""
 
 
 @dataclass(frozen=True)
 class Characteristic:
-    """One characteristic: its meaning in a line, the accumulators that it needs, its value and its properties.
+    """One characteristic: its meaning in one line, the accumulators that it needs, its value and its properties.
 
-    `needs` names some of "units", "unit moments", "pairs", "norms", "covariance" and "classes", and of the samples of
-    each class "class pairs", "class norms" and "class covariance". Norms of the covariance need fewer digits than its
-    small eigenvalues. Where all that is needed is in `LINEAR` no units x units matrix is formed. `bounds` holds for
-    any activations, "units" and "classes" being their numbers. `unchanged_by` names those of `TRANSFORMS` that leave
-    it as it is where all values count; of these "permute", "scale" and "rescale" do so too where only positive ones do.
-    `chance` says what is made independent to see its value at chance, if anything.
+    `needs` contains some of "units", "unit moments", "pairs", "norms", "covariance" and "classes", and for the samples
+    of each class "class pairs", "class norms" and "class covariance". Norms of the covariance need less precision than
+    its small eigenvalues. If all needs are in `LINEAR`, no units x units matrix is formed. `bounds` holds for any
+    activations, where "units" and "classes" stand for their numbers. `unchanged_by` lists the `TRANSFORMS` that leave
+    the value unchanged if all values count; "permute", "scale" and "rescale" also do if only positive values count.
+    `chance` is what is made independent for the value at chance, if any.
     """
 
     meaning: str
@@ -80,7 +80,7 @@ ROUND = "permute scale rotate shift"
 
 CHARACTERISTICS: dict[str, Characteristic] = {
     "amplitude": _of(
-        "mean absolute value; of ReLU, of the positive ones", "units",
+        "mean absolute value; for ReLU, of the positive values", "units",
         lambda m: m.units.amplitude, (0, INFINITE), "permute",
     ),
     "covariance": _of(
@@ -121,7 +121,7 @@ CHARACTERISTICS: dict[str, Characteristic] = {
         lambda m: m.units.dormant_units, (0, 1), "permute scale",
     ),
     "numerical_rank": _of(
-        "eigenvalues of the covariance above 1e-8 of the largest", "covariance",
+        "number of eigenvalues of the covariance above 1e-8 times the largest", "covariance",
         lambda m: spectrum.numerical_rank(m.all.eigenvalues), (0, "units"), "rescale linear " + ROUND, "units",
     ),
     "effective_rank": _of(
@@ -133,7 +133,7 @@ CHARACTERISTICS: dict[str, Characteristic] = {
         lambda m: spectrum.participation_ratio_of(m.all.core), (0, "units"), ROUND, "units",
     ),
     "unbiased_participation_ratio": _of(
-        "participation ratio from unbiased estimates, for any number of samples from 4 on", "covariance",
+        "participation ratio from unbiased estimates, for at least 4 samples", "covariance",
         lambda m: m.all.unbiased_participation_ratio, (0, "units"), ROUND, "units",
     ),
     "rankme": _of(
@@ -153,15 +153,15 @@ CHARACTERISTICS: dict[str, Characteristic] = {
         lambda m: m.class_variances[1], (0, INFINITE), "permute rotate shift", "labels",
     ),
     "cdnv": _of(
-        "mean over pairs of classes of the variance within over the squared distance between", "classes",
+        "mean over pairs of classes of variance within / squared distance between", "classes",
         lambda m: m.classes.cdnv(), (0, INFINITE), ROUND, "labels",
     ),
     "nc1": _of(
-        "trace(S_W S_B^+) / K: variability within classes against between", "classes, covariance",
+        "trace(S_W S_B^+) / K: variability within relative to between classes", "classes, covariance",
         lambda m: m.classes.nc1(m.all.along), (0, INFINITE), ROUND, "labels",
     ),
     "unweighted_nc1": _of(
-        "nc1 with every class counting alike, whatever its size", "classes, class covariance",
+        "nc1 with equal weights for all classes", "classes, class covariance",
         lambda m: m.classes.unweighted_nc1([one.along for one in m.within]), (0, INFINITE), ROUND, "labels",
     ),
     "nc2_norms": _of(
@@ -200,9 +200,9 @@ CHARACTERISTICS: dict[str, Characteristic] = {
 """All characteristics, by name."""
 
 NAMES = ("amplitude", "covariance", "correlation", "sparsity", "dead_units", "stable_rank")
-"""The names of Table 1's statistical part, which are measured by default."""
+"""The statistical characteristics of Table 1, which are measured by default."""
 
-# Measured by default in addition where there are labels.
+# Also measured by default if there are labels.
 CLASS_NAMES = ("within_class_variance", "between_class_variance")
 
 # Characteristics that need only these take memory linear in the number of units.
@@ -213,17 +213,17 @@ AT_CHANCE = "_at_chance"
 
 
 def needs_labels(name: str) -> bool:
-    """Whether the characteristic is one of classes."""
+    """Return whether this is a class characteristic."""
     return "classes" in CHARACTERISTICS[name].needs
 
 
 def needs_of(names: Iterable[str]) -> frozenset[str]:
-    """All that has to be accumulated for these characteristics."""
+    """Return the accumulators that these characteristics need."""
     return frozenset().union(*(CHARACTERISTICS[name].needs for name in names))
 
 
 def with_chance(names: Iterable[str]) -> tuple[str, ...]:
-    """The names, each followed by that of its value at chance where it has one."""
+    """Return the names, each followed by the name of its value at chance, if any."""
     return tuple(
         key for name in names for key in ([name, name + AT_CHANCE] if CHARACTERISTICS[name].chance else [name])
     )
@@ -239,11 +239,11 @@ def meaning(key: str) -> str:
 
 
 def select(names: object, labelled: bool) -> tuple[str, ...]:
-    """The characteristics meant by None (Table 1's, and with labels the class variances), "all", a name or names.
+    """Return the characteristics selected by None (Table 1, and with labels the class variances), "all" or names.
 
     Raises:
         TypeError: if `names` is none of these.
-        ValueError: if there is no such characteristic, or it needs labels and there are none.
+        ValueError: if there is no such characteristic, or labels are required and missing.
     """
     if names is None:
         return NAMES + (CLASS_NAMES if labelled else ())
@@ -263,7 +263,7 @@ def select(names: object, labelled: bool) -> tuple[str, ...]:
         )
     if not labelled and any(map(needs_labels, chosen)):
         raise ValueError(
-            "Expected `labels`, or data with targets, for characteristics of classes. "
-            f"Received: characteristics={list(chosen)} without labels"
+            "Expected `labels`, or data with targets, for class characteristics. Received: "
+            f"characteristics={list(chosen)} without labels"
         )
     return chosen

@@ -1,4 +1,4 @@
-"""Characteristics of the layers of a model."""
+"""Measure the characteristics of the layers of a model."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -25,44 +25,44 @@ def measure(
     mask: str | None = None,
     chance: bool = False,
 ) -> CharacteristicsTable:
-    """The statistical characteristics of Table 1, and others, for layers of a model.
+    """Return the statistical characteristics of Table 1, and others, for layers of a model.
 
-    One pass over the data is made. Where the data consists of arrays and the layers need more than 320 MiB for their
-    sums, there are several passes over some of the layers each.
+    The data is passed through the model once. If it consists of arrays and the layers need more than 320 MiB for their
+    sums, it is passed several times, for some of the layers each time.
 
     Args:
         model: Any built Keras model: Sequential, functional or subclassed.
-        data: What `model.evaluate` takes: inputs, a tuple (inputs, targets), or an iterable of batches.
-        layers: A layer, a name, or a list of these; by default all hidden layers. A path names a layer within others
+        data: Data as for `model.evaluate`: inputs, a tuple (inputs, targets), or an iterable of batches.
+        layers: A layer, a name, or a list of these; by default all hidden layers. A path names a nested layer
             ("backbone/dense"), or a part of an output that is a dict ("backbone/pooled_output"). By default all parts
-            of a dict are measured, and layers are passed over whose output is not real numbers of rank 2 or more.
-        labels: The class of each sample, for the characteristics of classes: an array in the order of the data; True
-            for the targets of the data; or of several targets the key or index. Characteristics of classes that are
-            asked for by name take the targets by themselves.
-        characteristics: Names out of those of `characterize`, or "all"; by default those of Table 1, with labels the
-            variances of classes too. Only what they need is accumulated: see `characterize`.
-        units: Of layers whose outputs have positions (convolutions, sequences): "channels", where each position
-            of each sample counts as a sample, or "flatten", where each position of each channel is a unit.
-            The channels are the last axis, or the second of a layer with `data_format="channels_first"`.
-        positive_only: See `characterize`; by default the activation of the layer decides: it is so after ReLU and
-            others that are zero for negative inputs, and for layers that pass on the values of such a layer.
-        batch_size: Samples per forward pass, where the data is not batched already; by default up to 1,024. Batches
-            for which the layers' outputs would take more than 256 MiB are passed on in parts.
+            of a dict are measured, and layers whose outputs are not real numbers of rank 2 or more are skipped.
+        labels: The class of each sample, for class characteristics: an array in the order of the data; True for the
+            targets of the data; or the key or index, if there are several targets. Class characteristics selected by
+            name use the targets by default.
+        characteristics: Names from `characterize`, or "all". Defaults to those of Table 1, with labels also the class
+            variances. Only the required statistics are accumulated: see `characterize`.
+        units: For layers whose outputs have positions (convolutions, sequences): "channels", where each position of
+            each sample is a sample, or "flatten", where each position of each channel is a unit. The channels are the
+            last axis, or the second of a layer with `data_format="channels_first"`.
+        positive_only: See `characterize`. By default it depends on the activation of the layer: True for ReLU and other
+            activations that are zero for negative inputs, and for layers that return the values of such a layer.
+        batch_size: Samples per forward pass, if the data is not batched already; up to 1,024 by default. Batches for
+            which the layers' outputs would take more than 256 MiB are split.
         steps: At most this many batches.
-        mask: The name of an input of the model that says which positions count, such as "padding_mask". By default
-            Keras's own masks do: rows that they exclude are left out.
-        chance: Also give each value at chance: see `characterize`.
+        mask: The name of a model input that masks positions, such as "padding_mask". By default Keras's masks are used.
+            Rows that a mask excludes are ignored.
+        chance: Also return each value at chance: see `characterize`.
 
-    A layer that is called several times per batch is measured over all its calls: their rows are pooled.
+    A layer that is called several times per batch is measured over the pooled rows of all calls.
 
     Returns:
         A mapping `{layer name: {characteristic: value}}` with the keys of `characterize`, which prints as a table.
 
     Raises:
-        TypeError: if `model` is not a Keras model, `characteristics` neither a name nor names, or `positive_only`
+        TypeError: if `model` is not a Keras model, `characteristics` is neither a name nor names, or `positive_only` is
             neither a bool nor None.
-        ValueError: if there is no such layer or characteristic, no data, labels that do not fit or are missing,
-            `batch_size` or `steps` is no integer >= 1, or an activation is NaN or infinite.
+        ValueError: if there is no such layer or characteristic, no data, labels do not match or are missing,
+            `batch_size` or `steps` is not an integer >= 1, or an activation is NaN or infinite.
 
     Examples:
         >>> import keras, keras_repreg, numpy as np
@@ -105,7 +105,7 @@ def accumulate(
         A dict of `Characteristics`, one per layer, by name.
 
     Raises:
-        TypeError, ValueError: as `measure`, but for values that are not finite: see `Characteristics.finite`.
+        TypeError, ValueError: as in `measure`, except for non-finite values: see `Characteristics.finite`.
 
     Examples:
         >>> import keras, keras_repreg, numpy as np

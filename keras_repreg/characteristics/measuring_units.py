@@ -1,4 +1,4 @@
-"""Statistics of each unit of a layer of a model."""
+"""Measure statistics of each unit of a layer."""
 
 from typing import Any
 
@@ -28,14 +28,14 @@ def measure_units(
     | `amplitude` | mean absolute value; of ReLU, mean of the positive values |
     | `sparsity` | fraction of values that are exactly zero |
     | `dead` | whether all of them are |
-    | `dormant_score` | mean absolute value over the mean of that over the units; dormant are units up to 0.025 [1] |
-    | `most_correlated`, `correlation` | the other unit with the largest correlation in magnitude; None without one |
-    | `between_share` | with labels: the share of the variance that is between classes |
-    | `favourite_class` | with labels: the class with the largest mean; None for a unit that is equal for all |
+    | `dormant_score` | mean absolute value relative to its mean over the units; units up to 0.025 are dormant [1] |
+    | `most_correlated`, `correlation` | the unit with the largest absolute correlation, or None, and the correlation |
+    | `between_share` | with labels: the fraction of the variance that is between classes |
+    | `favourite_class` | with labels: the class with the largest mean, or None if all means are equal |
 
     Args:
         model: Any built Keras model.
-        data: What `keras_repreg.measure` takes.
+        data: Data as for `keras_repreg.measure`.
         layer: The layer, or its name.
         labels: The class of each sample, or True for the targets of the data: see `keras_repreg.measure`.
         units: "channels" or "flatten": see `keras_repreg.measure`.
@@ -44,10 +44,10 @@ def measure_units(
         steps: At most this many batches.
 
     Returns:
-        A mapping `{unit: {column: value}}`, which prints as a table; `rows()` is for `pandas.DataFrame`.
+        A mapping `{unit: {column: value}}`, which prints as a table; pass its `rows()` to `pandas.DataFrame`.
 
     Raises:
-        TypeError, ValueError: as `keras_repreg.measure`; ValueError if `layer` is not one layer.
+        TypeError, ValueError: as in `keras_repreg.measure`; ValueError if `layer` is not a single layer.
 
     Examples:
         >>> import keras, keras_repreg, numpy as np
@@ -62,7 +62,7 @@ def measure_units(
         [1] Sokar, Agarwal, Castro and Evci (2023), "The dormant neuron phenomenon in deep reinforcement learning".
     """
     if layer is None or isinstance(layer, (list, tuple)):
-        raise ValueError(f"Expected `layer` to be one layer or its name. Received: layer={layer!r}")
+        raise ValueError(f"Expected `layer` to be a single layer or its name. Received: layer={layer!r}")
     names = [*PER_UNIT, *([] if labels is None else ["within_class_variance"])]
     (found,) = accumulate(
         model,

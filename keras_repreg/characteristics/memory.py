@@ -1,9 +1,9 @@
-"""How much memory there is."""
+"""The available memory."""
 
 import os
 from pathlib import Path
 
-# Assumed where the system does not tell.
+# Assumed if the system does not report it.
 ASSUMED = 16 << 30
 
 
@@ -22,5 +22,5 @@ def available_memory() -> int:
 
 
 def in_words(number: int) -> str:
-    """A number of bytes, as people say it."""
+    """Return a number of bytes in readable units."""
     return f"{number / 2**30:,.1f} GiB" if number >= 2**30 else f"{number / 2**20:,.0f} MiB"

@@ -1,7 +1,7 @@
-"""Mean, covariance and fourth moment of all values, streaming and in float64.
+"""Mean, covariance and fourth moment of all values, accumulated over batches in float64.
 
-An accumulator takes batches (`update`), joins another one (`merge`) and answers at any time. Sums are kept of
-values shifted by the first batch's mean, so that a large mean costs no digits.
+An accumulator adds batches (`update`) and other accumulators (`merge`), and can be read at any time. Values are shifted
+by the mean of the first batch before they are summed, so that a large mean costs no precision.
 """
 
 from collections.abc import Iterator
@@ -12,45 +12,45 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
-# Elementwise operations process a batch in pieces of this size, which stay in the processor's cache.
+# Elementwise operations process a batch in pieces of this size, which fit in the processor's cache.
 PIECE = 1 << 15
 
 
 def pieces(rows: int, units: int) -> Iterator[slice]:
-    """Slices of rows, each of about `PIECE` numbers."""
+    """Yield slices of rows of about `PIECE` numbers."""
     step = max(PIECE // max(units, 1), 1)
     return (slice(start, min(start + step, rows)) for start in range(0, rows, step))
 
 
-# Products Z^T Z with at most this number of multiplications are always formed in float64, since they are fast.
+# Products Z^T Z with at most this number of multiplications are fast enough to always use float64.
 QUICK = 1 << 24
 
 
 def quick(rows: int, units: int) -> bool:
-    """Whether products of this size are formed in float64 whatever the dtype of the activations."""
+    """Return whether products of this size are formed in float64 for any dtype of the activations."""
     return rows * units**2 <= QUICK
 
 
 def powers_of_two(values: Array) -> Array:
-    """The powers of two next to some magnitudes, within the range in which they can be inverted and squared."""
+    """Return the powers of two closest to some magnitudes, within the range where they can be inverted and squared."""
     return np.asarray(np.ldexp(1.0, np.clip(np.frexp(values)[1], -500, 500)))
 
 
 class Moments:
-    """Mean, biased covariance and mean of ||z - mu||^4, over any number of batches of shape (N, M)."""
+    """The mean, biased covariance and mean of ||z - mu||^4 over any number of batches of shape (N, M)."""
 
     def __init__(self) -> None:
         self.count = 0
         self._shift: Array = np.zeros(0)
         self._sum: Array = np.zeros(0)
         self._product: Array = np.zeros((0, 0))
-        # Sums of r^2 and of r (z - shift), where r = ||z - shift||^2.
+        # Sums of r^2 and of r (z - shift), with r = ||z - shift||^2.
         self._fourth = 0.0
         self._third: Array = np.zeros(0)
 
     @classmethod
     def of(cls, count: int, mean: Array, covariance: Array) -> "Moments":
-        """Those of `count` samples with this mean and covariance; the fourth moment is not known."""
+        """Return the moments of `count` samples with this mean and covariance, without the fourth moment."""
         moments = cls()
         moments.count = count
         moments._start(mean.copy())
@@ -61,8 +61,8 @@ class Moments:
     def update(self, z: NDArray[Any], double: bool = True) -> None:
         """Add a batch of shape (N, M); without `double` its products are formed in float32.
 
-        These are within 1e-7 of the product of two standard deviations: enough for norms of the covariance and for
-        correlations, and too little for its small eigenvalues. The fourth moment is then not known.
+        Their error is within 1e-7 of the product of two standard deviations, which is sufficient for norms of the
+        covariance and for correlations, but not for its small eigenvalues. The fourth moment is then unknown.
         """
         if not len(z):
             return
@@ -80,7 +80,7 @@ class Moments:
         self._third += r @ shifted
 
     def _update_in_float32(self, z: NDArray[Any]) -> None:
-        # Divided by a power of two for each unit, so that no square leaves the range.
+        # Divided by a power of two per unit, to keep squares within range.
         scale = powers_of_two(np.maximum(abs(z.max(axis=0) - self._shift), abs(z.min(axis=0) - self._shift)))
         single, ones, inverse = np.empty(z.shape, np.float32), np.ones(len(z)), 1 / scale
         for rows in pieces(*z.shape):
@@ -99,7 +99,7 @@ class Moments:
         self._product = np.zeros((len(shift), len(shift)))
 
     def merge(self, other: "Moments") -> None:
-        """Add the batches that another accumulator has seen."""
+        """Add the batches of another accumulator."""
         if not other.count:
             return
         if not self.count:

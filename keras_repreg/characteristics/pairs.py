@@ -1,4 +1,4 @@
-"""Means over pairs of units of what two units have in common, computed tile by tile."""
+"""Means of covariance and correlation over pairs of units, computed in tiles."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from keras_repreg.characteristics.moments import Array
 from keras_repreg.characteristics.positive import PairSums, tiles
 
-# A standard deviation of two units in the last place is rounding noise of the activations: such a unit is constant, and
-# has no correlation with any other. As a share of the second moment, for activations in float32 and in float64.
+# A unit whose standard deviation is two units in the last place varies only by rounding: it is constant and has no
+# correlation with others. As a fraction of the second moment, for float32 and float64 activations.
 CONSTANT = (2 * 2.0**-23) ** 2
 CONSTANT_IN_FLOAT64 = (2 * 2.0**-52) ** 2
 
@@ -20,8 +20,8 @@ CONSTANT_IN_FLOAT64 = (2 * 2.0**-52) ** 2
 class Tile:
     """Pairs (i, j), i in `rows`, j in `columns`, i < j where `defined`.
 
-    The covariance, in units of `scale_i scale_j`, counts where `defined`, the correlation where `correlated`; elsewhere
-    they hold anything finite.
+    The covariance, in units of `scale_i scale_j`, is valid where `defined`, and the correlation where `correlated`;
+    other entries hold arbitrary finite values.
     """
 
     rows: slice
@@ -51,11 +51,11 @@ class PairSource(Protocol):
 
 
 def positive_pairs(source: PairSource, double: bool) -> Iterator[Tile]:
-    """Pairs of units over the samples where both are positive."""
+    """Yield pairs of units over the samples where both are positive."""
     shift, scale = source.shift, source.scale
     units = len(shift)
     number, total, second = source.of_units()
-    # E[z^2] of the unit's positive values.
+    # E[z^2] over the positive values of the unit.
     threshold = (second + 2 * shift * total) / np.maximum(number, 1) + shift**2
     threshold *= CONSTANT_IN_FLOAT64 if double else CONSTANT
     every = np.arange(units)
@@ -70,7 +70,7 @@ def positive_pairs(source: PairSource, double: bool) -> Iterator[Tile]:
         covariance -= mean_i * mean_j
         limit = threshold.astype(share.dtype)
         correlated = defined & (variance_i > limit[rows, None]) & (variance_j > limit[columns])
-        # Two roots: the product of two small variances can be zero.
+        # Two roots, because the product of two small variances can underflow.
         deviations = np.sqrt(np.where(correlated, variance_i, 1))
         deviations *= np.sqrt(np.where(correlated, variance_j, 1))
         correlation = np.divide(covariance, deviations, out=deviations)
@@ -80,7 +80,7 @@ def positive_pairs(source: PairSource, double: bool) -> Iterator[Tile]:
 
 @dataclass(frozen=True)
 class Blocks:
-    """The covariance of all values: `scale_i scale_j block(rows, columns)` of the pairs, a new array each time."""
+    """The covariance of all values, as `scale_i scale_j block(rows, columns)`; each call returns a new array."""
 
     count: int
     mean: Array
@@ -90,7 +90,7 @@ class Blocks:
 
 
 def all_pairs(blocks: Blocks, double: bool) -> Iterator[Tile]:
-    """Pairs of units over all samples."""
+    """Yield pairs of units over all samples."""
     every = np.arange(len(blocks.mean))
     varies = varying(blocks.mean, blocks.variance, double)
     # In units of the scale.
@@ -104,16 +104,16 @@ def all_pairs(blocks: Blocks, double: bool) -> Iterator[Tile]:
 
 
 def varying(mean: Array, variance: Array, double: bool) -> NDArray[np.bool_]:
-    """Which units are not constant, shape (M,)."""
+    """Return which units are not constant, shape (M,)."""
     return variance > (CONSTANT_IN_FLOAT64 if double else CONSTANT) * (mean**2 + variance)
 
 
 @dataclass(frozen=True)
 class PairMeans:
-    """Means over the pairs i != j for which they are defined; 0 of no pair.
+    """Means over the pairs i != j for which they are defined; 0 without pairs.
 
-    Two samples define a covariance; a pair without them is left out of the mean, and so is a pair with a constant
-    unit out of the mean correlation.
+    The covariance of a pair needs two samples; pairs with fewer are ignored. The mean correlation also ignores pairs
+    with a constant unit.
     """
 
     covariance: float
@@ -123,7 +123,7 @@ class PairMeans:
 
     @classmethod
     def of_all(cls, blocks: Blocks, double: bool) -> "PairMeans":
-        """The means over `all_pairs`, from products with vectors rather than pair by pair."""
+        """Return the means over `all_pairs`, from products with vectors instead of single pairs."""
         units = len(blocks.mean)
         if blocks.count < 2 or units < 2:
             return cls(0.0, 0.0, 0.0, 0.0)
@@ -147,12 +147,12 @@ class PairMeans:
 
     @classmethod
     def of(cls, pairs: Iterator[Tile]) -> "PairMeans":
-        """The means over all tiles."""
+        """Return the means over all tiles."""
         sums, numbers = np.zeros(4), np.zeros(2)
         for tile in pairs:
             correlation = tile.correlation * tile.correlated
             covariance = tile.covariance * tile.defined
-            # Those of one unit are added up in the dtype that they have.
+            # The sum over the pairs of a unit keeps their dtype.
             left, right = tile.scale[tile.rows], (tile.scale[tile.columns] / tile.scale.max()).astype(covariance.dtype)
             signed, magnitude = covariance @ right, np.abs(covariance) @ right
             numbers += np.count_nonzero(tile.defined), np.count_nonzero(tile.correlated)
@@ -162,5 +162,5 @@ class PairMeans:
 
 
 def mean(values: Array) -> float:
-    """The mean, and 0 of nothing."""
+    """Return the mean, or 0 for an empty array."""
     return float(values.mean()) if values.size else 0.0

@@ -1,4 +1,4 @@
-"""Which layers one pass over the data measures, so that their accumulators fit into memory."""
+"""Group layers into passes over the data, so that the accumulators of a pass fit into memory."""
 
 import math
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from keras_repreg.rows import channel_axis, width_of
 
 Item = TypeVar("Item")
 
-# Bytes of accumulators per pass. A pass costs the time of `predict`, which is little beside such large products.
+# Bytes of accumulators per pass. The time of another `predict` is short relative to that of such large products.
 BUDGET = 320 << 20
 
 
@@ -19,7 +19,7 @@ def bytes_held(layer: Any, samples: int, units: str, accumulator: Characteristic
     """Return the bytes that the accumulator of a layer holds after these samples, 0 for an unknown shape."""
     try:
         shape = keras.tree.flatten(layer.output)[0].shape[1:]
-    except (AttributeError, ValueError, IndexError):  # of a layer without a graph, or that is called several times
+    except (AttributeError, ValueError, IndexError):  # a layer without a graph, or called several times
         return 0
     if not shape or None in shape:
         return 0
@@ -28,7 +28,7 @@ def bytes_held(layer: Any, samples: int, units: str, accumulator: Characteristic
 
 
 def groups_of(items: Sequence[Item], sizes: Sequence[float], budget: float) -> list[Sequence[Item]]:
-    """Return the items in their order, in groups whose sizes sum to no more than a budget, or that have one item.
+    """Split items, in order, into groups that contain a single item or whose sizes sum to at most a budget.
 
     Examples:
         >>> from keras_repreg.characteristics.passes import groups_of

@@ -1,4 +1,4 @@
-"""Sums over the samples where both units of a pair are positive, from which the pair's covariance follows."""
+"""Sums over the samples where both units of a pair are positive, for the covariance of the pair."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -8,19 +8,19 @@ from numpy.typing import NDArray
 
 from keras_repreg.characteristics.moments import Array, Moments, pieces, powers_of_two, quick
 
-# Counts, sums of i, sums of j, squares of i, squares of j and products of the pairs (i, j) of one tile.
+# The counts, sums of i and j, squares of i and j, and products of the pairs (i, j) of a tile.
 PairSums = tuple[NDArray[np.floating], ...]
 
 
 class PositiveMoments:
     """Sums for each pair of units over the samples where BOTH are positive.
 
-    The paper leaves ReLU's zeros out of covariance and correlation; a pair (i, j) then has its own samples, hence
-    its own means and variances. With P = [Z > 0] and Z shifted by a mean of each unit, four matrix products per batch
-    hold them all: the counts P^T P, the sums Z^T P, the squares (Z^2)^T P and the products Z^T Z.
+    The paper excludes ReLU's zeros from covariance and correlation, so each pair (i, j) has its own samples, means and
+    variances. With P = [Z > 0] and Z shifted by a mean per unit, four matrix products per batch give all sums: the
+    counts P^T P, the sums Z^T P, the squares (Z^2)^T P and the products Z^T Z.
 
     Attributes:
-        tile: The number of pairs per tile, whose sums stay in the processor's cache.
+        tile: The number of pairs per tile, whose sums fit in the processor's cache.
     """
 
     tile = 1 << 16
@@ -37,7 +37,7 @@ class PositiveMoments:
             return
         if not self.samples:
             self._start(np.zeros(z.shape[1]))
-        # A unit that was never positive has no sums yet, and its shift is still to choose.
+        # A unit that has never been positive has no sums, so its shift can still be chosen.
         silent = np.diag(self._count) == 0
         if silent.any():
             self.shift[silent] = positive_mean(z[:, silent], double)
@@ -54,7 +54,7 @@ class PositiveMoments:
         self._count, self._sum, self._square, self._product = (np.zeros((len(shift), len(shift))) for _ in range(4))
 
     def merge(self, other: "PositiveMoments") -> None:
-        """Add the batches that another accumulator has seen."""
+        """Add the batches of another accumulator."""
         if not other.samples:
             return
         if not self.samples:
@@ -85,15 +85,15 @@ class PositiveMoments:
 
     @property
     def scale(self) -> Array:
-        """The divisor of each unit's values in `sums`, which is one."""
+        """The divisor of the values of each unit in `sums`, which is one."""
         return np.ones_like(self.shift)
 
     def all_values(self) -> Moments:
-        """Mean and covariance of all values, zeros included, if none was negative.
+        """Return the mean and covariance of all values, including zeros, if none is negative.
 
-        Then z_i = s_i + m_i p_i with p_i = [z_i > 0], the shift m_i and the shifted s_i, and the covariance of such
-        sums is that of their terms. The counts are whole numbers: a unit that is always positive has cov(p_i, .)
-        of exactly zero, however large its shift.
+        Then z_i = s_i + m_i p_i with p_i = [z_i > 0], the shift m_i and the shifted value s_i, and the covariance
+        follows from the covariances of these terms. The counts are whole numbers, so a unit that is always positive has
+        a cov(p_i, .) of exactly zero for any shift.
         """
         n = max(self.samples, 1)
         active, total = np.diag(self._count), np.diag(self._sum)
@@ -108,10 +108,10 @@ class PositiveMoments:
 
 
 class PositiveRows:
-    """The same sums from the samples themselves, formed only for the pairs that are asked for.
+    """The same sums, computed from the samples for requested pairs only.
 
     Attributes:
-        scale: What the values of each unit are divided by, so that float32 holds their squares.
+        scale: The divisor of the values of each unit, which keeps their squares within the range of float32.
         shift: The shift of each unit, divided by the scale.
         tile: The number of pairs per tile, large enough for fast matrix products.
     """
@@ -154,10 +154,10 @@ def positive_mean(z: NDArray[Any], double: bool) -> Array:
 
 
 def terms(z: NDArray[Any], shift: NDArray[Any], double: bool) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], Array]:
-    """[z > 0], (z - shift) / scale and its square where z > 0, and the scale of each unit, a power of two.
+    """Return [z > 0], (z - shift) / scale and its square where z > 0, and the scale of each unit, a power of two.
 
-    They are in float32 unless `double`, whose range the scale keeps them in; the shift must then be in float32 too, so
-    that the differences are exact up to their own rounding.
+    They are in float32 unless `double` is True; the scale keeps them within its range. The shift must then be exact in
+    float32, so that each difference is rounded only once.
     """
     scale = np.ones(z.shape[1]) if double else powers_of_two(np.maximum(z.max(axis=0, initial=0), shift))
     dtype = np.float64 if double else np.float32
@@ -174,6 +174,6 @@ def terms(z: NDArray[Any], shift: NDArray[Any], double: bool) -> tuple[NDArray[A
 
 
 def tiles(units: int, size: int = 1 << 18) -> Iterator[tuple[slice, slice]]:
-    """Return rows and columns of tiles of about `size` numbers that cover the pairs of units i <= j."""
+    """Yield the rows and columns of tiles of about `size` numbers that cover the pairs of units i <= j."""
     step = max(size // max(units, 1), 1)
     return ((slice(start, min(start + step, units)), slice(start, units)) for start in range(0, units, step))

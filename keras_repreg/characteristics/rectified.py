@@ -1,4 +1,4 @@
-"""Whether a layer is a rectifier, of whose values the paper counts the positive ones only."""
+"""Identify rectifiers, for which the paper uses only positive values."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,7 +9,7 @@ from keras import ops
 
 from keras_repreg.graph import Graph, all_layers, is_identity, of
 
-# Layers that hand on values as they are, or the largest or the mean of several: zeros stay zeros.
+# Layers that return values unchanged, or the maximum or mean of several, and so preserve zeros.
 _PASSING = (
     keras.layers.Flatten,
     keras.layers.Permute,
@@ -36,27 +36,27 @@ _PROBE = np.array([[-1e3, -8.0, -3.0, -1.0, -0.5, -0.1, 0.0, 0.1, 0.5, 1.0, 3.0,
 
 
 def is_rectifier(function: Any) -> bool:
-    """Whether an activation function is zero for negative inputs and positive for positive ones, as ReLU is."""
+    """Return whether an activation function is zero for negative inputs and positive for positive ones, like ReLU."""
     if function is None or not callable(function):
         return False
     try:
         found = ops.convert_to_numpy(function(ops.convert_to_tensor(_PROBE)))
-    except Exception:  # a function of something else than an array of any shape
+    except Exception:  # a function that does not take an array of any shape
         return False
     return found.shape == _PROBE.shape and bool(((_PROBE > 0) == (found > 0)).all() and (found >= 0).all())
 
 
 def graphs_within(model: keras.Model) -> list[Graph]:
-    """The graphs of a model and of the models within it, where they can be told."""
+    """Return the graphs of a model and its nested models, if known."""
     models = [model, *(layer for layer in all_layers(model) if isinstance(layer, keras.Model))]
     return [graph for graph in map(of, models) if graph is not None]
 
 
 def positive_only_of(layer: Any, graphs: Sequence[Graph] = ()) -> bool:
-    """Return whether only positive values of the layer's output count, decided by its activation.
+    """Return whether only positive values of the layer's output count, depending on its activation.
 
-    They do after ReLU and its like: what is zero for negative inputs. Layers that pass values on, such as pooling and
-    dropout, are as the layer before them, where a graph tells which one that is.
+    This is the case for ReLU and other activations that are zero for negative inputs. For layers that return values of
+    their input, such as pooling and dropout, it depends on the layer before them, if a graph shows it.
 
     Args:
         layer: A layer.
@@ -81,6 +81,6 @@ def positive_only_of(layer: Any, graphs: Sequence[Graph] = ()) -> bool:
         return positive_only_of(layer.layers[-1], graphs)
     if isinstance(layer, keras.layers.ReLU):
         return not layer.negative_slope and layer.threshold >= 0
-    if not isinstance(layer, keras.layers.Layer):  # an operation of a graph, such as `keras.ops.relu`
+    if not isinstance(layer, keras.layers.Layer):  # an operation in a graph, such as `keras.ops.relu`
         return is_rectifier(layer)
     return is_rectifier(getattr(layer, "activation", None))

@@ -1,4 +1,4 @@
-"""Which layers of a model are measured."""
+"""Select the layers to measure."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -12,16 +12,16 @@ from keras_repreg.layers.base import RepresentationRegularization
 
 
 def select_layers(model: keras.Model, layers: Any = None) -> list[Source]:
-    """Return where the activations of the layers meant by `layers` come from.
+    """Return the sources of the activations of the selected layers.
 
     Args:
         model: A Keras model.
-        layers: A layer, a name, a path, or a list of these; by default all hidden layers: those that compute something
-            of their own, rather than hold, reshape or pass on their input, and are no output. A path names a layer
-            within others, "backbone/dense", or one part of an output that has several, "backbone/pooled_output".
+        layers: A layer, a name, a path, or a list of these; by default all hidden layers: those that compute something,
+            rather than contain layers or reshape or return their input, and are not outputs. A path names a nested
+            layer, "backbone/dense", or one of several parts of an output, "backbone/pooled_output".
 
     Returns:
-        One `Source` per layer, with a name that no other has.
+        One `Source` per layer, with a unique name.
 
     Raises:
         TypeError: if `model` is not a Keras model, or `layers` is an array.
@@ -38,16 +38,16 @@ def select_layers(model: keras.Model, layers: Any = None) -> list[Source]:
     if not isinstance(model, keras.Model):
         raise TypeError(f"Expected `model` to be a `keras.Model`. Received: {model!r}")
     links = graph.of(model)
-    # Without a graph, the layer that was created last is taken as the output.
+    # Without a graph, assume that the output is the layer created last.
     outputs = [links.source(layer) for layer in links.outputs()] if links else model.layers[-1:]
     hidden = [layer for layer in model.layers if graph.is_hidden(layer) and layer not in outputs]
     if not hidden:
-        raise ValueError(f"Expected a model with hidden layers. Received: '{model.name}' with none")
+        raise ValueError(f"Expected a model with hidden layers. Received: '{model.name}' without any")
     return require_unique_names(model, [Source(layer.name, layer) for layer in hidden])
 
 
 def regularized_layers(model: keras.Model) -> list[Source]:
-    """Return where the activations come from that are penalized, in the model and in models within it."""
+    """Return the sources of the penalized activations, in the model and its nested models."""
     found: list[keras.layers.Layer] = []
 
     def search(inner: keras.Model) -> None:
@@ -63,10 +63,10 @@ def regularized_layers(model: keras.Model) -> list[Source]:
 
 
 def require_unique_names(model: keras.Model, sources: list[Source]) -> list[Source]:
-    """Drop repetitions, and name layers of different models that share a name by their paths.
+    """Drop duplicates, and use paths as names of layers that share a name.
 
     Raises:
-        ValueError: if two have the same path.
+        ValueError: if two layers have the same path.
     """
     sources = list(dict.fromkeys(sources))
     names = [source.name for source in sources]
@@ -78,7 +78,7 @@ def require_unique_names(model: keras.Model, sources: list[Source]) -> list[Sour
     names = [source.name for source in sources]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise ValueError(f"Expected layers of different names or paths. Received: several {twice}")
+        raise ValueError(f"Expected layers with different names or paths. Received: several {twice}")
     return sources
 
 
@@ -90,7 +90,7 @@ def _source(model: keras.Model, layer: Any) -> Source:
     except ValueError:
         if not isinstance(layer, str) or "/" not in layer:
             raise
-        # The last name can be a part of the output of what the others name.
+        # The last name can be a part of the output of the layer before it.
         holder, _, part = layer.rpartition("/")
         try:
             found = graph.find_layer(model, holder)
@@ -103,12 +103,12 @@ def _source(model: keras.Model, layer: Any) -> Source:
 
 
 def _has_part(layer: keras.layers.Layer, part: str) -> bool:
-    """Whether a layer's output has, or may have, such a part."""
+    """Return whether a layer's output has, or may have, such a part."""
     try:
         output = layer.output
-    except (AttributeError, ValueError):  # never called symbolically: told when it is called
+    except (AttributeError, ValueError):  # never called symbolically: checked when it is called
         return True
     if isinstance(output, dict):
         return part in output
-    # Keras lists the tensors of a dict here; that a key is none of it is told when the layer is called.
+    # Keras lists the tensors of a dict here; a missing key is reported when the layer is called.
     return isinstance(output, (list, tuple)) and (not part.isdecimal() or int(part) < len(output))

@@ -1,4 +1,4 @@
-"""A table of the units of a layer, from what was accumulated."""
+"""A table of the units of a layer, from accumulated statistics."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ PER_UNIT = ("amplitude", "sparsity", "mean", "variance", "correlation")
 
 
 def unit_table(units: UnitMoments, second_order: SecondOrder, classes: ClassMoments) -> UnitsTable:
-    """Statistics of each unit, and of its classes if there are any."""
+    """Return statistics of each unit, including its classes if there are labels."""
     number = len(units.mean)
     other, correlation = most_correlated(second_order, number)
     columns: dict[str, list[Any]] = {
@@ -52,7 +52,7 @@ def most_correlated(second_order: SecondOrder, units: int) -> tuple[NDArray[np.i
             best = magnitudes.argmax(axis=axis)
             found = np.take_along_axis(tile.correlation, np.expand_dims(best, axis), axis).squeeze(axis)
             largest = np.take_along_axis(magnitudes, np.expand_dims(best, axis), axis).squeeze(axis)
-            # A view: what is assigned to it is assigned to the unit.
+            # A view, so that assignments change the unit.
             ours_other, ours_correlation = other[ours], correlation[ours]
             better = (largest >= 0) & ((ours_other < 0) | (largest > np.abs(ours_correlation)))
             ours_other[better] = best[better] + theirs.start

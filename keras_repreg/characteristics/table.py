@@ -13,12 +13,12 @@ from keras_repreg.files import write_atomically
 
 Key = TypeVar("Key", bound=str | int)
 
-# Rows printed at the top and at the end of a longer table.
+# The number of rows printed at the start and end of long tables.
 PRINTED = 30
 
 
 class Table(Mapping[Key, dict[str, Any]]):
-    """Rows of values by name, which print as a table.
+    """A mapping of rows of named values, which prints as a table.
 
     Args:
         rows: `{key: {column: value}}`.
@@ -44,15 +44,15 @@ class Table(Mapping[Key, dict[str, Any]]):
         return tuple(dict.fromkeys(name for values in self._rows.values() for name in values))
 
     def to_dict(self) -> dict[Key, dict[str, Any]]:
-        """Return plain dicts, numbers and lists, as `json.dumps` takes them."""
+        """Return plain dicts, numbers and lists, for `json.dumps`."""
         return {key: {name: _plain(value) for name, value in values.items()} for key, values in self.items()}
 
     def rows(self) -> list[dict[str, Any]]:
-        """Return one dict for each row, with its key too: what `pandas.DataFrame` takes."""
+        """Return one dict per row, including its key, for `pandas.DataFrame`."""
         return [{self.key_name: key, **values} for key, values in self.items()]
 
     def to_csv(self, path: str | Path, *, overwrite: bool = False) -> None:
-        """Write a file with one line for each row, all digits of each value, and arrays separated by blanks.
+        """Write a file with one line per row, full precision, and arrays separated by spaces.
 
         Raises:
             FileExistsError: if the file exists, unless `overwrite`.
@@ -92,11 +92,11 @@ class Table(Mapping[Key, dict[str, Any]]):
 class CharacteristicsTable(Table[str]):
     """The characteristics of layers: `table["hidden"]["stable_rank"]`.
 
-    A mapping from layer names to dicts of characteristics. It prints as a table, in notebooks too.
+    A mapping from layer names to dicts of characteristics. It prints as a table, also in notebooks.
 
     Args:
         layers: `{layer name: {characteristic: value}}`, values floats or arrays.
-        samples: How many samples each layer was measured on.
+        samples: The number of samples per layer.
 
     Examples:
         >>> from keras_repreg.characteristics import CharacteristicsTable
@@ -116,22 +116,22 @@ class CharacteristicsTable(Table[str]):
 
     @property
     def characteristics(self) -> tuple[str, ...]:
-        """The columns."""
+        """The names of the characteristics."""
         return self.columns
 
 
 class UnitsTable(Table[int]):
     """Statistics of the units of a layer, one row per unit: `table[3]["variance"]`.
 
-    A mapping from the unit's number to a dict, made from `{unit: {column: value}}`. It prints as a table, in notebooks
-    too.
+    A mapping from the index of a unit to a dict, built from `{unit: {column: value}}`. It prints as a table, also in
+    notebooks.
     """
 
     key_name = "unit"
 
 
 def shown(value: Any) -> str:
-    """A value with four significant digits."""
+    """Return a value with four significant digits."""
     if value is None:
         return ""
     if isinstance(value, np.ndarray):

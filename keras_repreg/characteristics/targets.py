@@ -1,4 +1,4 @@
-"""The class of each sample, batch after batch, for the characteristics of classes."""
+"""The class of each sample, batch by batch, for class characteristics."""
 
 from typing import Any
 
@@ -11,11 +11,11 @@ from keras_repreg.labels import sample_classes, select_target
 
 
 class LabelSource:
-    """Hands out the classes of batch after batch, from an array or from the targets of the data.
+    """Returns the classes of consecutive batches, from an array or from the targets of the data.
 
     Args:
-        labels: An array for all samples in the data's order; True for the data's targets; their key or index, where
-            there are several; None for no labels.
+        labels: An array for all samples in the order of the data; True for the targets of the data; their key or index,
+            if there are several; None for no labels.
     """
 
     def __init__(self, labels: Any):
@@ -27,45 +27,43 @@ class LabelSource:
 
     @property
     def by_batch(self) -> bool:
-        """Whether each batch brings its labels, or there are none."""
+        """Whether labels come with each batch, or there are none."""
         return self._targets or not self.given
 
     def of_batch(self, y: Any, samples: int | None) -> NDArray[Any] | None:
-        """The classes of the next `samples` samples, whose targets are `y`; as many as there are targets for None.
+        """Return the classes of the next `samples` samples, or of all targets `y` if it is None.
 
         Raises:
-            ValueError: if there are no such targets, or not as many labels as samples.
+            ValueError: if there are no such targets, or the numbers of labels and samples differ.
         """
         if not self.given:
             return None
         if self._targets:
             if y is None:
-                raise ValueError(
-                    "Expected data with targets, (inputs, targets), to take the labels from. Received: no targets"
-                )
+                raise ValueError("Expected data with targets, (inputs, targets), as labels. Received: no targets")
             targets = select_target(y, self._key)
             return sample_classes(targets, len(targets) if samples is None else samples)
         if samples is None:
-            raise ValueError("Expected the number of samples, to take as many labels. Received: samples=None")
+            raise ValueError("Expected the number of samples, to select their labels. Received: samples=None")
         part = self._array[self._position : self._position + samples]
         self._position += samples
         if len(part) != samples:
-            raise ValueError(f"Expected a label for each sample. Received: {len(self._array)} labels for more samples")
+            raise ValueError(f"Expected one label per sample. Received: {len(self._array)} labels for more samples")
         return part
 
     def restart(self) -> None:
-        """Begin with the first sample again."""
+        """Start again from the first sample."""
         self._position = 0
 
     def check_end(self) -> None:
-        """After the last batch: there must be no labels left over.
+        """Check that no labels are left after the last batch.
 
         Raises:
-            ValueError: if there are.
+            ValueError: if there are any.
         """
         if self.given and not self._targets and self._position < len(self._array):
             raise ValueError(
-                f"Expected a label for each sample. Received: {len(self._array)} labels for {self._position} samples"
+                f"Expected one label per sample. Received: {len(self._array)} labels for {self._position} samples"
             )
 
 

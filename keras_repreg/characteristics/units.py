@@ -1,4 +1,4 @@
-"""Statistics of single units: amplitude, zeros, mean and variance. Memory grows with the width alone."""
+"""Statistics of single units: amplitude, zeros, mean and variance. Memory grows only with the width."""
 
 from typing import Any
 
@@ -7,16 +7,16 @@ from numpy.typing import NDArray
 
 from keras_repreg.characteristics.moments import Array, pieces
 
-# Sokar et al. (2023) call a unit dormant whose score is at most this.
+# Sokar et al. (2023) call a unit dormant if its score is at most this.
 DORMANT = 0.025
 
 
 class UnitMoments:
-    """Amplitude and zeros of each unit, and where asked for its mean and variance, over batches of shape (N, M).
+    """The amplitude and zeros, and optionally mean and variance, of each unit over batches of shape (N, M).
 
     Args:
-        positive_only: Take the amplitude over positive values only.
-        spread: Whether mean and variance are wanted.
+        positive_only: Compute the amplitude over positive values only.
+        spread: Whether to accumulate mean and variance.
     """
 
     def __init__(self, positive_only: bool, spread: bool = True) -> None:
@@ -24,7 +24,8 @@ class UnitMoments:
         self._spread = spread
         self.count = 0
         self._shift: Array = np.zeros(0)
-        # One row each: values - shift, their squares, magnitudes, positive values, and how many are not zero, positive.
+        # One row each: values - shift, their squares, magnitudes, positive values, and the counts of nonzero and
+        # positive values.
         self._sums: Array = np.zeros((6, 0))
 
     def update(self, z: NDArray[Any]) -> None:
@@ -37,7 +38,7 @@ class UnitMoments:
         for rows in pieces(*z.shape):
             values = z[rows].astype(np.float64)
             ones, flags = np.ones(len(values)), np.empty(values.shape, np.float32)
-            few = ones.astype(np.float32)  # whose sums are whole numbers that float32 holds
+            few = ones.astype(np.float32)  # its sums are whole numbers that float32 can hold
             self._sums[4] += few @ np.not_equal(values, 0, out=flags)
             if values.min() < 0:
                 if self.positive_only:
@@ -57,7 +58,7 @@ class UnitMoments:
         self._sums = np.zeros((6, len(shift)))
 
     def merge(self, other: "UnitMoments") -> None:
-        """Add the batches that another accumulator has seen."""
+        """Add the batches of another accumulator."""
         if not other.count:
             return
         if not self.count:
@@ -108,7 +109,7 @@ class UnitMoments:
 
     @property
     def dead(self) -> NDArray[np.bool_]:
-        """Which units are zero for every sample, shape (M,)."""
+        """Return which units are zero for every sample, shape (M,)."""
         return self._sums[4] == 0
 
     @property
@@ -118,7 +119,7 @@ class UnitMoments:
 
     @property
     def dormant_scores(self) -> Array:
-        """E[abs(z_i)] over its mean over the units, shape (M,); 0 if all values are zero."""
+        """E[abs(z_i)] relative to its mean over the units, shape (M,); 0 if all values are zero."""
         magnitudes = self._sums[2]
         average = magnitudes.mean() if magnitudes.size else 0.0
         return magnitudes / average if average > 0 else np.zeros_like(magnitudes)

@@ -1,7 +1,7 @@
-"""Classes by id: each sample belongs to one.
+"""Hard classes: each sample belongs to one class, given by its id.
 
-Everything that belongs to a class is kept in one of N slots, one a class and the others empty. So neither cost nor
-memory depends on the number of classes, which need not be known, and an absent class cannot occur.
+Each class present occupies one of N slots; the other slots are empty. So neither cost nor memory depends on the number
+of classes, which can be unknown, and absent classes do not occur.
 """
 
 from typing import Any
@@ -17,29 +17,29 @@ from keras_repreg.power_iteration import Matrices, leading_vectors
 
 Tensor = Any
 
-# Up to so many samples each is compared with each, which takes less time than the wait for the sort.
+# Up to this many samples, all pairs are compared, which is faster than waiting for a sort.
 FEW_SAMPLES = 128
 
 
 class HardClasses(Classes):
-    """Which samples of a batch share a class.
+    """The classes of a batch, given by class ids.
 
     Args:
-        ids: Integer tensor of shape (N,): the class of each sample; any integers.
+        ids: The class of each sample, an integer tensor of shape (N,) with any values.
         dtype: Float dtype of the statistics.
-        sample_weight: How much each sample counts, shape (N,), numbers >= 0; by default 1.
+        sample_weight: The weight of each sample, shape (N,), numbers >= 0; 1 by default.
 
     Attributes:
         order: (N,), the samples sorted by class.
         position: (N,), the position of each sample in this order.
-        slot: (N,), the slot of each sample's class.
-        share: (N,), what each sample contributes to a mean over its class; they sum to 1 over each class present.
+        slot: (N,), the slot of the class of each sample.
+        share: (N,), the weight of each sample in the mean over its class; the weights sum to 1 for each class present.
         present: (slots,), 1 for a slot whose class is present and 0 for the others.
     """
 
     def __init__(self, ids: Tensor, dtype: str, sample_weight: Tensor | None = None):
         samples = ids.shape[0] if ids.shape[0] is not None else ops.shape(ids)[0]
-        # A slot even for no samples: there is no maximum of nothing.
+        # At least one slot, since the maximum of an empty tensor is undefined.
         self.slots = max(samples, 1) if isinstance(samples, int) else ops.maximum(samples, 1)
         self.order = ops.argsort(ids)
         in_order = ops.take(ids, self.order, axis=0)
@@ -50,7 +50,7 @@ class HardClasses(Classes):
         counts = ops.ones_like(ids, dtype=dtype) if self.sample_weight is None else self.sample_weight
         self.counts = counts
         if isinstance(samples, int) and 0 < samples <= FEW_SAMPLES:
-            # Without a wait for the sort, which few samples need for nothing else.
+            # Avoids waiting for the sort, which small batches do not need otherwise.
             same = ops.equal(ids[:, None], ids[None, :])
             self.slot = ops.argmax(ops.cast(same, "int32"), axis=1)
             size = ops.sum(ops.where(same, counts[None, :], ops.zeros_like(counts)), axis=1)
@@ -64,7 +64,7 @@ class HardClasses(Classes):
         self.share = safe_ratio(counts, size)
 
     def _constants(self) -> tuple[Tensor, ...]:
-        """The tensors that a function with a gradient of its own needs of the classes; see `_of`."""
+        """Return the tensors that functions with custom gradients take as arguments; see `_of`."""
         return self.share, self.slot, self.order, self.sorted_slot, self.position
 
     @classmethod
@@ -75,11 +75,11 @@ class HardClasses(Classes):
         return classes
 
     def sums(self, per_sample: Tensor) -> Tensor:
-        """Sum over the samples of each class: (N,) to (slots,), or (N, M) to (slots, M)."""
+        """Return sums over the samples of each class: (N,) to (slots,), or (N, M) to (slots, M)."""
         return ops.segment_sum(per_sample, self.slot, num_segments=self.slots)
 
     def at_samples(self, per_class: Tensor) -> Tensor:
-        """The value of each sample's class: (slots,) to (N,), or (slots, M) to (N, M)."""
+        """Return the value of the class of each sample: (slots,) to (N,), or (slots, M) to (N, M)."""
         return ops.take(per_class, self.slot, axis=0)
 
     def zero_masked_rows(self, z: Tensor) -> Tensor:
@@ -92,7 +92,7 @@ class HardClasses(Classes):
         return ops.sum(self.counts)
 
     def center(self, z: Tensor) -> Tensor:
-        """z minus the mean of its class (eq. 11)."""
+        """Return z minus the mean of its class (eq. 11)."""
         return z - self.at_samples(self.sums(self.share[:, None] * z))
 
     def variance_sum(self, z: Tensor) -> Tensor:
@@ -102,7 +102,7 @@ class HardClasses(Classes):
             classes = HardClasses._of(slots, constants)
             centered = classes.center(z)
             weighted = classes.share[:, None] * centered
-            # Weighted, they sum to zero over each class, so that centring has nothing to add to the gradient.
+            # The weighted rows sum to zero over each class, so centring adds nothing to the gradient.
             return ops.sum(weighted * centered), 2 * weighted
 
         return with_gradient(variance, z, self._constants())
@@ -110,12 +110,13 @@ class HardClasses(Classes):
     def squared_off_diagonal_sum(self, z: Tensor) -> Tensor:
         """See `Classes`.
 
-        With rows y_n scaled by the root of their share, C^(k) is the sum of y y^T over class k, and ||C^(k)||_F^2 the
-        sum of (y_n^T y_m)^2 over pairs within it: a Gram matrix of samples gives the norms of all classes at once.
+        With rows y_n scaled by the root of their share, C^(k) is the sum of y y^T over class k, and ||C^(k)||_F^2 is
+        the sum of (y_n^T y_m)^2 over pairs within the class. So one Gram matrix of samples gives the norms of all
+        classes.
         """
         units = z.shape[1]
         if units == 1:
-            return 0 * ops.sum(z)  # no pair of units, and still a function of z
+            return 0 * ops.sum(z)  # no pairs of units, but still a function of z
         if units <= batch_statistics.FEW_UNITS:
             root = ops.sqrt(self.share)[:, None]
             rows = batch_statistics.clip_to_range(root * self.center(z))
@@ -129,7 +130,7 @@ class HardClasses(Classes):
             root = ops.sqrt(classes.share)[:, None]
             rows = batch_statistics.clip_to_range(root * classes.center(z))
             variances = classes.at_samples(classes.sums(ops.square(rows)))
-            # Each row times the covariance of its class, without the diagonal.
+            # Each row times the off-diagonal part of the covariance of its class.
             product = within_class_product(rows, classes) - variances * rows
             return batch_statistics.infinite_if_nan(ops.maximum(ops.sum(product * rows), 0)), 4 * root * product
 
@@ -146,7 +147,7 @@ class HardClasses(Classes):
             return with_gradient(holder_ranks, z, self._constants())
 
         def matrices(z: Tensor, *constants: Tensor) -> Matrices:
-            """For each class the Gram matrix of its samples."""
+            """Return the Gram matrix of the samples of each class."""
             classes = HardClasses._of(slots, constants)
             return Matrices(
                 lambda u: ops.sum(z * classes.at_samples(classes.sums(u[:, None] * z)), axis=1),
@@ -174,12 +175,12 @@ class HardClasses(Classes):
         return with_gradient(stable_ranks, z, self._constants())
 
     def _inner(self, *pairs: tuple[Tensor, Tensor]) -> tuple[Tensor, ...]:
-        """The inner products of pairs of vectors (N,) within each class, all in one pass."""
+        """Return the inner products of pairs of vectors (N,) within each class, in one pass."""
         sums = self.at_samples(self.sums(ops.stack([u * v for u, v in pairs], axis=1)))
         return tuple(sums[:, i] for i in range(len(pairs)))
 
     def epps_pulley_sum(self, z: Tensor, directions: Tensor) -> Tensor:
-        """See `Classes`: the means of the waves of all classes at once, by segment sums."""
+        """See `Classes`; the mean waves of all classes are computed at once, by segment sums."""
         centered = self.center(z)
         magnitude, spread = (
             self._largest(batch_statistics.largest(ops.abs(ops.stop_gradient(x)), axis=1)) for x in (z, centered)
@@ -191,23 +192,23 @@ class HardClasses(Classes):
         waves = normality.waves(ops.matmul(rows / self.at_samples(scale)[:, None], directions))
         distances = normality.distances(*(self.sums(self.share[:, None] * wave) for wave in waves))
         statistic = self.sums(self.counts) * distances
-        # What is not finite, of which no maximum can be relied on, stays in the sum.
+        # Non-finite values stay in the sum, because their maximum is unreliable.
         return ops.sum(ops.where(varies, statistic, ops.zeros_like(statistic))) + ops.sum(0 * z)
 
     def _largest(self, per_sample: Tensor) -> Tensor:
-        """The maximum over each class of values >= 0, shape (slots,), without a gradient."""
-        # Compared in float32, the only dtype in which Keras has this maximum on every backend.
+        """Return the maximum over each class of values >= 0, shape (slots,), without a gradient."""
+        # In float32, the only dtype for which Keras has this maximum on every backend.
         value = ops.cast(ops.stop_gradient(per_sample), "float32")
         return ops.maximum(ops.segment_max(value, self.slot, num_segments=self.slots), 0)
 
     def _unit_scale(self, z: Tensor) -> Tensor:
-        """z with each class divided by its largest magnitude (see `batch_statistics.unit_scale`)."""
+        """Divide the samples of each class by their largest magnitude (see `batch_statistics.unit_scale`)."""
         largest = self._largest(batch_statistics.largest(ops.abs(ops.stop_gradient(z)), axis=1))
         largest = ops.cast(self.at_samples(largest), z.dtype)
         return z / ops.where(largest > batch_statistics.TINY, largest, ops.ones_like(largest))[:, None]
 
     def _holder_ranks(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """Sum over classes of ||Z^(k)||_F^2 / (||Z^(k)||_1 ||Z^(k)||_inf) (eq. 9), and its gradient.
+        """Return the sum over classes of ||Z^(k)||_F^2 / (||Z^(k)||_1 ||Z^(k)||_inf) (eq. 9), and its gradient.
 
         Equal maxima share the gradient.
         """
@@ -217,7 +218,7 @@ class HardClasses(Classes):
         largest = self.at_samples(self._largest(rows[:, 0]))
         is_row = ops.cast(ops.equal(ops.cast(ops.stop_gradient(rows[:, 0]), "float32"), largest), z.dtype)[:, None]
         squares = ops.sum(ops.square(z), axis=1, keepdims=True)
-        # All sums over the samples of a class at once.
+        # All sums over the samples of a class in one pass.
         sums = self.sums(ops.concatenate([magnitude, squares, is_row * rows, is_row], axis=1))
         columns, energy, row, tied = sums[:, :-3], sums[:, -3:-2], sums[:, -2:-1], sums[:, -1:]
         row = safe_ratio(row, tied)
@@ -232,11 +233,11 @@ class HardClasses(Classes):
         return ops.sum(ranks), 2 * inverse * z - sign * (by_column + by_row * is_row)
 
     def _leading_by_decomposition(self, z: Tensor) -> Tensor:
-        """By the eigenvectors of the N x N Gram matrix within classes, a block a class: for checks, not for speed."""
+        """Use the eigenvectors of the N x N Gram matrix, one block per class: slow, meant for checks."""
         same = ops.cast(ops.equal(self.slot[:, None], self.slot[None, :]), z.dtype)
         values, vectors = ops.linalg.eigh(batch_statistics.finite(same * ops.matmul(z, ops.transpose(z))))
-        # Equal eigenvalues of two classes can share an eigenvector; its part within a class is still one of
-        # that class. At least one vector of a class's leading eigenvalue has 1 / N of its mass there.
+        # With equal eigenvalues in two classes, an eigenvector can span both; its part within a class is still an
+        # eigenvector of that class. At least one vector of a class's leading eigenvalue has 1 / N of its mass there.
         mass = ops.matmul(same, ops.square(vectors))
         threshold = 0.5 / batch_statistics.number_of_samples(z)
         eligible = ops.where(mass > threshold, values[None, :], -ops.ones_like(mass))

@@ -1,4 +1,4 @@
-"""Classes by responsibilities: each sample belongs to several in part, as with mixup or label smoothing."""
+"""Soft classes: each sample belongs to several classes in part, as with mixup or label smoothing."""
 
 from typing import Any
 
@@ -13,21 +13,21 @@ from keras_repreg.power_iteration import Matrices, leading_vectors
 
 Tensor = Any
 
-# As `batch_statistics.LARGEST`, for the squares of Gram matrices that differences are taken of here.
+# As `batch_statistics.LARGEST`, for differences of squared Gram matrices.
 LARGEST = 1e8
-# A class whose entries are all below this part of the batch's largest counts as zero in a stable rank.
+# In a stable rank, a class counts as zero if all its entries are below this fraction of the largest in the batch.
 NEGLIGIBLE = 1e-15
 
 
 class SoftClasses(Classes):
-    """How much each sample of a batch belongs to each class.
+    """The classes of a batch, given by responsibilities.
 
-    Sums over samples are matrix products with the responsibilities, and no array is larger than N x N, N x K, K x K or
-    K x M.
+    Sums over samples are matrix products with the responsibilities. No array is larger than N x N, N x K, K x K or K x
+    M.
 
     Args:
-        responsibilities: Float tensor of shape (N, K), numbers >= 0 (less counts as 0).
-        sample_weight: How much each sample counts, shape (N,), numbers >= 0; by default 1.
+        responsibilities: Float tensor of shape (N, K), numbers >= 0 (negative numbers count as 0).
+        sample_weight: The weight of each sample, shape (N,), numbers >= 0; 1 by default.
     """
 
     def __init__(self, responsibilities: Tensor, sample_weight: Tensor | None = None):
@@ -37,7 +37,7 @@ class SoftClasses(Classes):
         self.responsibilities = r
         size = ops.sum(r, axis=0)
         self.present = ops.cast(size > 0, r.dtype)
-        # (N, K): what a sample contributes to the mean of a class, and what a class contributes to a sample.
+        # (N, K): the weight of a sample in the mean of a class, and of a class in a sample.
         self.share = safe_ratio(r, size + ops.zeros_like(r))
         self.membership = safe_ratio(r, ops.sum(r, axis=1, keepdims=True) + ops.zeros_like(r))
 
@@ -51,11 +51,11 @@ class SoftClasses(Classes):
         return ops.sum(self.responsibilities)
 
     def means(self, z: Tensor) -> Tensor:
-        """mu^(k), shape (K, M)."""
+        """Return mu^(k), shape (K, M)."""
         return matmul(ops.transpose(self.share), z)
 
     def variances(self, z: Tensor) -> Tensor:
-        """v_i^(k), shape (K, M)."""
+        """Return v_i^(k), shape (K, M)."""
         z = self._center(z)
         return ops.maximum(self.means(ops.square(z)) - ops.square(self.means(z)), 0)
 
@@ -66,10 +66,10 @@ class SoftClasses(Classes):
         """See `Classes`.
 
         ||C^(k)||_F^2 is the sum of s_nk s_mk (G_nm^(k))^2 over pairs of samples, with the shares s and the Gram matrix
-        G^(k) of the z_n - mu^(k). That is G_nm - a_nk - a_mk with one G and one a for all classes, so that the squares
-        sum up by matrix products. Of the G and a that will do, these stay small where the class means are far apart
-        and labels almost hard: z is split into the mean of its classes and the rest, and products of differences of
-        means are had from squared distances D between means.
+        G^(k) of the z_n - mu^(k). G_nm^(k) equals G_nm - a_nk - a_mk with one G and one a for all classes, so the
+        squares are summed by matrix products. G and a are not unique. They are chosen to stay small if class means are
+        far apart and labels almost hard: z is split into the mean of its classes and the rest, and products of
+        differences of means are computed from the squared distances D between means.
         """
         units = z.shape[1]
         if units == 1:
@@ -96,7 +96,7 @@ class SoftClasses(Classes):
 
     def stable_rank_sum(self, z: Tensor, method: str) -> Tensor:
         z = batch_statistics.unit_scale(z)
-        # Z^(k) has the rows q_nk z_n: the root of the responsibility, over the largest entry that this gives.
+        # Z^(k) has the rows q_nk z_n, with q the root of the responsibility, divided by the largest resulting entry.
         root = ops.sqrt(self.responsibilities)
         rows = batch_statistics.largest(ops.abs(ops.stop_gradient(z)), axis=1)
         largest = batch_statistics.largest(root * rows[:, None], axis=0)
@@ -124,18 +124,18 @@ class SoftClasses(Classes):
         return with_gradient(stable_ranks, z, (q,))
 
     def epps_pulley_sum(self, z: Tensor, directions: Tensor) -> Tensor:
-        # Scaled by a factor of each class, samples have other waves in each.
+        # Each class has its own scale, so the waves of a sample differ between classes.
         each = (self.responsibilities[:, k] for k in range(self.responsibilities.shape[1]))
         total = sum(normality.standardized_epps_pulley(z, directions, weights) for weights in each)
         return total + ops.sum(0 * self.zero_masked_rows(z))
 
     def _center(self, z: Tensor) -> Tensor:
-        """z minus its mean over the batch, which no class-wise statistic depends on: it spares them digits."""
+        """Subtract the mean over the batch, which improves precision and changes no class-wise statistic."""
         return batch_statistics.center(z, ops.sum(self.responsibilities, axis=1))
 
 
 def _gram_matrices(z: Tensor, q: Tensor) -> Matrices:
-    """The Gram matrices of the rows q_nk z_n of all classes k, with vectors as the columns of an (N, K) array."""
+    """Return the Gram matrices of the rows q_nk z_n of all classes k, with vectors as columns of an (N, K) array."""
     return Matrices(
         lambda u: q * ops.matmul(z, ops.matmul(ops.transpose(z), q * u)),
         lambda *pairs: tuple(ops.sum(u * v, axis=0, keepdims=True) for u, v in pairs),
@@ -144,14 +144,14 @@ def _gram_matrices(z: Tensor, q: Tensor) -> Matrices:
 
 
 def _decomposed(z: Tensor, q: Tensor) -> Tensor:
-    """Their leading eigenvectors, of one class after the other: for checks, not for speed."""
+    """Return the leading eigenvectors of `_gram_matrices`, class by class: slow, meant for checks."""
     rows = (q[:, k : k + 1] * z for k in range(q.shape[1]))
     grams = (batch_statistics.finite(ops.matmul(one, ops.transpose(one))) for one in rows)
     return ops.concatenate([ops.linalg.eigh(gram)[1][:, -1:] for gram in grams], axis=1)
 
 
 def _squared_distances(points: Tensor) -> Tensor:
-    """|x_i - x_j|^2 between rows, exactly 0 on the diagonal."""
+    """Return |x_i - x_j|^2 between rows, exactly 0 on the diagonal."""
     squares = ops.sum(ops.square(points), axis=1)
     distances = squares[:, None] + squares[None, :] - 2 * matmul(points, ops.transpose(points))
     return distances * (1 - ops.eye(points.shape[0], dtype=points.dtype))

@@ -1,4 +1,4 @@
-"""Each sample times the covariance of its class, without the covariances of all classes."""
+"""Multiply each sample by the covariance of its class, without storing the covariances of all classes."""
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -16,47 +16,47 @@ Tensor = Any
 
 
 class Tiling(NamedTuple):
-    """How samples are divided.
+    """The division of samples into tiles.
 
     Attributes:
-        rows: Of a tile.
-        one: Up to this many samples there is one tile.
+        rows: The number of rows in a tile.
+        one: The maximum number of samples that form a single tile.
     """
 
     rows: int
     one: int
 
 
-# Measured on CPUs at N from 1000 to 4000: tiles of 128 rows take twice as long as of 64.
+# On CPUs, with N from 1000 to 4000, tiles of 128 rows take twice as long as tiles of 64.
 ON_CPU = Tiling(rows=64, one=128)
-# There, tile after tile is a wait: on an H100 at N=4096, M=512, K=10, tiles of 64 rows take 27 times as long as one
-# tile, and of 1024 rows 5 times. One tile of 4096 rows is 67 MB.
+# On accelerators, each further tile adds latency: on an H100 with N=4096, M=512, K=10, tiles of 64 rows take 27 times
+# as long as one tile, and tiles of 1024 rows 5 times. One tile of 4096 rows is 67 MB.
 ON_ACCELERATOR = Tiling(rows=1024, one=4096)
 
 
 def tiling(rows: Tensor) -> Tiling:
-    """How to divide these rows, by where they are."""
+    """Return the tiling for the device of these rows."""
     return ON_ACCELERATOR if on_accelerator(rows) else ON_CPU
 
 
 def within_class_product(rows: Tensor, classes: "HardClasses") -> Tensor:
-    """Sum over m in the class of n of (y_n^T y_m) y_m, for the rows y of shape (N, M).
+    """Return the sum over m in the class of n of (y_n^T y_m) y_m, for the rows y of shape (N, M).
 
-    With the samples sorted by class, one tile of them after the other takes the cheaper of two routes:
+    Samples are sorted by class and processed in tiles. Each tile uses the cheaper of two methods:
 
-    - the inner products of its rows with those of their classes, O(n_k M) operations a row. In the Gram matrix of
-      all samples the classes are blocks on the diagonal: of its tiles only those that touch a block are formed.
-    - the product of its rows with the covariance of their class, O(M^2) operations a row. It is kept from tile to
-      tile while the class lasts.
+    - the inner products of its rows with those of their classes, O(n_k M) operations per row. In the Gram matrix of all
+      samples the classes are blocks on the diagonal; only tiles that overlap a block are formed.
+    - the product of its rows with the covariance of their class, O(M^2) operations per row. The covariance is reused
+      for all tiles of the class.
 
-    Both hold one tile, or one covariance, at a time: memory is O(N M), whatever the number of classes. On an
-    accelerator up to `ON_ACCELERATOR.one` samples are one tile, in memory O(N (N + M)). So are derivatives of the
-    product, which only second derivatives of a penalty need.
+    Both hold one tile or one covariance at a time, so memory is O(N M) for any number of classes. On an accelerator, up
+    to `ON_ACCELERATOR.one` samples form a single tile, which takes memory O(N (N + M)). Derivatives of the product,
+    which only second derivatives of a penalty need, also use a single tile.
     """
     samples, units = rows.shape
     tile, one = tiling(rows)
     torch = keras.backend.backend() == "torch"
-    # While PyTorch traces or maps a function, no loop can depend on values.
+    # While PyTorch traces or maps a function, loops cannot depend on values.
     if (samples is not None and samples <= one) or (torch and seam.value_of(classes.slot) is None):
         return _in_one_tile(rows, classes.slot)
     many = samples is None or samples > units + tile
@@ -69,7 +69,7 @@ def within_class_product(rows: Tensor, classes: "HardClasses") -> Tensor:
     constants = (classes.order, classes.sorted_slot, classes.position, classes.slot)
     if torch:
         return in_tiles(rows, *constants)
-    # Of loops whose length depends on values, JAX has no gradient, and TensorFlow none that XLA compiles.
+    # For loops whose length depends on values, JAX has no gradient, and TensorFlow none that XLA compiles.
     return with_derivatives_of(lambda _, rows, *constants: _in_one_tile(rows, constants[-1]), in_tiles, rows, constants)
 
 
@@ -92,7 +92,7 @@ class _Tiles:
         self.units = rows.shape[1]
         self.number = (self.samples + height - 1) // height
         missing = self.number * height - self.samples
-        # Rows of zeros fill the last tile, as a class of their own.
+        # The last tile is padded with rows of zeros, which form a separate class.
         self.rows = ops.reshape(ops.pad(rows, [[0, missing], [0, 0]]), (-1, height, self.units))
         self.slot = ops.reshape(ops.pad(slot, [[0, missing]], constant_values=self.samples), (-1, height))
         self.first, self.last = self.slot[:, 0], self.slot[:, -1]
@@ -117,7 +117,7 @@ class _Tiles:
         return ops.reshape(tiles, (-1, self.units))[: self.samples]
 
     def _touching(self, first: Tensor, last: Tensor) -> tuple[Tensor, Tensor]:
-        """The tiles, from the first to before the last, with samples of the classes from `first` to `last`."""
+        """Return the half-open range of tiles with samples of the classes from `first` to `last`."""
         return ops.sum(ops.cast(self.last < first, "int32")), ops.sum(ops.cast(self.first <= last, "int32"))
 
     def _by_gram(self, i: Tensor) -> Tensor:
@@ -129,7 +129,7 @@ class _Tiles:
         )
 
     def _by_covariance(self, i: Tensor, kept_slot: Tensor, kept: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The last class of the tile, its covariance, and the products; `kept` is the covariance of `kept_slot`."""
+        """Return the last class of the tile, its covariance and the products, given the covariance of one class."""
 
         def one_class(slot: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
             kept_slot, kept, total = state
@@ -148,5 +148,5 @@ class _Tiles:
         return ops.fori_loop(*self._touching(slot, slot), add, nothing)
 
     def _of_class(self, i: Tensor, slot: Tensor) -> Tensor:
-        """The rows of a tile, those of other classes replaced by zeros."""
+        """Return the rows of a tile, with zeros for samples of other classes."""
         return ops.where(ops.equal(self.slot[i], slot)[:, None], self.rows[i], ops.zeros_like(self.rows[i]))

@@ -1,8 +1,8 @@
 """The command line, `keras-repreg`.
 
 Each command is a module of this package with `HELP`, `DESCRIPTION`, `EPILOG`, `add_arguments(parser)` and
-`run(arguments)`, and a name in `COMMANDS`. Nothing of Keras is imported before the arguments are understood: `--help`
-is quick.
+`run(arguments)`, and a name in `COMMANDS`. Keras is imported only after the arguments are parsed, so that `--help` is
+fast.
 """
 
 import argparse
@@ -25,11 +25,11 @@ REFUSED, INTERRUPTED, CLOSED = 2, 130, 141
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code.
 
-    0, or 2 after a line on stderr that says what is wrong, 130 after Ctrl-C, 141 if the reader closed stdout.
+    The code is 0, or 2 after an error message of one line on stderr, 130 after Ctrl-C, 141 if the reader closed stdout.
     """
     print_any_name()
     parsed = _parser().parse_args(arguments)
-    # TensorFlow's own messages; whoever wants them can set the variable.
+    # Hide TensorFlow's messages unless the user has set the variable.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
         finished = importlib.import_module(f"keras_repreg.commands.{parsed.command}").run(parsed)

@@ -1,4 +1,4 @@
-"""The parts of a .keras file, as its directory says, before anything in it is read."""
+"""Check the parts of a .keras file by its archive directory, before reading any of them."""
 
 import json
 import zipfile
@@ -9,22 +9,22 @@ from keras_repreg.commands import memory
 from keras_repreg.commands.refusal import Refusal
 
 CONFIG, WEIGHTS = "config.json", "model.weights.h5"
-# Keras stores its parts as they are; one that expands more than so many times, and beyond so many bytes, is a bomb.
+# Keras stores its parts uncompressed. A part beyond this expansion ratio and size is a decompression bomb.
 LARGEST_EXPANSION, HARMLESS = 20, 2**24
 LARGEST_CONFIG = 2**27
 
 
 def check_archive(path: Path) -> None:
-    """Check that the file is an archive with a configuration and weights, whose sizes can be true and fit into memory.
+    """Check that the file is an archive with a configuration and weights, of plausible sizes that fit into memory.
 
     Raises:
         Refusal: otherwise.
     """
     if not path.exists():
-        raise Refusal(f"{path} does not exist, a .keras file is expected")
-    # Keras cannot tell whether older formats hold code.
+        raise Refusal(f"{path} does not exist; expected a .keras file")
+    # Keras cannot determine whether older formats contain code.
     if not path.is_file() or path.suffix != ".keras" or not zipfile.is_zipfile(path):
-        raise Refusal(f"{path} is not a .keras file, as `model.save('name.keras')` writes it")
+        raise Refusal(f"{path} is not a .keras file, as written by `model.save('name.keras')`")
     try:
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
@@ -33,7 +33,7 @@ def check_archive(path: Path) -> None:
     names = [member.filename for member in members]
     for name in (CONFIG, WEIGHTS):
         if names.count(name) != 1:
-            raise Refusal(f"{path} cannot be loaded: it holds {names.count(name)} parts named {name}")
+            raise Refusal(f"{path} cannot be loaded: it contains {names.count(name)} parts named {name}")
     for member in members:
         check_member(member, path)
     if next(member for member in members if member.filename == CONFIG).file_size > LARGEST_CONFIG:
@@ -42,14 +42,14 @@ def check_archive(path: Path) -> None:
 
 
 def check_member(member: zipfile.ZipInfo, path: Path) -> None:
-    """Check that a part of an archive stays in its place and is no bomb.
+    """Check that a part of an archive stays within its folder and is not a decompression bomb.
 
     Raises:
         Refusal: otherwise.
     """
     place = PurePosixPath(member.filename.replace("\\", "/"))
     if place.is_absolute() or ".." in place.parts or ":" in place.parts[:1]:
-        raise Refusal(f"{path} cannot be loaded: its part {member.filename!r} leads out of it")
+        raise Refusal(f"{path} cannot be loaded: its part {member.filename!r} points outside of it")
     if member.file_size > max(LARGEST_EXPANSION * member.compress_size, HARMLESS):
         raise Refusal(
             f"{path} cannot be loaded: its part {member.filename!r} expands from {member.compress_size:,} bytes to "
@@ -58,13 +58,13 @@ def check_member(member: zipfile.ZipInfo, path: Path) -> None:
 
 
 def read_config(path: Path) -> Any:
-    """The model's configuration, plain lists and dicts.
+    """Return the model's configuration as plain lists and dicts.
 
     Raises:
-        Refusal: if it is none.
+        Refusal: if it cannot be read.
     """
     try:
         with zipfile.ZipFile(path) as archive:
             return json.loads(archive.read(CONFIG))
-    except Exception as error:  # whatever a damaged archive makes zipfile and json raise
+    except Exception as error:  # zipfile and json raise many errors for damaged archives
         raise Refusal(f"{path} cannot be loaded: {CONFIG}: {error}") from error

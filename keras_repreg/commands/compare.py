@@ -1,4 +1,4 @@
-"""`keras-repreg compare`: how similar the layers of two networks are, on the same data."""
+"""`keras-repreg compare`: the similarity of the layers of two networks on the same data."""
 
 import argparse
 import json
@@ -17,8 +17,8 @@ from keras_repreg.commands.text import printable, shortened
 
 HELP = "compare the layers of two networks by CKA, CCA or Procrustes distance"
 DESCRIPTION = """\
-Prints how similar the layers of two networks are on the same data: a row for each layer of the first, and a column for
-each layer of the second.
+Print how similar the layers of two networks are on the same data, with one row per layer of the first network and one
+column per layer of the second.
 """
 EPILOG = f"""\
 examples:
@@ -28,31 +28,31 @@ examples:
 {options.DATA}
 {options.SAFETY}
 {options.CODES}"""
-# Characters of a layer's name above a column.
+# The maximum length of the name of a layer above a column.
 WIDEST = 16
 BATCH_SIZE = 256
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments to its parser."""
-    parser.add_argument("model", type=options.path, metavar="A.keras", help="a model that `model.save` wrote")
-    parser.add_argument("other", type=options.path, metavar="B.keras", help="another one that takes the same inputs")
+    parser.add_argument("model", type=options.path, metavar="A.keras", help="a model saved by `model.save`")
+    parser.add_argument("other", type=options.path, metavar="B.keras", help="another model with the same inputs")
     options.add_data(parser)
     parser.add_argument(
-        "--layers", type=options.names, metavar="A,B", help="names of layers (default: all hidden ones)"
+        "--layers", type=options.names, metavar="A,B", help="names of layers (default: all hidden layers)"
     )
     parser.add_argument(
-        "--layers-b", type=options.names, metavar="A,B", help="those of the second model (default: the same)"
+        "--layers-b", type=options.names, metavar="A,B", help="layers of the second model (default: the same names)"
     )
     parser.add_argument("--measure", choices=("cka", "cca", "procrustes"), default="cka", help="(default: cka)")
     options.add_output(parser)
 
 
 def run(arguments: argparse.Namespace) -> bool:
-    """Compare, print, write; and return whether all that was printed was read.
+    """Compare, print and write; return whether all printed output was read.
 
     Raises:
-        Refusal: if anything about the arguments, the models or the data is wrong.
+        Refusal: if the arguments, the models or the data are invalid.
     """
     outputs = [arguments.csv] if arguments.csv is not None else []
     check_outputs(outputs, [arguments.model, arguments.other, Path(arguments.data)], arguments.overwrite)
@@ -96,7 +96,7 @@ def run(arguments: argparse.Namespace) -> bool:
                 )
             except (TypeError, ValueError) as error:
                 raise Refusal(error) from error
-            except Exception as error:  # a layer of one of the models that the data does not suit
+            except Exception as error:  # a layer that the data does not fit
                 raise Refusal(f"a model fails on {data.name}: {' '.join(str(error).split())[:300]}") from error
     finally:
         progress.end()

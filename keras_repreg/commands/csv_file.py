@@ -1,4 +1,4 @@
-"""A table as a file of values separated by commas, with all digits."""
+"""Format a table as comma-separated values with full precision."""
 
 import csv
 import io
@@ -9,7 +9,7 @@ from keras_repreg.commands.text import printable
 
 
 def csv_text(table: Mapping[str, Mapping[str, Any]], columns: Sequence[str]) -> str:
-    """One line for each layer; names made printable, the values of an array separated by blanks."""
+    """Return one line per layer, with printable names and arrays separated by spaces."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["layer", *map(printable, columns)])

@@ -1,4 +1,4 @@
-"""What stands out in a layer, in words with the numbers, and how much it matters."""
+"""Findings about a layer: what stands out, with numbers and a severity."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -8,31 +8,31 @@ import numpy as np
 from keras_repreg.characteristics import Characteristics
 from keras_repreg.information import MutualInformation
 
-# Beyond these thresholds something is worth a line; none of them is a verdict: see the paper's sections 3 and 4.
+# Thresholds for reporting a finding. They are not verdicts: see sections 3 and 4 of the paper.
 SPARSE = 0.9
 FEW_DIRECTIONS = 0.1
 CORRELATED = 0.95
 COLLAPSED = 0.01
 VARIANCE = 0.95
-# From this share of dead units, or of highly correlated pairs, on, a finding is major.
+# The fraction of dead units, or of highly correlated pairs, from which a finding is major.
 MAJOR_SHARE = 0.25
-# This many units are listed one by one.
+# The maximum number of units listed individually.
 LISTED = 20
 
 LEVELS = ("measurement", "minor", "major", "broken")
-"""What a finding is about, by the integer part of its severity: the measurement itself, or the layer."""
+"""The levels of findings by the integer part of their severity, which concern the measurement or the layer."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that stands out in a layer.
+    """A finding about a layer.
 
     Attributes:
         severity: The index of its level among `LEVELS`, plus its extent in [0, 1).
-        title: What it is, without numbers: findings of several layers are listed under it.
+        title: The finding without numbers, under which several layers are listed.
         text: A sentence about this layer.
-        brief: The number that matters most.
-        advice: A sentence that holds for every layer with this finding.
+        brief: The most important number.
+        advice: A sentence that applies to every layer with this finding.
     """
 
     severity: float
@@ -50,11 +50,11 @@ class Finding:
 def findings(
     values: dict[str, Any], accumulator: Characteristics, information: MutualInformation | None
 ) -> list[Finding]:
-    """Return what stands out, the most severe first.
+    """Return the findings about a layer, the most severe first.
 
     Args:
         values: All characteristics of the layer.
-        accumulator: The accumulator that computed them.
+        accumulator: The accumulator of the characteristics.
         information: The mutual information between the layer's output and its input, or None.
     """
     units = accumulator.width
@@ -78,8 +78,8 @@ def findings(
                 _severity("measurement", 0),
                 f"I(z;x) is at its cap ({cap})",
                 f"I(z;x) is at its cap: {information.zx:.3f} of at most {cap}.",
-                advice="Nearly all samples can be told apart at this noise variance, so the value reflects the number "
-                "of samples rather than what the layer keeps. Use a larger noise variance or more samples.",
+                advice="Nearly all samples are distinguishable at this noise variance, so the value reflects the "
+                "number of samples rather than what the layer keeps. Use a larger noise variance or more samples.",
             )
         )
     return sorted(found, key=lambda finding: -finding.severity)
@@ -101,7 +101,7 @@ def _dead(dead: list[int], units: int) -> list[Finding]:
 
 
 def _listed(units: list[int]) -> str:
-    """The indices of units, the first ones where there are many."""
+    """Return the indices of units, shortened if there are many."""
     some = ", ".join(map(str, units[:LISTED]))
     return some if len(units) <= LISTED else f"{some} and {len(units) - LISTED:,} more"
 
@@ -137,15 +137,15 @@ def _correlated(accumulator: Characteristics, alive: int) -> list[Finding]:
     some = "1 pair of units has" if pairs == 1 else f"{pairs:,} pairs of units have"
     share = pairs / (alive * (alive - 1) / 2)
     text = (
-        f"{some} an absolute correlation above {CORRELATED} ({_percent(share)} of the pairs of alive units), zeros "
-        f"included; highest: units {i} and {j}, at {upper[i, j]:.3f}."
+        f"{some} an absolute correlation above {CORRELATED} ({_percent(share)} of the pairs of alive units), "
+        f"including zeros; highest: units {i} and {j}, at {upper[i, j]:.3f}."
     )
     severity = _severity("major" if share >= MAJOR_SHARE else "minor", share)
     return [Finding(severity, "Highly correlated units", text, f"{_percent(share)} of the pairs")]
 
 
 def correlation_of(accumulator: Characteristics) -> Any:
-    """Return the correlation matrix over all values, NaN for units that do not vary."""
+    """Return the correlation matrix over all values, with NaN for constant units."""
     covariance = accumulator.moments.covariance
     variance = np.diag(covariance)
     deviation = np.sqrt(np.where(variance > 1e-12 * max(variance.max(initial=0), 1e-300), variance, np.nan))

@@ -1,4 +1,4 @@
-"""MNIST's own file format, IDX, plain or gzipped."""
+"""Read IDX, the file format of MNIST, plain or gzipped."""
 
 import gzip
 import io
@@ -12,19 +12,19 @@ from numpy.typing import NDArray
 
 from keras_repreg.commands.refusal import Refusal
 
-# The most bytes that Deflate compresses into one.
+# The maximum expansion ratio of Deflate.
 LARGEST_RATIO = 1032
 
 
 def read_idx(folder: Path, name: str, rank: int) -> NDArray[Any]:
-    """The array of unsigned bytes with `rank` axes in `folder/name` or `folder/name.gz`.
+    """Return the array of unsigned bytes with `rank` axes in `folder/name` or `folder/name.gz`.
 
     Raises:
-        Refusal: if there is no such file, or it is none of that format.
+        Refusal: if there is no such file, or its format is wrong.
     """
     path = next((path for path in (folder / name, folder / f"{name}.gz") if path.is_file()), None)
     if path is None:
-        raise Refusal(f"{folder} holds neither {name} nor {name}.gz")
+        raise Refusal(f"{folder} contains neither {name} nor {name}.gz")
     compressed = path.suffix == ".gz"
     largest = path.stat().st_size * (LARGEST_RATIO if compressed else 1)
     try:
@@ -46,7 +46,7 @@ def _read(file: io.BufferedIOBase, rank: int, largest: int) -> NDArray[Any] | No
         return None
     shape = tuple(int(n) for n in np.frombuffer(header, ">i4"))
     size = math.prod(shape)
-    # What a header promises is believed only so far as the file can hold it.
+    # Do not trust a header that declares more than the file can hold.
     if min(shape) < 0 or size > largest:
         return None
     content = file.read(size + 1)

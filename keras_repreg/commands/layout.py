@@ -1,4 +1,4 @@
-"""Tables on a terminal: columns that fit, long names shortened in the middle."""
+"""Tables on a terminal: columns that fit, with long names shortened in the middle."""
 
 import os
 import shutil
@@ -8,27 +8,27 @@ from collections.abc import Sequence
 from keras_repreg.commands.text import columns, printable, shortened
 
 GAP = "  "
-# Columns that names of layers may take at least, however narrow the terminal.
+# The minimum width of layer names on a narrow terminal.
 NARROWEST = 12
 
 
 def terminal_width() -> int | None:
-    """The columns of the terminal; None where the output is no terminal and none are asked for."""
+    """Return the width of the terminal, or None if the output is not a terminal and no width is set."""
     if sys.stdout.isatty() or os.environ.get("COLUMNS", "").isdecimal():
         return shutil.get_terminal_size().columns
     return None
 
 
 def table_lines(header: Sequence[str], rows: Sequence[Sequence[str]], width: int | None) -> list[str]:
-    """The lines of a table, its first column to the left and the others to the right.
+    """Return the lines of a table, with the first column left-aligned and the others right-aligned.
 
-    Where it is too wide, headers go over several lines at their underscores, then names are shortened, then the last
-    columns are left out and named in a line below.
+    If the table is too wide, headers are broken at underscores, then names are shortened, then the last columns are
+    omitted and listed below the table.
 
     Args:
         header: The names of the columns.
         rows: The cells.
-        width: Columns of the terminal, or None for a table of any width.
+        width: The width of the terminal, or None for no limit.
     """
     header = [printable(cell) for cell in header]
     rows = [[printable(cell) for cell in row] for row in rows]

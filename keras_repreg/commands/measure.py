@@ -1,4 +1,4 @@
-"""`keras-repreg measure`: the characteristics of a model's layers, as a table, a file and a report."""
+"""`keras-repreg measure`: the characteristics of the layers of a model as a table, a file and a report."""
 
 import argparse
 import importlib
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from keras_repreg.characteristics import CharacteristicsTable
     from keras_repreg.commands.data.source import Data
 
-HELP = "print the characteristics of a model's layers, and write a report"
+HELP = "print the characteristics of the layers of a model, and write a report"
 DESCRIPTION = """\
-Prints the characteristics of a model's layers on a data set: amplitude, covariance, correlation, sparsity, dead units
-and stable rank, as in Table 1 of Choi, Lee, Shin and Rhee (2018), or others by name.
+Print the characteristics of the layers of a model on a data set: amplitude, covariance, correlation, sparsity, dead
+units and stable rank, as in Table 1 of Choi, Lee, Shin and Rhee (2018), or others by name.
 """
 EPILOG = f"""\
 examples:
@@ -40,7 +40,7 @@ examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments to its parser."""
-    parser.add_argument("model", type=options.path, metavar="MODEL.keras", help="a model that `model.save` wrote")
+    parser.add_argument("model", type=options.path, metavar="MODEL.keras", help="a model saved by `model.save`")
     options.add_data(parser)
     parser.add_argument(
         "--class-names", type=options.names, metavar="A,B", help="names of classes 0, 1 ... for the report"
@@ -50,20 +50,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--characteristics",
         type=options.names,
         metavar="A,B",
-        help="names, or all (default: the six of Table 1, and the variances of classes)",
+        help="names, or all (default: the six of Table 1, and the class variances)",
     )
     parser.add_argument(
         "--chance",
         action="store_true",
-        help="also give each value at chance: of independent units, or shuffled labels, at this number of samples",
+        help="also print each value at chance: for independent units or shuffled labels with this number of samples",
     )
-    parser.add_argument(
-        "--report", type=options.path, metavar="OUT.html", help="write a page with pictures and findings"
-    )
+    parser.add_argument("--report", type=options.path, metavar="OUT.html", help="write a page with plots and findings")
     options.add_output(parser)
     parser.add_argument(
         "--noise-variance", type=options.positive, metavar="S2",
-        help="of the noise with which the report defines mutual information (default: the layer's own mean variance)",
+        help="variance of the noise in the report's mutual information (default: the mean variance of the layer)",
     )  # fmt: skip
     parser.add_argument(
         "--information-unit", dest="unit", choices=("nats", "bits"), default="nats",
@@ -71,17 +69,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--samples", type=options.count, default=2000, metavar="N",
-        help="how many samples, chosen at random, the report draws and takes mutual information of (default: 2000)",
+        help="number of random samples for the plots and mutual information of the report (default: 2000)",
     )  # fmt: skip
 
 
 def run(arguments: argparse.Namespace) -> bool:
-    """Measure, print, write; and return whether all that was printed was read.
+    """Measure, print and write; return whether all printed output was read.
 
-    First the arguments, then headers of files, then the model's shapes, then an estimate of the memory, then the data.
+    Checks come in this order: the arguments, file headers, the shapes of the model, a memory estimate, the data.
 
     Raises:
-        Refusal: if anything about the arguments, the model or the data is wrong.
+        Refusal: if the arguments, the model or the data are invalid.
     """
     outputs = [path for path in (arguments.report, arguments.csv) if path is not None]
     check_outputs(outputs, [arguments.model, Path(arguments.data)], arguments.overwrite)
@@ -93,7 +91,7 @@ def run(arguments: argparse.Namespace) -> bool:
 
     source = open_source(arguments.data)
     progress.say("loading the model")
-    # This imports Keras and its backend, and what these have to tell.
+    # Imports Keras and its backend, which print messages.
     with quiet():
         from keras_repreg.commands.data.inputs import ModelInputs
         from keras_repreg.commands.model import ModelFile
@@ -104,7 +102,7 @@ def run(arguments: argparse.Namespace) -> bool:
         file = ModelFile(arguments.model)
         chosen_characteristics(arguments.characteristics, labelled=True)
         with memory.limited():
-            # A model that cannot be built without its weights is loaded first.
+            # Load a model that cannot be built without its weights first.
             model = file.load() if file.shapes is None else file.shapes
             layers = chosen_layers(model, arguments.layers)
             needed = source.fit(ModelInputs.of(model)) + file.weight_bytes
@@ -160,7 +158,7 @@ def _measure(
             report.add(layer, found)
         del layer
     table = CharacteristicsTable(values, samples)
-    for note in data.notes:  # and not before, since a refusal is one line
+    for note in data.notes:  # only now, because a refusal must be a single line
         terminal.note(note)
     _print(arguments, model, data, table, terminal)
     if arguments.csv is not None:
@@ -175,7 +173,7 @@ def _measure(
 
 
 def _measured(arguments: argparse.Namespace, *, labelled: bool) -> tuple[str, ...]:
-    """The characteristics that are shown, and for a report also those that its pages list."""
+    """Return the characteristics to print and, for a report, those that it lists."""
     from keras_repreg.commands.selection import chosen_characteristics, reported_characteristics
 
     shown = chosen_characteristics(arguments.characteristics, labelled=labelled)

@@ -1,4 +1,4 @@
-"""Measuring layer after layer in bounded memory: as many layers in one pass over the data as memory allows."""
+"""Measure layers in bounded memory: as many layers per pass over the data as memory allows."""
 
 import math
 from collections import Counter
@@ -23,7 +23,7 @@ from keras_repreg.rows import channel_axis, kept_rows, rows_of
 
 @dataclass(frozen=True)
 class Held:
-    """Activations of some samples: (samples, positions, channels), which positions count, and the samples' classes."""
+    """Activations of some samples, (samples, positions, channels), the mask of positions, and the classes."""
 
     z: NDArray[Any]
     kept: NDArray[np.bool_]
@@ -31,7 +31,7 @@ class Held:
 
     @classmethod
     def empty(cls, samples: int, z: NDArray[Any], classes: NDArray[Any] | None) -> "Held":
-        """Return space for a number of samples like these."""
+        """Allocate space for a number of samples like these."""
         return cls(
             np.empty((samples, *z.shape[1:]), z.dtype),
             np.empty((samples, z.shape[1]), bool),
@@ -39,7 +39,7 @@ class Held:
         )
 
     def fill(self, part: slice, z: NDArray[Any], kept: NDArray[np.bool_], classes: NDArray[Any] | None) -> None:
-        """Set some of them."""
+        """Set some of the samples."""
         self.z[part], self.kept[part] = z, kept
         if self.classes is not None:
             self.classes[part] = classes
@@ -57,7 +57,7 @@ class LayerMeasurement:
 def stream(
     model: Any, data: Data, sources: Sequence[Source], plan: Plan, progress: Progress
 ) -> Iterator[LayerMeasurement]:
-    """Measure the layers, in their order, each to be forgotten before the next is asked for.
+    """Yield the measurements of the layers in order; release each one before requesting the next.
 
     Raises:
         Refusal: if the model fails on the data, or activations are not finite.
@@ -79,7 +79,7 @@ def stream(
 
 
 class _refusing:  # noqa: N801 - used as a function
-    """Turns an error that the model raises on unsuitable data into a refusal."""
+    """Converts errors that the model raises on unsuitable data into refusals."""
 
     def __init__(self, data: Data):
         self._name = data.name
@@ -94,7 +94,7 @@ class _refusing:  # noqa: N801 - used as a function
 
 
 class _Group:
-    """The layers of one pass: their accumulators, and activations of some samples, filled batch by batch."""
+    """The layers of one pass, with their accumulators and the activations of some samples."""
 
     def __init__(self, model: Any, sources: Sequence[Source], data: Data, plan: Plan, progress: Progress):
         labels = None if data.classes is None else True
@@ -111,17 +111,16 @@ class _Group:
         self._start = self._samples = 0
 
     def fill(self, batch_size: int) -> None:
-        """Add what one pass over the data computes."""
+        """Add the activations of one pass over the data."""
         forward_pass(self._model, self._batches(batch_size), self._sources, self._begin, self._receive,
                      batch_size=batch_size)  # fmt: skip
         if self._start + self._samples != self._data.samples:
             raise Refusal(
-                f"{self._data.name} has {self._start + self._samples:,} samples, and not {self._data.samples:,} as it "
-                "says"
+                f"{self._data.name} has {self._start + self._samples:,} samples, not {self._data.samples:,} as it says"
             )
 
     def measurements(self) -> Iterator[LayerMeasurement]:
-        """Return the measurements, layer by layer.
+        """Yield the measurements layer by layer.
 
         Raises:
             Refusal: if activations are not finite.
@@ -151,7 +150,7 @@ class _Group:
 
     def _receive(self, name: str, layer: Any, output: Any, mask: Any) -> None:
         rows = self._collection.receive(name, layer, output, mask)
-        # Pictures show the first call of a layer that is called several times.
+        # Plots show the first call of a layer that is called several times.
         if rows is None or not self._plan.samples or name in self._in_batch:
             return
         self._in_batch.add(name)
@@ -174,7 +173,7 @@ class _Group:
         self._held[name].fill(part, z, kept, classes)
 
     def _chosen_samples(self, name: str, shape: Shape) -> NDArray[np.bool_]:
-        """Which samples are held: as many as were asked for, or as fit into memory."""
+        """Return which samples are held: as many as requested, or as fit into memory."""
         if name not in self._chosen:
             most = max(planning.HELD // max(4 * math.prod(shape[1:]), 1), 2)
             number = min(self._plan.samples, self._data.samples, most)
@@ -185,7 +184,7 @@ class _Group:
 
 
 def _shapes(model: Any, data: Data, sources: Sequence[Source]) -> dict[str, list[Shape]]:
-    """The shapes of the layers' outputs for one sample, of each call and each part, by the names of the sources."""
+    """Return the output shapes of the layers for one sample, per call and part, by the names of the sources."""
     x, classes = next(data.batches(1))
     found: dict[int, list[Shape]] = {}
 

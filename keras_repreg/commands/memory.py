@@ -1,4 +1,4 @@
-"""How much memory is free, and refusing what would need more than a share of it."""
+"""Determine the free memory, and refuse work that needs more than a fraction of it."""
 
 import contextlib
 import os
@@ -9,14 +9,14 @@ from pathlib import Path
 from keras_repreg.commands.refusal import Refusal
 from keras_repreg.commands.text import size
 
-# The share of the free memory that a command takes at most, by its own estimate.
+# The maximum fraction of the free memory that a command may use, by its own estimate.
 SHARE = 0.5
-# Memory limits of a container.
+# Files with the memory limits of a container.
 CGROUP = Path("/sys/fs/cgroup")
 
 
 def free() -> int | None:
-    """Bytes that can be allocated without swapping, within the limits of a container; None where it is not known."""
+    """Return the bytes that can be allocated without swapping, within container limits, or None if unknown."""
     found = [value for value in (_of_the_system(), _of_the_container()) if value is not None]
     return min(found, default=None)
 
@@ -26,7 +26,7 @@ def _of_the_system() -> int | None:
         matched = re.search(r"^MemAvailable:\s+(\d+) kB", Path("/proc/meminfo").read_text(), re.MULTILINE)
         if matched:
             return int(matched[1]) * 1024
-    with contextlib.suppress(AttributeError, OSError, ValueError):  # macOS: all there is, rather than what is free
+    with contextlib.suppress(AttributeError, OSError, ValueError):  # macOS: the total rather than the free memory
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return None
 
@@ -43,7 +43,7 @@ def check(needed: float, what: str, advice: str = "", share: float = SHARE) -> N
     """Compare an estimate with the free memory.
 
     Raises:
-        Refusal: if `what` needs more than the share of it.
+        Refusal: if `what` needs more than the fraction `share` of it.
     """
     available = free()
     if available is not None and needed > share * available:
@@ -55,9 +55,9 @@ def check(needed: float, what: str, advice: str = "", share: float = SHARE) -> N
 
 @contextlib.contextmanager
 def limited() -> Iterator[None]:
-    """Within the context an allocation beyond the free memory fails, which ends a command in one line.
+    """Make allocations beyond the free memory fail within the context, so that a command ends with a message.
 
-    Otherwise the system would end this process, or another, without a word. Only where the system has such a limit.
+    Otherwise the system might kill this process or another one silently. This requires system support for such limits.
     """
     try:
         import resource

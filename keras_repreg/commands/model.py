@@ -1,4 +1,4 @@
-"""A model from a file, with no code out of it: first its shapes, then, when these are in order, its weights."""
+"""Load a model from a file without running code from it: first its shapes and, if they are valid, its weights."""
 
 import contextlib
 import json
@@ -26,13 +26,14 @@ class ModelFile:
     """A .keras file.
 
     Args:
-        path: Where it is.
+        path: The path of the file.
 
     Attributes:
-        shapes: The model without values of its variables, which takes no memory; None if it cannot be built so.
+        shapes: The model without values of its variables, which takes no memory, or None if it cannot be built this
+            way.
 
     Raises:
-        Refusal: if there is no such file, or it holds code, or is larger than the memory allows.
+        Refusal: if there is no such file, it contains code, or it does not fit into memory.
     """
 
     def __init__(self, path: Path):
@@ -46,50 +47,50 @@ class ModelFile:
 
     @property
     def weight_bytes(self) -> int:
-        """How much memory the weights take, as far as it is known."""
-        # As float32, once in the file and once in the model.
+        """Return the memory of the weights, if known."""
+        # In float32, once in the file and once in the model.
         return sum(8 * _numbers(variable) for variable in self._variables())
 
     def load(self) -> Any:
-        """The model.
+        """Return the model.
 
         Raises:
-            Refusal: if the weights are not the model's, or the file is damaged.
+            Refusal: if the weights do not match the model, or the file is damaged.
         """
         variables = self._variables()
         check_weights(self.path, max(map(_numbers, variables)) if variables else None)
         try:
             with _without_warnings():
                 model = keras.saving.load_model(self.path, compile=False, safe_mode=True)
-        except Exception as error:  # whatever a damaged file makes Keras raise
+        except Exception as error:  # Keras raises many errors for damaged files
             raise Refusal(f"{self.path} cannot be loaded: {cause(error)}") from error
         if not isinstance(model, keras.Model):
-            raise Refusal(f"{self.path} holds a {type(model).__name__}, a model is expected")
+            raise Refusal(f"{self.path} contains a {type(model).__name__}; expected a model")
         return _with_optional_labels(model)
 
     def _variables(self) -> list[Any]:
         return [] if self.shapes is None else self.shapes.variables
 
     def _without_values(self) -> Any:
-        """The model as its configuration has it, no variable with a value."""
-        # An optimizer, of a model within the model perhaps, is built from values.
+        """Return the model of the configuration, with variables that have no values."""
+        # Optimizers, including those of nested models, are built from values.
         config = json.loads(json.dumps(self._config), object_hook=_uncompiled)
 
         def build() -> Any:
-            # In a thread of its own, since Keras keeps a list for each thread of the variables that have no value yet.
+            # In a separate thread, because Keras keeps a list per thread of variables without a value.
             with keras.StatelessScope(initialize_variables=False):
                 return keras.saving.deserialize_keras_object(config, safe_mode=True)
 
         with _without_warnings(), ThreadPoolExecutor(1) as thread:
             try:
                 model = thread.submit(build).result()
-            except Exception:  # What is wrong, loading will say; some layers are not built without values.
+            except Exception:  # Loading reports any error; some layers cannot be built without values.
                 return None
         return _with_optional_labels(model) if isinstance(model, keras.Model) else None
 
 
 def _with_optional_labels(model: keras.Model) -> keras.Model:
-    """The model, whose inputs for labels may be absent: nothing but penalties, which only training has, reads them.
+    """Return the model with optional label inputs, which only penalties read, and only in training.
 
     Keras 3.11 does not save that an input is optional.
     """
@@ -106,7 +107,7 @@ def _with_optional_labels(model: keras.Model) -> keras.Model:
 
 
 def packed(model: Any, x: list[Any]) -> Any:
-    """Arrays, one for each input, in the structure that the model takes."""
+    """Return arrays, one per input, in the structure that the model takes."""
     if len(x) == 1:
         return x[0]
     return keras.tree.pack_sequence_as(model.input, x)
@@ -128,7 +129,7 @@ def _numbers(variable: Any) -> int:
 
 
 def cause(error: BaseException) -> str:
-    """The innermost reason that an error of Keras's gives, its first sentence."""
+    """Return the first sentence of the innermost reason in a Keras error."""
     text = str(error) or type(error).__name__
     text = text.rsplit("Exception encountered: ", 1)[-1]
     example = re.search(r"Example error message for object (.*?):\s+(.*?)(?:\n\s*List of objects|\Z)", text, re.DOTALL)

@@ -1,4 +1,4 @@
-"""The outputs of a command: stdout and the files it was given, and nothing else."""
+"""Write the outputs of a command: stdout and the files given as arguments."""
 
 import contextlib
 import os
@@ -13,17 +13,17 @@ from keras_repreg.files import kind_of, write_atomically
 
 
 def check_outputs(paths: Iterable[Path], read: Iterable[Path], overwrite: bool) -> None:
-    """Check that files can be written where they are wanted, before any work.
+    """Check before any work that the output files can be written.
 
     Raises:
-        Refusal: if one exists (unless `overwrite`), is no regular file, is what is read, or is named twice.
+        Refusal: if one exists (unless `overwrite`), is not a regular file, is an input, or is named twice.
     """
     seen: set[Path] = set()
     kept = {path.resolve() for path in read}
     for path in paths:
         _check(path, overwrite)
         if path.resolve() in kept or any(_same(path, other) for other in kept):
-            raise Refusal(f"{path} is what is measured; write elsewhere")
+            raise Refusal(f"{path} is an input; write to another file")
         if path.resolve() in seen:
             raise Refusal(f"two outputs are the same file, {path}")
         seen.add(path.resolve())
@@ -35,9 +35,9 @@ def _check(path: Path, overwrite: bool) -> None:
     except OSError as error:
         raise Refusal(f"{path} cannot be written: {error.strerror}") from error
     if kind not in (None, "file"):
-        raise Refusal(f"{path} is a {kind}, which is never replaced; name a file")
+        raise Refusal(f"{path} is a {kind}, which is never replaced; choose a regular file")
     if kind == "file" and not overwrite:
-        raise Refusal(f"{path} exists; --overwrite replaces it")
+        raise Refusal(f"{path} exists; pass --overwrite to replace it")
     if not path.absolute().parent.is_dir():
         raise Refusal(f"{path} cannot be written: there is no directory {path.absolute().parent}")
 
@@ -49,7 +49,7 @@ def _same(path: Path, other: Path) -> bool:
 
 
 def write(path: Path, content: str, overwrite: bool) -> None:
-    """Write a file whole.
+    """Write a file atomically.
 
     Raises:
         Refusal: if it cannot be written.
@@ -57,16 +57,16 @@ def write(path: Path, content: str, overwrite: bool) -> None:
     try:
         write_atomically(path, content, overwrite=overwrite)
     except FileExistsError as error:
-        raise Refusal(f"{path} exists; --overwrite replaces files") from error
+        raise Refusal(f"{path} exists; pass --overwrite to replace it") from error
     except OSError as error:
         raise Refusal(f"{path} cannot be written: {error.strerror}") from error
 
 
 class Terminal:
-    """Stdout whose reader may leave, such as `head`, and notes on stderr.
+    """Stdout, which its reader may close (such as `head`), and notes on stderr.
 
     Attributes:
-        closed: Whether it has left.
+        closed: Whether stdout has been closed.
     """
 
     def __init__(self, quiet: bool):
@@ -74,7 +74,7 @@ class Terminal:
         self.closed = False
 
     def print(self, text: str) -> None:
-        """Print text that is printable already."""
+        """Print text, which must be printable."""
         if self.closed:
             return
         try:
@@ -82,11 +82,11 @@ class Terminal:
             sys.stdout.flush()
         except BrokenPipeError:
             self.closed = True
-            # Python would fail once more when it flushes at its end.
+            # Otherwise Python would fail again when it flushes stdout at exit.
             with contextlib.suppress(OSError, ValueError):
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
     def note(self, text: str) -> None:
-        """Say on stderr what is no error but should be known."""
+        """Print a note that is not an error on stderr."""
         if not self._quiet:
             print(f"keras-repreg: note: {printable(text)}", file=sys.stderr)

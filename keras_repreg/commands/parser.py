@@ -1,4 +1,4 @@
-"""A parser of arguments that says what is wrong in one line."""
+"""An argument parser with one-line error messages."""
 
 import argparse
 import sys
@@ -9,12 +9,12 @@ from keras_repreg.commands.text import printable
 
 
 class Parser(argparse.ArgumentParser):
-    """The parser of `argparse`, without the usage before an error, which `--help` prints."""
+    """The parser of `argparse`, without the usage before an error message."""
 
     def parse_known_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
         given = sys.argv[1:] if args is None else list(args)
         for word in given:
-            # Which argparse would take for an empty list.
+            # argparse would parse it as an empty list.
             if word.startswith("-") and word.endswith("=--"):
                 self.error(f"argument {word[:-3]}: expected a value, received '--'")
         return super().parse_known_args(given, namespace)
@@ -24,7 +24,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def print_any_name() -> None:
-    """Names of files need not be text, and are printed nevertheless."""
+    """Make it possible to print file names that are not valid text."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")

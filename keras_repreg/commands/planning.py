@@ -1,4 +1,4 @@
-"""The plan of a measurement: what it takes in memory, and which layers each pass over the data measures."""
+"""Plan a measurement: estimate its memory, and assign layers to passes over the data."""
 
 import math
 from collections.abc import Sequence
@@ -10,14 +10,14 @@ from keras_repreg.characteristics import passes
 from keras_repreg.commands import cost, memory
 from keras_repreg.rows import channel_axis, width_of
 
-# Shares of the free memory that the layers of one pass, and one batch's forward pass, are planned with.
+# Fractions of the free memory planned for the layers of one pass and for the forward pass of a batch.
 PASS, BATCH = 0.15, 0.1
-# Assumed where the free memory is not known.
+# Assumed if the free memory is unknown.
 UNKNOWN = 2**32
 BATCH_SIZE = 256
-# The most bytes that the outputs of all layers for one batch may take: larger batches are hardly faster.
+# The maximum bytes of the outputs of all layers per batch: larger batches are hardly faster.
 BATCH_BYTES = 2**29
-# Bytes of activations that are held of one layer for its pictures and its mutual information.
+# The maximum bytes of activations held per layer for its plots and mutual information.
 HELD = 2**27
 
 Shape = tuple[int, ...]
@@ -30,12 +30,12 @@ class Plan:
     Attributes:
         names: The characteristics.
         units: "channels" or "flatten".
-        batch_size: Samples for each forward pass, or None for as many as memory allows, up to 256.
-        samples: How many samples' activations are held for a report; 0 for none.
-        share: Of the free memory that may be taken.
-        all_layers: Whether layers are passed over whose outputs cannot be measured.
-        chance: Whether values at chance are wanted too.
-        classes: The number of classes of the data, once it is known.
+        batch_size: Samples per forward pass, or None for as many as memory allows, up to 256.
+        samples: The number of samples whose activations are held for a report; 0 for none.
+        share: The fraction of the free memory that may be used.
+        all_layers: Whether to skip layers whose outputs cannot be measured.
+        chance: Whether to also measure values at chance.
+        classes: The number of classes in the data, once known.
     """
 
     names: tuple[str, ...]
@@ -49,16 +49,16 @@ class Plan:
 
 
 def check_cost(model: Any, sources: Sequence[Source], plan: Plan, taken: float) -> None:
-    """Check that measuring fits into memory, as far as the shapes of the layers are known.
+    """Check that the measurement fits into memory, as far as the shapes of the layers are known.
 
     Args:
         model: The model, its variables with or without values.
         sources: Its layers.
-        plan: What is measured.
-        taken: Bytes that the weights and the data will take.
+        plan: The settings.
+        taken: The bytes of the weights and the data.
 
     Raises:
-        Refusal: if it does not.
+        Refusal: if it does not fit.
     """
     widths = {
         source.name: width_of(shape, plan.units, channel_axis(source.layer))
@@ -67,7 +67,7 @@ def check_cost(model: Any, sources: Sequence[Source], plan: Plan, taken: float) 
     }
     if widths:
         name, width = max(widths.items(), key=lambda item: item[1])
-        advice = "measure other layers with --layers, or sparsity and amplitude with --characteristics, which are cheap"
+        advice = "select other layers with --layers, or cheap characteristics such as sparsity with --characteristics"
         needed = cost.accumulator_bytes(width, plan.names) + cost.result_bytes(width, plan.names, plan.samples > 0)
         memory.check(taken + needed, f"measuring layer {name!r} with its {width:,} units", advice, plan.share)
     each = cost.forward_bytes(model)
@@ -76,7 +76,7 @@ def check_cost(model: Any, sources: Sequence[Source], plan: Plan, taken: float) 
 
 
 def batch_size_of(model: Any, shapes: dict[str, list[Shape]], available: float) -> int:
-    """Return the batch size of forward passes where the command line does not give one."""
+    """Return the batch size of forward passes if the command line does not set one."""
     each = max(cost.forward_bytes(model), 4.0 * sum(math.prod(s) for calls in shapes.values() for s in calls), 1.0)
     return int(min(max(min(BATCH * available, BATCH_BYTES) // each, 1), BATCH_SIZE))
 
@@ -84,7 +84,7 @@ def batch_size_of(model: Any, shapes: dict[str, list[Shape]], available: float) 
 def groups_of(
     sources: Sequence[Source], shapes: dict[str, list[Shape]], plan: Plan, available: float
 ) -> list[Sequence[Source]]:
-    """The layers, in order, in groups that one pass can hold; at least one layer each."""
+    """Return the layers, in order, in groups of at least one layer that fit into one pass."""
     sizes = []
     for source in sources:
         each = 0.0

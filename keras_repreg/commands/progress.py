@@ -1,4 +1,4 @@
-"""How far a command is, and how long it will still take, on a terminal and nowhere else."""
+"""Show the progress and the remaining time of a command, only on a terminal."""
 
 import sys
 import time
@@ -6,17 +6,17 @@ from collections import Counter
 
 from keras_repreg.commands.text import printable, shortened
 
-# Seconds before the first line, and between two.
+# Seconds before the first line, and between lines.
 FIRST, EVERY = 2.0, 0.5
 
 
 class Progress:
-    """One line on stderr that is rewritten, and gone in the end.
+    """One line on stderr that is rewritten, and cleared at the end.
 
-    Work is counted in steps of several kinds, since a batch and a picture take different times.
+    Work is counted in steps of several kinds, because a batch and a plot take different times.
 
     Args:
-        quiet: Say nothing, as where stderr is no terminal.
+        quiet: Show nothing, as if stderr were not a terminal.
     """
 
     def __init__(self, quiet: bool):
@@ -32,12 +32,12 @@ class Progress:
         self._expected.update(steps)
 
     def say(self, text: str) -> None:
-        """Show what begins now and takes an unknown time."""
+        """Show a step that takes an unknown time."""
         if self._active:
             self._write(text)
 
     def step(self, kind: str, text: str) -> None:
-        """One more step of this kind is done; `text` says what is being worked at."""
+        """Count a completed step of this kind; `text` describes the current work."""
         now = time.monotonic()
         self._done[kind] += 1
         self._seconds[kind] += now - self._last  # type: ignore[assignment]
@@ -48,7 +48,7 @@ class Progress:
 
     @property
     def seconds_left(self) -> float:
-        """From the mean time of a step of each kind so far."""
+        """The remaining time, from the mean time per step of each kind."""
         return sum(
             max(number - self._done[kind], 0) * self._seconds[kind] / self._done[kind]
             for kind, number in self._expected.items()
@@ -66,7 +66,7 @@ class Progress:
 
 
 def left(seconds: float) -> str:
-    """A time in words.
+    """Return a time in readable units.
 
     Examples:
         >>> left(4.4), left(200), left(8000)

@@ -1,4 +1,4 @@
-"""Peace while a backend is imported: TensorFlow greets on stderr, where a command says what went wrong."""
+"""Silence backend messages during import, to keep stderr for the command's own messages."""
 
 import contextlib
 import os
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Within the context nothing reaches stderr, not from compiled code either, unless an exception ends it."""
+    """Suppress stderr, also from compiled code, within the context, unless it ends with an exception."""
     try:
         kept = os.dup(2)
     except OSError:  # there is no stderr

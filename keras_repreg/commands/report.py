@@ -1,4 +1,4 @@
-"""The report: what stands out, the layers against depth, the table, and a section with pictures for each layer."""
+"""The report: findings, plots against depth, the table, and a section with plots for each layer."""
 
 import argparse
 import dataclasses
@@ -22,19 +22,20 @@ from keras_repreg.commands.report_page import escaped
 from keras_repreg.information import MutualInformation, mutual_information, relative_noise_variance
 
 MAJOR = LEVELS.index("major")
-# Numbers of activations that are multiplied at once.
+# The number of activations multiplied at once.
 BLOCK = 2**24
-# Characteristics with a panel of their own against depth, besides those of mutual information.
+# Characteristics that are plotted against depth, in addition to mutual information.
 PANELS = 7
-# This many layers are unfolded: those with the most severe findings.
+# The number of unfolded sections, for the layers with the most severe findings.
 OPENED = 3
-# In a model of more layers, only those with a major finding have pictures: each layer's take half a second and 400 kB.
+# In a model with more layers, only those with a major finding have plots, which take half a second and 400 kB per
+# layer.
 PICTURED = 40
 
 
 @dataclasses.dataclass(frozen=True)
 class Section:
-    """What the page keeps of a layer."""
+    """The part of the page for a layer."""
 
     name: str
     size: str
@@ -45,7 +46,7 @@ class Section:
 
     @property
     def severity(self) -> float:
-        """That of its most severe finding, and -1 if there is none."""
+        """The severity of its most severe finding, or -1 if there is none."""
         return max((finding.severity for finding in self.found), default=-1.0)
 
 
@@ -53,8 +54,8 @@ class Report:
     """A page that is built layer by layer.
 
     Args:
-        arguments: Those of the command line.
-        data: What is measured on.
+        arguments: The command-line arguments.
+        data: The data of the measurement.
         class_names: The names of classes 0, 1 ..., or None.
         names: The characteristics of the table.
         layers: The number of layers to come.
@@ -78,7 +79,7 @@ class Report:
         """Add the section of a layer with all its characteristics.
 
         Raises:
-            Refusal: if the values do not allow a picture or an estimate of mutual information.
+            Refusal: if the values do not allow a plot or an estimate of mutual information.
         """
         try:
             self._add(layer, values)
@@ -109,7 +110,7 @@ class Report:
         if noise is None:
             try:
                 noise = relative_noise_variance(z)
-            except ValueError:  # all samples are equal, and any noise gives the same
+            except ValueError:  # all samples are equal, so the noise does not matter
                 noise = 1.0
         found = mutual_information(_coordinates(z), labels, noise, self._arguments.unit)
         return dataclasses.replace(found, n_units=int(np.prod(held.shape[1:])))
@@ -172,7 +173,7 @@ class Report:
             opened = [0]
         parts = []
         for k, section in enumerate(self._sections):
-            # A remark on the measurement does not make a layer stand out.
+            # A remark on the measurement is not a finding about the layer.
             own = sum(finding.level != LEVELS[0] for finding in section.found)
             summary = f"{own} {'finding' if own == 1 else 'findings'}" if own else "nothing stands out"
             parts.append(
@@ -212,16 +213,17 @@ def _body(values: dict[str, Any], found: Sequence[Finding], pictures: str, infor
 
 
 def _cell(values: dict[str, Any], name: str) -> str:
-    """A value, with its value at chance below it if that was measured; HTML."""
+    """Return a value as HTML, with its value at chance below it if measured."""
     chance = values.get(name + AT_CHANCE)
     beside = "" if chance is None else f" <small>chance {escaped(shown(chance))}</small>"
     return f"{escaped(shown(values[name]))}{beside}"
 
 
 def _coordinates(z: NDArray[Any]) -> NDArray[np.float64]:
-    """Fewer numbers per sample with the same distances between samples, where there are more units than samples.
+    """Reduce the units to the number of samples, if larger, keeping the distances between samples.
 
-    They come from the Gram matrix, which is summed in float64 over blocks of units without a copy of the activations.
+    The coordinates are computed from the Gram matrix, which is summed in float64 over blocks of units without copying
+    the activations.
     """
     samples, units = z.shape
     if units <= samples:

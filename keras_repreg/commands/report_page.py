@@ -1,4 +1,4 @@
-"""The report's HTML: its style, its policy, and the pieces that it is put together from."""
+"""The HTML of the report: its style, its security policy, and its components."""
 
 import base64
 import hashlib
@@ -59,18 +59,18 @@ figcaption { font-size: .85rem; color: var(--muted); text-align: center; }
   details::details-content { content-visibility: visible; display: block; height: auto; } }
 """
 
-# Only what is in the page is shown, and nothing is run, wherever the page is opened.
+# The page shows only its own content and runs no code.
 POLICY = (
     "default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; style-src 'sha256-"
     f"{base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()}'"
 )
-# This many remarks stand in the open; the rest are folded.
+# The number of remarks shown; the others are folded.
 REMARKS = 10
 
 
 @dataclass(frozen=True)
 class Remark:
-    """A finding with the layers that have it: their numbers, names and findings."""
+    """A finding and the layers that have it: their numbers, names and findings."""
 
     layers: list[tuple[int, str, Finding]]
 
@@ -86,7 +86,7 @@ def escaped(text: object) -> str:
 
 
 def remarks(found: Iterable[tuple[int, str, Finding]]) -> list[Remark]:
-    """Return the findings of all layers, the most severe first, and those of the same title and level as one."""
+    """Return the findings of all layers, the most severe first, merging those with the same title and level."""
     merged: dict[tuple[str, str], Remark] = {}
     for number, name, finding in found:
         merged.setdefault((finding.title, finding.level), Remark([])).layers.append((number, name, finding))
@@ -94,7 +94,7 @@ def remarks(found: Iterable[tuple[int, str, Finding]]) -> list[Remark]:
 
 
 def stands_out(found: Sequence[Remark], layers: int) -> str:
-    """Return the list of what stands out in a model with this many layers."""
+    """Return the list of findings for a model with this many layers."""
     if not found:
         return '<p class="about">Nothing stands out.</p>'
     items = [_item(remark, layers) for remark in found]
@@ -121,7 +121,7 @@ def _item(remark: Remark, layers: int) -> str:
 
 
 def finding_item(finding: Finding) -> str:
-    """Return a layer's own finding as an item of a list."""
+    """Return the finding of a layer as a list item."""
     return _list_item(finding, escaped(f"{finding.text} {finding.advice}".strip()))
 
 
@@ -153,7 +153,7 @@ def section(number: int, name: str, size: str, summary: str, body: str, *, opene
 
 
 def table(columns: Sequence[str], rows: Sequence[str]) -> str:
-    """Return the table of all layers, which scrolls within its own frame where the page is narrow."""
+    """Return the table of all layers, which scrolls inside a frame on narrow pages."""
     head = "".join(f'<th scope="col">{escaped(column)}</th>' for column in columns)
     return (
         '<div class="scroll" role="region" aria-label="Characteristics of all layers" tabindex="0">'

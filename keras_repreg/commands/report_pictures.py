@@ -1,4 +1,4 @@
-"""The report's pictures, as images within the page, and the activations that they show."""
+"""The plots of the report, as images embedded in the page, and the activations that they show."""
 
 import base64
 import io
@@ -15,7 +15,7 @@ from keras_repreg.commands.measurement import Held
 from keras_repreg.commands.text import printable
 from keras_repreg.plots.canvas import axes_of, pixels_of
 
-# A picture has fewer pixels than this along a side.
+# The maximum number of pixels along a side of a plot.
 LARGEST_MATRIX = 1000
 DPI = 180
 # CSS pixels per inch.
@@ -23,7 +23,7 @@ PIXELS = 96
 
 
 def by_depth(rows: Mapping[str, Mapping[str, float]]) -> str:
-    """Return the picture of characteristics against depth."""
+    """Return the plot of characteristics against depth."""
     readable = {printable(name): values for name, values in rows.items()}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a character that the font lacks
@@ -33,7 +33,7 @@ def by_depth(rows: Mapping[str, Mapping[str, float]]) -> str:
 def of_layer(
     held: Held, labels: NDArray[Any] | None, units: str, spectrum: NDArray[Any], correlation: NDArray[Any]
 ) -> str:
-    """Return the pictures of a layer: single units, two units, the spectrum, and the correlations."""
+    """Return the plots of a layer: single units, two units, the spectrum, and the correlations."""
     z, classes, rows = _rows(held, labels, units)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a character that the font lacks
@@ -41,7 +41,7 @@ def of_layer(
 
 
 def _rows(held: Held, labels: NDArray[Any] | None, units: str) -> tuple[NDArray[Any], NDArray[Any] | None, str]:
-    """What is drawn: as many rows as there are samples. Where positions are samples they are chosen at random."""
+    """Return the rows to draw, as many as there are samples; if positions are samples, they are chosen at random."""
     z = held.z
     if units == "flatten" or (z.shape[1] == 1 and held.kept.all()):
         return z.reshape(len(z), -1), labels, f"{len(z):,} samples"
@@ -62,14 +62,14 @@ def _drawn(
         drawn.append(("Spectrum of the covariance", "narrow", plots.spectrum(spectrum, ax=_axes())))
     if z.shape[1] > 1:
         step = -(-len(correlation) // LARGEST_MATRIX)
-        title = "Correlations between all units, zeros included"
+        title = "Correlations between all units, including zeros"
         if step > 1:
             title = (
                 f"Correlations between {-(-len(correlation) // step):,} of {len(correlation):,} units, evenly spaced"
             )
         matrix = plots.correlation_matrix(correlation[::step, ::step], ax=_axes())
         drawn.append((title, "narrow", matrix))
-    # A palette would leave steps in the colour bar of the correlations.
+    # A palette would cause steps in the colour bar of the correlations.
     return [
         report_page.figure(title, kind, _image(figure, "png", palette="Correlations" not in title))
         for title, kind, figure in drawn
@@ -77,12 +77,12 @@ def _drawn(
 
 
 def _axes() -> Any:
-    """Axes of a picture that stands beside two others."""
+    """Return axes for a plot beside two others."""
     return axes_of(None, 4.4, 3.6)
 
 
 def _image(figure: Any, kind: str, *, palette: bool = False) -> tuple[str, int, int]:
-    """The picture as a data URI, in 256 colours with a palette, and its width and height in CSS pixels."""
+    """Return a figure as a data URI, in 256 colours if `palette`, and its width and height in CSS pixels."""
     buffer = io.BytesIO()
     if kind == "svg":
         figure.savefig(buffer, format=kind)
@@ -94,7 +94,7 @@ def _image(figure: Any, kind: str, *, palette: bool = False) -> tuple[str, int, 
 
 
 def _write_png(figure: Any, buffer: io.BytesIO, palette: bool) -> None:
-    """Write a picture; with 256 colours it has about a third of the size."""
+    """Write an image, with 256 colours at about a third of the size."""
     from PIL import Image  # matplotlib requires it
 
     image = Image.fromarray(pixels_of(figure, DPI))

@@ -1,4 +1,4 @@
-"""The layers and characteristics that a command line names."""
+"""Select the layers and characteristics named on the command line."""
 
 import difflib
 from collections.abc import Iterator, Sequence
@@ -9,15 +9,15 @@ from keras_repreg.characteristics import select_layers
 from keras_repreg.characteristics.definitions import CHARACTERISTICS, select
 from keras_repreg.commands.refusal import Refusal
 
-# Names that are listed where none is near.
+# The number of names listed if none is similar.
 LISTED = 8
 
 
 def chosen_layers(model: Any, names: Sequence[str] | None) -> list[Source]:
-    """The layers of these names or paths; the hidden ones for None.
+    """Return the layers with these names or paths, or the hidden layers for None.
 
     Raises:
-        Refusal: if there is no such layer, with the names that come nearest.
+        Refusal: if there is no such layer, with the most similar names.
     """
     try:
         return list(select_layers(model, None if names is None else list(names)))
@@ -30,10 +30,10 @@ def chosen_layers(model: Any, names: Sequence[str] | None) -> list[Source]:
 
 
 def chosen_characteristics(names: Sequence[str] | None, *, labelled: bool) -> tuple[str, ...]:
-    """The characteristics of these names; those of Table 1 for None, and all for "all".
+    """Return the characteristics with these names, those of Table 1 for None, or all for "all".
 
     Raises:
-        Refusal: if there is no such characteristic, or it needs labels and there are none.
+        Refusal: if there is no such characteristic, or labels are required and missing.
     """
     for name in names or ():
         if name not in CHARACTERISTICS and list(names or ()) != ["all"]:
@@ -45,13 +45,13 @@ def chosen_characteristics(names: Sequence[str] | None, *, labelled: bool) -> tu
 
 
 def reported_characteristics(*, labelled: bool) -> tuple[str, ...]:
-    """All that a report lists: every characteristic that needs no matrix for each class."""
+    """Return the characteristics in a report: all that need no matrix per class."""
     every = select("all", labelled=labelled)
     return tuple(name for name in every if not any(need.startswith("class ") for need in CHARACTERISTICS[name].needs))
 
 
 def _names(model: Any, path: str = "") -> Iterator[str]:
-    """The names of layers, those within nested models as paths."""
+    """Yield the names of layers, with paths for layers in nested models."""
     for layer in getattr(model, "layers", ()):
         yield f"{path}{layer.name}"
         yield from _names(layer, f"{path}{layer.name}/")
@@ -60,6 +60,6 @@ def _names(model: Any, path: str = "") -> Iterator[str]:
 def _nearest(name: str, known: list[str]) -> str:
     near = difflib.get_close_matches(name, known, n=3, cutoff=0.6)
     if near:
-        return f"the nearest: {', '.join(map(repr, near))}"
+        return f"similar names: {', '.join(map(repr, near))}"
     more = f" and {len(known) - LISTED} more" if len(known) > LISTED else ""
-    return f"there are {', '.join(map(repr, known[:LISTED]))}{more}"
+    return f"known names: {', '.join(map(repr, known[:LISTED]))}{more}"

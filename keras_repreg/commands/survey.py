@@ -1,4 +1,4 @@
-"""`keras-repreg survey`: which identical-output rewrites apply to which layers of a model."""
+"""`keras-repreg survey`: the rewrites with identical outputs that apply to each layer of a model."""
 
 import argparse
 import json
@@ -11,10 +11,10 @@ from keras_repreg.commands.quiet import quiet
 from keras_repreg.commands.refusal import Refusal
 from keras_repreg.commands.text import printable
 
-HELP = "say which rewrites with identical outputs apply to which layers of a model"
+HELP = "list the rewrites with identical outputs that apply to each layer of a model"
 DESCRIPTION = """\
-Prints a line for each layer with weights: which functions of keras_repreg.ion apply to it, such as whiten or permute,
-and why no others do. No data is needed, and nothing is changed.
+Print one line per layer with weights: the functions of keras_repreg.ion that apply to it, such as whiten or permute,
+and why others do not. No data is needed, and nothing is changed.
 """
 EPILOG = f"""\
 example:
@@ -26,12 +26,12 @@ example:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments to its parser."""
-    parser.add_argument("model", type=options.path, metavar="MODEL.keras", help="a model that `model.save` wrote")
+    parser.add_argument("model", type=options.path, metavar="MODEL.keras", help="a model saved by `model.save`")
     parser.add_argument("--json", action="store_true", help="print JSON instead of lines")
 
 
 def run(arguments: argparse.Namespace) -> bool:
-    """Survey and print; return whether all that was printed was read.
+    """Survey and print; return whether all printed output was read.
 
     Raises:
         Refusal: if the model cannot be loaded, or its graph cannot be read.

@@ -1,11 +1,11 @@
-"""Text of unknown origin on a terminal: control characters made visible, long names shortened."""
+"""Print untrusted text on a terminal: control characters made visible, long names shortened."""
 
 import sys
 import unicodedata
 
 
 def printable(text: object) -> str:
-    r"""Text without control, format and line-break characters, which are shown as Python escapes them.
+    r"""Return text with control, format and line-break characters shown as Python escapes.
 
     Examples:
         >>> print(printable("a\x1b[31mb\u202e"))
@@ -18,7 +18,7 @@ def printable(text: object) -> str:
 
 
 def columns(text: str) -> int:
-    """How many columns of a terminal a printable text takes."""
+    """Return the number of terminal columns that a printable text takes."""
     if text.isascii():
         return len(text)
     return sum(
@@ -27,7 +27,7 @@ def columns(text: str) -> int:
 
 
 def shortened(text: str, width: int) -> str:
-    """The text in at most `width` columns, both ends kept and the middle left out.
+    """Shorten text to at most `width` columns by omitting the middle.
 
     Examples:
         >>> len(shortened("block_3_branch_1_convolution", 12))
@@ -49,7 +49,7 @@ def _head(text: str, width: int) -> str:
 
 
 def size(number: float) -> str:
-    """A number of bytes in words.
+    """Return a number of bytes in readable units.
 
     Examples:
         >>> size(1_500_000_000), size(2_000)

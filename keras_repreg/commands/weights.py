@@ -1,4 +1,4 @@
-"""The shapes of a model file's weights, compared with the model's before they are read."""
+"""Compare the shapes of the weights in a model file with those of the model before reading them."""
 
 import io
 import zipfile
@@ -11,18 +11,18 @@ import h5py
 from keras_repreg.commands.archive import WEIGHTS
 from keras_repreg.commands.refusal import Refusal
 
-# Bytes that a weight may take whatever the model says: states, counts and names.
+# The bytes that a weight may always take, for states, counts and names.
 HARMLESS = 2**20
-# Beyond these, where the model's own shapes are not known, a weight must be stored at least so densely.
+# Beyond this size, if the shapes of the model are unknown, a weight must be stored at least this densely.
 LARGEST_EXPANSION = 100
 
 
 def check_weights(path: Path, largest: int | None) -> None:
-    """Check that no weight in a .keras file is larger than the model's largest, or lies elsewhere.
+    """Check that no weight in a .keras file is larger than the largest of the model, or stored elsewhere.
 
     Args:
         path: The file, see `check_archive`.
-        largest: The size of the model's largest variable in numbers, or None if it is not known.
+        largest: The number of elements of the model's largest variable, or None if unknown.
 
     Raises:
         Refusal: otherwise.
@@ -33,12 +33,12 @@ def check_weights(path: Path, largest: int | None) -> None:
                 _check(name, dataset, largest)
     except Refusal as refusal:
         raise Refusal(f"{path} cannot be loaded: {refusal}") from refusal
-    except Exception as error:  # whatever a damaged file makes zipfile and h5py raise
+    except Exception as error:  # zipfile and h5py raise many errors for damaged files
         raise Refusal(f"{path} cannot be loaded: {WEIGHTS}: {error}") from error
 
 
 def _datasets(group: Any) -> Iterator[tuple[str, Any]]:
-    """Every data set that is loaded, each once, however groups are linked; the optimizer's are not loaded."""
+    """Yield every data set to load, each once for any links between groups, without those of the optimizer."""
     waiting, seen = [("", group)], set()
     while waiting:
         path, parent = waiting.pop()
@@ -63,7 +63,7 @@ def _datasets(group: Any) -> Iterator[tuple[str, Any]]:
 def _check(name: str, dataset: Any, largest: int | None) -> None:
     if dataset.external or dataset.is_virtual:
         raise Refusal(f"its weights {name!r} are in another file")
-    # The declared size, of any type; at least a double each.
+    # The declared size, with at least 8 bytes per element of any type.
     declared = dataset.size * max(dataset.dtype.itemsize, 1) if dataset.shape is not None else 0
     if declared <= HARMLESS:
         return

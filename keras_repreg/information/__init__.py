@@ -1,4 +1,4 @@
-"""The information-theoretic characteristics of Table 1: what a representation tells about its input and its class."""
+"""The information-theoretic characteristics of Table 1: information of a representation about its input and class."""
 
 from keras_repreg.information.binning import BinnedMutualInformation, binned_mutual_information
 from keras_repreg.information.entropy import EntropyBounds, entropy_bounds

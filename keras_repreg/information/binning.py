@@ -42,7 +42,7 @@ class BinnedMutualInformation:
 
     @property
     def zx_saturated(self) -> bool:
-        """Whether I(T; X) is within 1% of log N: nearly every sample has bins of its own."""
+        """Whether I(T; X) is within 1% of log N, where nearly every sample has its own bins."""
         return self.n_samples > 1 and self.zx >= (1 - SATURATION) * self.sample_entropy
 
     def __str__(self) -> str:
@@ -56,26 +56,26 @@ class BinnedMutualInformation:
 def binned_mutual_information(
     z: Any, labels: Any, bins: int = 30, bin_width: float | None = None, information_unit: str = "nats"
 ) -> BinnedMutualInformation:
-    """Mutual information of a binned representation T with the sample X and with its class Y.
+    """Return the mutual information of a binned representation T with the sample X and with its class Y.
 
-    Each unit's activation is replaced by its bin, and two samples are the same to T where all their bins are:
-    I(T; X) = H(T) and I(T; Y) = H(T) - H(T|Y), with entropies of the counts.
+    Each activation is replaced by its bin, and samples with the same bins have the same T. So I(T; X) = H(T) and I(T;
+    Y) = H(T) - H(T|Y), with entropies of the counts.
 
     Args:
-        z: Activations, shape (N, M), or (N, ..., M), of which all axes but the first count as units.
+        z: Activations, shape (N, M), or (N, ..., M), where all axes but the first are units.
         labels: Class of each sample, shape (N,), (N, 1) or one-hot (N, K).
-        bins: Number of bins of equal width between the least and the greatest activation of all units, as Shwartz-Ziv
-            and Tishby have it (30, between tanh's -1 and 1).
-        bin_width: In place of `bins`, the width of bins that begin at zero; Saxe et al. use 0.5.
+        bins: Number of bins of equal width between the smallest and the largest activation of all units, as in
+            Shwartz-Ziv and Tishby (30 bins, from -1 to 1 for tanh).
+        bin_width: The width of bins that start at zero, instead of `bins`; Saxe et al. use 0.5.
         information_unit: "nats" or "bits".
 
     Returns:
         A `BinnedMutualInformation`.
 
     Raises:
-        ValueError: if `z` is not numeric, of rank 2 or more, finite and not empty, the labels do not fit, `bins` is
-            not an integer above zero or `bin_width` not a number above zero, there is no such unit, or a bin's number
-            leaves the range of float64.
+        ValueError: if `z` is not numeric, of rank 2 or more, finite and not empty, the labels do not match, `bins` is
+            not an integer above zero, `bin_width` is not a number above zero, `information_unit` is unknown, or a bin
+            number leaves the range of float64.
 
     Examples:
         >>> import numpy as np
@@ -113,7 +113,7 @@ def binned_mutual_information(
 
 
 def _binned(z: NDArray[np.float64], bins: int, bin_width: float | None) -> tuple[list[bytes], float]:
-    """The bins of each sample as a hashable value, and their width."""
+    """Return the bins of each sample as a hashable value, and their width."""
     with np.errstate(over="ignore", invalid="ignore"):
         if bin_width is None:
             low, high = z.min(), z.max()
@@ -124,10 +124,10 @@ def _binned(z: NDArray[np.float64], bins: int, bin_width: float | None) -> tuple
             index = np.floor(z / width)
     if not (math.isfinite(width) and np.isfinite(index).all()):
         raise ValueError(
-            "Expected activations and bins of which the numbers fit in float64. "
-            f"Received: activations from {z.min():.3g} to {z.max():.3g}, bin_width={bin_width!r}"
+            "Expected activations and bins whose bin numbers fit in float64. Received: activations from "
+            f"{z.min():.3g} to {z.max():.3g}, bin_width={bin_width!r}"
         )
-    index += 0.0  # no negative zero, whose bytes differ
+    index += 0.0  # avoids negative zeros, whose bytes differ
     return [row.tobytes() for row in index], width
 
 

@@ -1,4 +1,4 @@
-"""Squared distances between samples, and projections of noise on their differences, tile by tile."""
+"""Compute squared distances between samples, and projections of noise on their differences, in tiles."""
 
 from collections.abc import Iterator, Sequence
 
@@ -7,47 +7,47 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
-# Errors of an exponent by which the distances may be off.
+# The maximum error of an exponent due to rounding in the distances.
 TOLERATED = 1e-8
-# Values per array where differences are formed pair by pair.
+# The number of values per array when differences are formed pair by pair.
 CHUNK = 2**18
 
 
 class Distances:
     """Squared distances between samples, in tiles that the caller chooses.
 
-    A matrix product gives them. For near samples far from the centre it keeps few digits: where too few for the noise,
-    the samples are subtracted instead.
+    They are computed by a matrix product, which loses precision for close samples far from the centre. If the precision
+    is too low for the noise, the samples are subtracted instead.
 
     Args:
         z: Activations, shape (N, M), finite.
         noise_variances: s^2, each above zero.
-        reach: In s^2, the squared distance from which on samples are too far apart to matter.
+        reach: The squared distance, in units of s^2, beyond which pairs of samples are negligible.
 
     Raises:
-        ValueError: if the squares of the activations, or they over s^2, leave the range of float64.
+        ValueError: if the squares of the activations, also divided by s^2, leave the range of float64.
     """
 
     def __init__(self, z: Array, noise_variances: Sequence[float], reach: float):
         with np.errstate(over="ignore", invalid="ignore"):
-            self._z = z - z.mean(axis=0)  # a common offset costs digits
+            self._z = z - z.mean(axis=0)  # a common offset costs precision
             squares = np.einsum("ij,ij->i", self._z, self._z)
         largest, least = float(squares.max()), min(noise_variances)
         if not largest < 1e300 * min(least, 1):
             raise ValueError(
-                "Expected activations whose squares, and these over the noise variance, fit in float64. "
-                f"Received: squared norms up to {largest:.3g}, noise_variance={least}"
+                "Expected activations whose squares, also divided by the noise variance, fit in float64. Received: "
+                f"squared norms up to {largest:.3g}, noise_variance={least}"
             )
-        # -||a - b||^2 = (2a, -||a||^2, -1) . (b, 1, ||b||^2): one product, nothing to add afterwards.
+        # -||a - b||^2 = (2a, -||a||^2, -1) . (b, 1, ||b||^2) is a single product.
         ones = np.ones((len(z), 1))
         self._left = np.concatenate([2 * self._z, -squares[:, None], -ones], axis=1)
         self._right = np.concatenate([self._z, ones, squares[:, None]], axis=1)
         self._error = 8 * np.finfo(np.float64).eps * largest
-        # Noise that is large hides that error.
+        # This error is negligible relative to large noise.
         self._reach = reach * max((s2 for s2 in noise_variances if self._error > 2 * TOLERATED * s2), default=0.0)
 
     def negative(self, rows: slice, columns: slice, out: Array) -> Array:
-        """-||z_i - z_j||^2 in a part of the buffer `out`."""
+        """Return -||z_i - z_j||^2 in a part of the buffer `out`."""
         distances = _part(out, (rows.stop - rows.start, columns.stop - columns.start))
         np.matmul(self._left[rows], self._right[columns].T, out=distances)
         same = np.arange(max(rows.start, columns.start), min(rows.stop, columns.stop))
@@ -58,9 +58,9 @@ class Distances:
         return distances
 
     def along(self, noise: Array, distances: Array, rows: slice, columns: slice, out: Array) -> Array:
-        """(z_i - z_j) . noise_ri in a part of the buffer `out`, shape (draws, rows, columns).
+        """Return (z_i - z_j) . noise_ri in a part of the buffer `out`, shape (draws, rows, columns).
 
-        `noise` has the shape (draws, rows, M), and `distances` are those that `negative` gave.
+        `noise` has shape (draws, rows, M), and `distances` is the result of `negative`.
         """
         draws, samples, units = noise.shape
         along = _part(out, (draws, samples, columns.stop - columns.start))
@@ -77,7 +77,7 @@ class Distances:
     def _near(
         self, distances: Array, rows: slice, columns: slice, values: int
     ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp], Array]]:
-        """Pairs within reach and their differences, some at a time, where each pair takes so many `values`."""
+        """Yield pairs within reach and their differences in chunks, where each pair takes `values` numbers."""
         near = np.argwhere(distances > -(self._reach + self._error))
         step = max(CHUNK // values, 1)
         for start in range(0, len(near), step):
@@ -86,5 +86,5 @@ class Distances:
 
 
 def _part(buffer: Array, shape: tuple[int, ...]) -> Array:
-    """The beginning of a buffer in this shape."""
+    """Return the start of a buffer, reshaped to this shape."""
     return buffer[: int(np.prod(shape))].reshape(shape)

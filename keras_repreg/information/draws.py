@@ -1,17 +1,18 @@
-"""Draws from a mixture of Gaussians, and how likely they are, relative to the noise.
+"""Draws from a mixture of Gaussians, and their log-likelihoods relative to the noise.
 
-A draw is a sample i and noise u ~ N(0, I). With d_ij = (z_i - z_j) / s it gives
+A draw consists of a sample i and noise u ~ N(0, I). With d_ij = (z_i - z_j) / s, the mean of
 
-    L_i(u) = log sum over j of exp(-||d_ij||^2 / 2 - d_ij . u),
+    L_i(u) = log sum over j of exp(-||d_ij||^2 / 2 - d_ij . u)
 
-whose mean is log N - I(z; x), exactly; its difference from the same sum over the samples of i's class has the mean
-H(y) - I(z; y). Two steps make the error small:
+is exactly log N - I(z; x). The difference from the same sum over the samples of i's class has the mean H(y) - I(z; y).
+Two techniques reduce the error:
 
-- u and -u are drawn together (antithetic draws): what is odd in u cancels. L is convex in u, so that the mean over a
-  pair is never below L_i(0), and I(z; x) not above its upper bound, which is made of these.
-- If z were normal with covariance C, that mean would be a constant less 1/2 sum over m of w_m (u_m^2 - 1), with u along
-  the eigenvectors of C, c_m its eigenvalues, and w_m = c_m / (c_m + s^2). These sums have mean zero whatever z is: they
-  are control variates, one of the covariance of all samples and one of that within the classes.
+- Antithetic draws: u and -u are drawn together, so terms that are odd in u cancel. L is convex in u, so the mean over a
+  pair is never below L_i(0), and I(z; x) is not above its upper bound, which consists of these values.
+- Control variates: if z were normal with covariance C, that mean would be a constant minus half of the sum over m of
+  w_m (u_m^2 - 1), where u_m are coordinates along the eigenvectors of C, c_m the eigenvalues, and
+  w_m = c_m / (c_m + s^2). These sums have mean zero for any z. One uses the covariance of all samples, the other the
+  covariance within classes.
 """
 
 from concurrent.futures import Executor
@@ -25,35 +26,35 @@ from keras_repreg.information.kernels import parts, shared_classes
 
 Array = NDArray[np.float64]
 
-# Pairs of draws, and samples, per side of a tile: it fits the second-level cache.
+# Pairs of draws, and samples, per side of a tile, which fits in the second-level cache.
 ROWS, COLUMNS = 256, 512
-# Tiles per strip, which is one matrix product: BLAS has threads of its own and would wait for them in every tile.
+# Tiles per strip, which is one matrix product: BLAS would synchronize its threads for every tile.
 STRIP = 8
-# Noise moves an exponent of -240 to -80 at the most, which is nothing beside 0.
+# Noise raises an exponent of -240 to at most -80, which is negligible relative to 0.
 REACH = 480.0
-# Bounds of exponents within which neither infinities nor slow subnormal numbers arise.
+# Bounds of exponents that avoid infinities and slow subnormal numbers.
 ALONG, SMALLEST = 300.0, -700.0
-# Eigenvectors of more units than these cost more than they gain.
+# With more units, eigenvectors cost more than they save.
 CONTROLLED = 1024
 
 
 class Draws:
-    """Makes draws for a representation and several noise variances.
+    """Generates draws for a representation and several noise variances.
 
     Args:
         z: Activations, shape (N, M), finite.
         classes: Class of each sample, shape (N,).
         noise_variances: s^2, each above zero.
-        threads: Do the work.
+        threads: The thread pool.
 
     Raises:
-        ValueError: if the squares of the activations, or they over s^2, leave the range of float64.
+        ValueError: if the squares of the activations, also divided by s^2, leave the range of float64.
     """
 
     def __init__(self, z: Array, classes: NDArray[np.intp], noise_variances: list[float], threads: Executor):
         order = np.argsort(classes, kind="stable")  # classes become blocks
         z, classes = z[order], classes[order]
-        if z.shape[1] > len(z):  # noise outside of the span of the samples changes nothing
+        if z.shape[1] > len(z):  # noise outside of the span of the samples has no effect
             z = np.asarray(np.linalg.qr((z - z.mean(axis=0)).T, mode="r")).T
         self._distances = Distances(z, noise_variances, REACH)
         self._samples, self._units = z.shape
@@ -73,8 +74,8 @@ class Draws:
         """Draw pairs for some samples, in the order of the classes.
 
         Returns:
-            For each of the `active` variances, by number, shape (rounds, rows, 4): the mean over the pair of L, of its
-            difference from L of the class, and the two controls.
+            One array of shape (rounds, rows, 4) for each of the `active` variance indices: the mean over the pair of L,
+            the mean of its difference from L of the class, and the two control variates.
         """
         noise = rng.standard_normal((rounds, rows.stop - rows.start, self._units))
         logs = np.log(self._sums(noise, rows, self._variances[active])).mean(axis=1)
@@ -85,7 +86,7 @@ class Draws:
         ]
 
     def _sums(self, noise: Array, rows: slice, variances: Array) -> Array:
-        """Sums of exponentials: (variances, u and -u, all samples and those of the class, rounds, rows)."""
+        """Return sums of exponentials, shape (variances, u and -u, all samples and the class, rounds, rows)."""
         rounds, samples = noise.shape[:2]
         sums = np.zeros((len(variances), 2, 2, rounds, samples))
         for strip in parts(0, self._samples, STRIP * COLUMNS):
@@ -123,7 +124,7 @@ def _tile_sums(distances: Array, along: Array, blocks: list[tuple[slice, slice]]
 
 
 def _directions(deviations: Array, noise_variances: Array) -> tuple[Array, Array]:
-    """The eigenvectors of a covariance, and -w_m / 2 for each of them and each variance; none of too many units."""
+    """Return the eigenvectors of a covariance, and -w_m / 2 per eigenvector and variance; empty for too many units."""
     samples, units = deviations.shape
     if units > CONTROLLED:
         return np.zeros((units, 1)), np.zeros((1, len(noise_variances)))
@@ -133,7 +134,7 @@ def _directions(deviations: Array, noise_variances: Array) -> tuple[Array, Array
 
 
 def _add(kernel: Array, blocks: list[tuple[slice, slice]], sums: Array) -> None:
-    """Add a tile of shape (rounds, rows, columns) to the sums over all samples, and over those of the same class."""
+    """Add a tile of shape (rounds, rows, columns) to the sums over all samples and over those of the same class."""
     sums[0] += kernel.sum(axis=-1)
     for rows, columns in blocks:
         sums[1][:, rows] += kernel[:, rows, columns].sum(axis=-1)

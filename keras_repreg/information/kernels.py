@@ -1,15 +1,15 @@
-"""Sums of Gaussian kernels over all pairs of samples, without ever holding all pairs.
+"""Sums of Gaussian kernels over all pairs of samples, without holding all pairs in memory.
 
 Both bounds of Kolchinsky and Tracey are means over samples i of the logarithm of
 
     S_i = sum over j of exp(-||z_i - z_j||^2 / (c s^2)),    c = 8 (lower bound) or c = 2 (upper bound),
 
-once over all samples j and once over those of i's class. All four come from one pass over the upper triangle of the
-N x N distances: one matrix product and one exponential per pair, since c = 2 is the fourth power of c = 8. Each sum
-holds its own sample's term, exp(0), which is its largest: its logarithm needs no other shift.
+with sums over all samples j and over those of i's class. All four come from one pass over the upper triangle of the N x
+N distances, with one matrix product and one exponential per pair, since c = 2 is the fourth power of c = 8. Each sum
+contains the sample's own term, exp(0), which is the largest, so its logarithm needs no shift.
 
-The distances come in strips of many columns, since BLAS has threads of its own and meets at the end of each product;
-a strip is then processed in square tiles that stay in the cache, by threads of its own.
+The distances are computed in strips of many columns, because BLAS synchronizes its threads after each product. Another
+thread pool then processes a strip in square tiles that stay in the cache.
 """
 
 import os
@@ -24,18 +24,18 @@ from keras_repreg.information.distances import Distances
 
 Array = NDArray[np.float64]
 
-# Samples per side of a tile: it fits the second-level cache.
+# Samples per side of a tile, which fits in the second-level cache.
 TILE = 512
 # Tiles per strip.
 STRIP = 8
-# Terms below exp(-60) are nothing beside exp(0), be they a million. A tile of these needs no exponential.
+# Even a million terms below exp(-60) are negligible relative to exp(0). A tile of such terms is skipped.
 NEGLIGIBLE = -60.0
-# exp(4 * -170) is still a normal number: slow subnormal ones do not arise.
+# exp(4 * -170) is still a normal number, which avoids slow subnormal numbers.
 SMALLEST = -170.0
 
 
 def log_kernel_sums(z: Array, classes: NDArray[np.intp], noise_variances: list[float]) -> Array:
-    """The mean over samples of log S_i, in float64.
+    """Return the mean over samples of log S_i, in float64.
 
     Args:
         z: Activations, shape (N, M), finite.
@@ -43,10 +43,10 @@ def log_kernel_sums(z: Array, classes: NDArray[np.intp], noise_variances: list[f
         noise_variances: s^2, each above zero.
 
     Returns:
-        Shape (len(noise_variances), 2, 2): c = 8 and c = 2; all samples and those of the sample's class.
+        An array of shape (len(noise_variances), 2, 2): c = 8 and c = 2; all samples and those of the sample's class.
 
     Raises:
-        ValueError: if the squares of the activations, or they over s^2, leave the range of float64.
+        ValueError: if the squares of the activations, also divided by s^2, leave the range of float64.
     """
     order = np.argsort(classes, kind="stable")  # classes become blocks
     pairs = Distances(z[order], noise_variances, -8 * NEGLIGIBLE)
@@ -81,7 +81,7 @@ def log_kernel_sums(z: Array, classes: NDArray[np.intp], noise_variances: list[f
 def _sums(
     distances: Array, rows: slice, columns: slice, borders: NDArray[np.intp], noise_variances: list[float]
 ) -> tuple[Array, Array]:
-    """The sums over a tile for the samples of its rows, and for those of its columns."""
+    """Return the sums over a tile for the samples of its rows and for those of its columns."""
     of_rows = np.zeros((len(noise_variances), 2, 2, distances.shape[0]))
     of_columns = np.zeros((len(noise_variances), 2, 2, distances.shape[1]))
     nearest = distances.max()
@@ -100,20 +100,20 @@ def _sums(
 
 
 def parts(start: int, stop: int, size: int = 0) -> list[slice]:
-    """Slices of `size`, by default that of a tile, the last one perhaps shorter."""
+    """Return slices of length `size`, by default that of a tile; the last one may be shorter."""
     size = size or TILE
     return [slice(first, min(first + size, stop)) for first in range(start, stop, size)]
 
 
 def _strips(samples: int) -> Iterator[tuple[slice, slice]]:
-    """Rows and columns of the strips that make up the upper triangle, the diagonal at the head of a row's first."""
+    """Yield the rows and columns of the strips of the upper triangle; each row of strips starts at the diagonal."""
     for rows in parts(0, samples):
         for columns in parts(rows.start, samples, STRIP * TILE):
             yield rows, columns
 
 
 def shared_classes(borders: NDArray[np.intp], rows: slice, columns: slice) -> list[tuple[slice, slice]]:
-    """The blocks of a tile whose rows and columns have the same class; `borders` begin each class."""
+    """Return the blocks of a tile whose rows and columns share a class; `borders` are the starts of the classes."""
     first = int(np.searchsorted(borders, max(rows.start, columns.start), side="right")) - 1
     last = int(np.searchsorted(borders, min(rows.stop, columns.stop), side="left"))
     return [
@@ -126,7 +126,7 @@ def shared_classes(borders: NDArray[np.intp], rows: slice, columns: slice) -> li
 
 
 def _add(kernel: Array, blocks: list[tuple[slice, slice]], of_rows: Array, of_columns: Array) -> None:
-    """Add a tile to the sums of its rows and of its columns: over all samples, and over those of the same class."""
+    """Add a tile to the sums of its rows and columns, over all samples and over those of the same class."""
     of_rows[0] += kernel.sum(axis=1)
     of_columns[0] += kernel.sum(axis=0)
     for rows, columns in blocks:

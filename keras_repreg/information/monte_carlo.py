@@ -1,7 +1,7 @@
-"""Mutual information with Gaussian noise by Monte Carlo: how many draws, and what they come to.
+"""Monte Carlo estimates of mutual information with Gaussian noise, and the number of draws they need.
 
-The noise takes E[L] from log N and E[L - L of the class] from H(y), see `draws`. Every sample is a stratum with the
-same number of draws, so that what differs between samples adds no error to the mean over them.
+The noise reduces log N by E[L], and H(y) by E[L - L of the class]; see `draws`. Every sample is a stratum with the same
+number of draws, so differences between samples add no error to the mean.
 """
 
 import math
@@ -17,21 +17,21 @@ from keras_repreg.information.draws import COLUMNS, ROWS, Draws
 from keras_repreg.information.kernels import parts
 from keras_repreg.information.tally import Mean, Tally
 
-# Draws are enough where the standard error is below this share of the value.
+# Sampling stops when the standard error is below this fraction of the value.
 ERROR_SHARE = 0.005
-# Pairs of draws to begin with, and the most of them; at least two per sample.
+# The initial and the maximum number of pairs of draws; at least two per sample.
 FEWEST, MOST = 4096, 2**20
-# The most exponents, pairs of draws times samples, unless two pairs per sample take more.
+# The maximum number of exponents (pairs of draws times samples), unless two pairs per sample need more.
 MOST_EXPONENTS = 2**29
 
 
 class Losses(NamedTuple):
-    """The loss of information to noise of one variance, in nats.
+    """The loss of information due to noise of one variance, in nats.
 
     Attributes:
         zx: log N - I(z; x).
         zy: H(y) - I(z; y).
-        pairs: How many pairs of draws these are the means of.
+        pairs: The number of pairs of draws.
     """
 
     zx: Mean
@@ -52,16 +52,16 @@ def mean_losses(
         z: Activations, shape (N, M), finite.
         classes: Class of each sample, shape (N,).
         noise_variances: s^2, each above zero.
-        draws: How many, rounded up to pairs and to the same number for each sample. None for as many as bring the
-            error of I(z; x) below `ERROR_SHARE` of it, and that of I(z; y) below the same share of I(z; x) and H(y),
-            within limits.
-        seed: Of the noise.
+        draws: The number of draws, rounded up to pairs and to the same number for each sample. If None, draw until the
+            error of I(z; x) is below `ERROR_SHARE` times its value, and that of I(z; y) below the same fraction of I(z;
+            x) and H(y), within limits.
+        seed: The seed of the noise.
 
     Returns:
         `Losses` per variance.
 
     Raises:
-        ValueError: if the squares of the activations, or they over s^2, leave the range of float64.
+        ValueError: if the squares of the activations, also divided by s^2, leave the range of float64.
     """
     n = len(z)
     shares = np.bincount(classes) / n
@@ -92,11 +92,11 @@ def mean_losses(
 
 
 def _batches(samples: int, draws: int | None) -> Iterator[int]:
-    """Pairs of draws for each sample, from one look at the errors to the next: each batch doubles their number."""
+    """Yield the pairs of draws per sample between checks of the errors; each batch doubles their total number."""
     total = max(2, -(-FEWEST // samples))
     if draws is not None:
         wanted = max(2, -(-draws // (2 * samples)))
-        yield from (min(total, wanted - begun) for begun in range(0, wanted, total))
+        yield from (min(total, wanted - done) for done in range(0, wanted, total))
         return
     yield total
     while 2 * total * samples <= MOST and 2 * total * samples**2 <= MOST_EXPONENTS:
@@ -105,7 +105,7 @@ def _batches(samples: int, draws: int | None) -> Iterator[int]:
 
 
 def _pieces(samples: int, rounds: int) -> Iterator[tuple[slice, int]]:
-    """Samples, and how many pairs of draws of each: a batch in pieces of a strip of tiles."""
+    """Yield samples and their number of pairs of draws: a batch in pieces of one strip of tiles."""
     for rows in parts(0, samples, ROWS // 2):
-        step = ROWS * COLUMNS // ((rows.stop - rows.start) * min(samples, COLUMNS))  # two, of many samples
-        yield from ((rows, min(step, rounds - begun)) for begun in range(0, rounds, step))
+        step = ROWS * COLUMNS // ((rows.stop - rows.start) * min(samples, COLUMNS))  # two if there are many samples
+        yield from ((rows, min(step, rounds - done)) for done in range(0, rounds, step))

@@ -1,4 +1,4 @@
-"""Mutual information of a representation with its input, I(z; x), and with the class, I(z; y): values and bounds."""
+"""Values of and bounds on the mutual information of a representation with its input, I(z; x), and class, I(z; y)."""
 
 import math
 import numbers
@@ -26,20 +26,20 @@ def mutual_information(
     samples: int | None = None,
     seed: int = 0,
 ) -> MutualInformation:
-    """I(z; x) and I(z; y) of Table 1 for a representation with Gaussian noise: values with standard errors, and bounds.
+    """Return values, standard errors and bounds of I(z; x) and I(z; y) of Table 1, with Gaussian noise.
 
-    A network without noise tells everything or infinitely much about its input. Noise of variance s^2, added for the
-    measurement only, makes the question one of how far apart samples lie. x is which of the N samples it is, each as
-    likely as the others, and y its class. z + noise is a mixture of N Gaussians, and
+    Without noise, the information of a network about its input is trivial or infinite. Noise of variance s^2, added
+    only for the measurement, makes it a matter of how far apart samples lie. x is the index of one of the N samples,
+    drawn uniformly, and y is its class. z + noise is a mixture of N Gaussians, and
 
         I(z; x) = h(z + noise) - h(noise),        I(z; y) = h(z + noise) - sum_k p_k h(z + noise given class k),
 
-    with p_k the share of class k. The entropies are means over draws from the mixture: each sample has the same number
-    of draws, noise is used with both signs, and quadratic control variates reduce the error. All variances of a
-    `noise_sweep` use the same draws, scaled, so that curves are smooth.
+    with p_k the fraction of samples in class k. The entropies are means over draws from the mixture: each sample has
+    the same number of draws, noise is used with both signs, and quadratic control variates reduce the error. All
+    variances of a `noise_sweep` use the same draws, scaled, which makes curves smooth.
 
-    The bounds need no draws. With those of `entropy_bounds`, h_c(z) with c = 8 (lower) and c = 2 (upper), and h_c(z|k)
-    over the samples of class k:
+    The bounds need no draws. They follow from `entropy_bounds`, h_c(z) with c = 8 (lower) and c = 2 (upper), and
+    h_c(z given k) over the samples of class k:
 
     | | lower | upper |
     | --- | --- | --- |
@@ -47,26 +47,26 @@ def mutual_information(
     | I(z; y) | h_8(z) - sum_k p_k h_2(z given k) | h_2(z) - sum_k p_k h_8(z given k), at most H(y) |
     | I(z; y), conventional | h_8(z) - sum_k p_k h_8(z given k) | h_2(z) - sum_k p_k h_2(z given k) |
 
-    The conventional differences are commonly shown, by the paper as well; they are estimates, not bounds. Everything is
-    computed in float64 and tile by tile: memory grows with N, not with its square.
+    The conventional differences are commonly shown, also in the paper, but they are estimates, not bounds. All
+    computations are in float64 and in tiles, so memory grows with N, not with its square.
 
     Args:
-        z: Activations, shape (N, M), or (N, ..., M), of which all axes but the first count as units.
-        labels: Class of each sample, shape (N,), (N, 1) or one-hot (N, K). None for I(z; x) alone.
-        noise_variance: s^2, above zero. There is no right one: the paper names none, and 0.1 is that of Saxe et
-            al. for MNIST. See `noise_sweep` and `relative_noise_variance`.
+        z: Activations, shape (N, M), or (N, ..., M), where all axes but the first are units.
+        labels: Class of each sample, shape (N,), (N, 1) or one-hot (N, K). None for only I(z; x).
+        noise_variance: s^2, above zero. No value is correct in general: the paper does not give one, and Saxe et al.
+            use 0.1 for MNIST. See `noise_sweep` and `relative_noise_variance`.
         information_unit: "nats" or "bits".
-        samples: Number of draws, rounded up to the same number for each sample of `z`, at least four. None for as many
-            as bring both standard errors below 0.5% of I(z; x), and that of I(z; y) below 0.5% of H(y), within limits:
-            10,000 samples have four draws each.
-        seed: Of the draws, an integer >= 0.
+        samples: Number of draws, rounded up to the same number for each sample of `z`, at least four. If None, draw
+            until both standard errors are below 0.5% of I(z; x), and that of I(z; y) also below 0.5% of H(y), within
+            limits: 10,000 samples have four draws each.
+        seed: The seed of the draws, an integer >= 0.
 
     Returns:
-        A `MutualInformation`; printed, it states s^2, N and the unit.
+        A `MutualInformation`, which prints s^2, N and the unit.
 
     Raises:
         ValueError: if `z` is not numeric, of rank 2 or more, finite and not empty, its squares leave the range of
-            float64, the labels do not fit, the variance is not above zero, or an argument is none of these.
+            float64, the labels do not match, the variance is not above zero, or another argument is invalid.
 
     Examples:
         >>> import numpy as np
@@ -93,21 +93,21 @@ def noise_sweep(
     samples: int | None = None,
     seed: int = 0,
 ) -> list[MutualInformation]:
-    """`mutual_information` at several noise variances, from one computation of the distances and the same draws.
+    """Return `mutual_information` at several noise variances, from one computation of the distances and the same draws.
 
     Args:
-        z: Activations, shape (N, M), or (N, ..., M), of which all axes but the first count as units.
-        labels: Class of each sample, shape (N,), (N, 1) or one-hot (N, K); None for I(z; x) alone.
+        z: Activations, shape (N, M), or (N, ..., M), where all axes but the first are units.
+        labels: Class of each sample, shape (N,), (N, 1) or one-hot (N, K); None for only I(z; x).
         noise_variances: Values of s^2, each above zero.
         information_unit: "nats" or "bits".
         samples: Number of draws, as in `mutual_information`.
-        seed: Of the draws, an integer >= 0.
+        seed: The seed of the draws, an integer >= 0.
 
     Returns:
-        A `MutualInformation` per variance, in their order.
+        One `MutualInformation` per variance, in the same order.
 
     Raises:
-        ValueError: as `mutual_information`, or if there is no variance.
+        ValueError: as in `mutual_information`, or if there is no variance.
 
     Examples:
         >>> import numpy as np
@@ -143,8 +143,8 @@ def noise_sweep(
     return results
 
 
-# The arrays of `log_kernel_sums` have the lower bound first. h(z) - h(noise) = log n - mean log S_i, for all samples
-# and for those of a class.
+# `log_kernel_sums` returns the lower bound first. h(z) - h(noise) = log n - mean log S_i, for all samples and for those
+# of a class.
 def _of_samples(sample_entropy: float, logs: NDArray[np.float64], loss: Losses) -> dict[str, float]:
     (low, _), (up, _) = logs.tolist()
     upper = max(sample_entropy - up, 0.0)
@@ -173,7 +173,7 @@ def _value(limit: float, loss: Mean, lower: float, upper: float, pairs: int) -> 
     """Return the limit, log N or H(y), minus the loss, and its standard error."""
     value, error = limit - loss.value, loss.error
     if value >= (1 - SATURATION) * limit:
-        # Losses are rare here, about a nat each: so many pairs of draws may have missed two of them.
+        # Losses are rare here, about a nat each: this many pairs of draws may have missed two of them.
         error = math.hypot(error, min(upper - lower, 2 / pairs))
     within = min(max(value, lower), upper)
     return Mean(within if abs(value - within) <= TOLERATED else value, error)
@@ -184,6 +184,6 @@ def _listed(noise_variances: Any) -> list[Any]:
     variances = list(noise_variances) if isinstance(noise_variances, Iterable) and not scalar else []
     if not variances or isinstance(noise_variances, (str, bytes)):
         raise ValueError(
-            f"Expected `noise_variances` to be one number or more in a list. Received: {noise_variances!r}"
+            f"Expected `noise_variances` to be a list of at least one number. Received: {noise_variances!r}"
         )
     return variances

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 
 from keras_repreg.information.samples import nats_in
 
-# A value of I(z; x) within this share of log N is saturated.
+# A value of I(z; x) is saturated if it is within this fraction of log N.
 SATURATION = 0.01
 
 
 @dataclass(frozen=True)
 class MutualInformation:
-    """The result of `mutual_information`, in `unit`; without labels everything about y is None.
+    """The result of `mutual_information`, in `unit`; without labels all attributes of y are None.
 
     Attributes:
         zx: I(z; x), by Monte Carlo.
@@ -58,8 +58,8 @@ class MutualInformation:
     def zx_saturated(self) -> bool:
         """Whether I(z; x) is within 1% of log N.
 
-        Nearly all samples then lie apart at this noise. The value says how many samples there are, not how much the
-        representation tells: take more samples or more noise.
+        Nearly all samples are then far apart relative to the noise. The value depends on the number of samples rather
+        than on the representation: use more samples or more noise.
         """
         return self.n_samples > 1 and self.zx >= (1 - SATURATION) * self.sample_entropy
 

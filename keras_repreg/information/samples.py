@@ -1,4 +1,4 @@
-"""Activations and labels as the estimators take them, and what they cannot take."""
+"""Convert activations and labels for the estimators, and reject invalid ones."""
 
 import math
 from typing import Any
@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from keras_repreg.arrays import to_float64, to_numpy
 from keras_repreg.labels import sample_classes
 
-# One nat in each unit.
+# The value of one nat in each unit.
 UNITS = {"nats": 1.0, "bits": 1 / math.log(2)}
 
 
 def as_numbers(z: Any) -> NDArray[Any]:
-    """(N, M) in their own dtype. Everything but the first axis are units: information is about a whole sample.
+    """Return activations as (N, M) in their dtype; all axes but the first are units of a sample.
 
     Raises:
         ValueError: if there is no sample or no unit, or values are not numbers.
@@ -26,14 +26,14 @@ def as_numbers(z: Any) -> NDArray[Any]:
     shape = tuple(array.shape)
     if len(shape) < 2 or 0 in shape or not dtype.startswith(("float", "bfloat", "int", "uint", "bool")):
         raise ValueError(
-            "Expected activations of shape (samples, units), at least one of each, in a real numeric dtype. "
+            "Expected activations of shape (samples, units), with at least one of each, in a real numeric dtype. "
             f"Received: shape {shape}, dtype {dtype}"
         )
     return to_numpy(array).reshape(shape[0], -1)
 
 
 def as_samples(z: Any) -> NDArray[np.float64]:
-    """`as_numbers` in float64.
+    """Return `as_numbers` in float64.
 
     Raises:
         ValueError: if there is no sample or no unit, or values are not numbers, NaN or infinite.
@@ -45,7 +45,7 @@ def as_samples(z: Any) -> NDArray[np.float64]:
 
 
 def as_classes(labels: Any, samples: int) -> tuple[NDArray[Any], NDArray[np.intp]]:
-    """The classes present, and which of them each sample has.
+    """Return the classes present, and the index of the class of each sample.
 
     Raises:
         ValueError: if the labels are not one class per sample: (N,), (N, 1), or one-hot (N, K).
@@ -56,7 +56,7 @@ def as_classes(labels: Any, samples: int) -> tuple[NDArray[Any], NDArray[np.intp
 
 
 def nats_in(information_unit: Any) -> float:
-    """How many of a unit make one nat.
+    """Return the value of one nat in a unit.
 
     Raises:
         ValueError: if it is neither "nats" nor "bits".

@@ -1,4 +1,4 @@
-"""Means of stratified draws with control variates, and their standard errors."""
+"""Means over stratified draws with control variates, and their standard errors."""
 
 from typing import NamedTuple
 
@@ -16,12 +16,12 @@ class Mean(NamedTuple):
 
 
 class Tally:
-    """Accumulates draws of several values, the same number in each stratum, and of controls, whose mean is zero.
+    """Accumulates draws of values and of control variates with mean zero, the same number in each stratum.
 
     Args:
-        strata: How many there are, all of the same weight.
-        values: Values per draw.
-        controls: Controls per draw, after the values.
+        strata: The number of strata, which have equal weights.
+        values: The number of values per draw.
+        controls: The number of control variates per draw, which follow the values.
     """
 
     def __init__(self, strata: int, values: int, controls: int):
@@ -32,17 +32,17 @@ class Tally:
         self._products = np.zeros((values + controls, values + controls))
 
     def add(self, strata: slice, draws: Array) -> None:
-        """Add draws, shape (rounds, strata, values + controls), to some of the strata."""
+        """Add draws of shape (rounds, strata, values + controls) to some of the strata."""
         if not self.rounds and np.isnan(self._first[strata]).any():
             self._first[strata] = draws[0]
-        # Relative to the first draw, since sums of squares of nearly equal values would cancel.
+        # Relative to the first draw, because sums of squares of nearly equal values would cancel.
         shifted = draws - self._first[strata]
         self._sums[strata] += shifted.sum(axis=0)
         flat = shifted.reshape(-1, shifted.shape[-1])
         self._products += flat.T @ flat
 
     def means(self) -> list[Mean]:
-        """The mean of each value, corrected by the controls; the error is of the variance within strata."""
+        """Return the mean of each value, corrected by the controls, with an error from the variance within strata."""
         strata, rounds = len(self._first), self.rounds
         freedom = strata * (rounds - 1)
         means = (self._first + self._sums / rounds).mean(axis=0)

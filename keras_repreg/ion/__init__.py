@@ -1,4 +1,4 @@
-"""Identical output networks (section 3): other weights, other representations, the same output."""
+"""Identical output networks (section 3): different weights and representations with the same output."""
 
 from keras_repreg.ion.covariance import align_dead_units, decorrelate, whiten, with_covariance
 from keras_repreg.ion.cpn import Candidate, comparable, search_comparable

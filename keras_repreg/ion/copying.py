@@ -1,4 +1,4 @@
-"""Copies of models by saving and loading, so that state beyond weights is kept."""
+"""Copy models by saving and loading them, to keep state other than weights."""
 
 import contextlib
 import tempfile
@@ -16,7 +16,7 @@ from keras_repreg.models import is_label_aware, label_aware
 
 
 def copied(model: keras.Model) -> keras.Model:
-    """Return a copy of the model: weights, other state such as vocabularies, compilation, the optimizer's state.
+    """Return a copy of the model with its weights, other state such as vocabularies, compilation and optimizer state.
 
     Raises:
         ValueError: if the model cannot be saved and loaded.
@@ -31,63 +31,63 @@ def copied(model: keras.Model) -> keras.Model:
 
 
 def _through_a_file(model: keras.Model, custom: dict[str, Any]) -> keras.Model | None:
-    """A copy by saving and loading, or None where that fails, whatever a layer or a loss raises."""
+    """Return a copy by saving and loading, or None if a layer or a loss raises any error."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "model.keras"
         for compiled in (True, False):
             with contextlib.suppress(Exception):
                 if not file.exists():
                     model.save(file)
-                # The file is our own: the model already runs whatever its Lambda layers hold.
+                # The file is trusted: the model already runs the code in its Lambda layers.
                 return keras.saving.load_model(file, custom_objects=custom, compile=compiled, safe_mode=False)
     return None
 
 
 def _through_its_configuration(model: keras.Model) -> keras.Model:
-    """A copy, not compiled, of layers that are copied one by one."""
+    """Return an uncompiled copy whose layers are copied one by one."""
     try:
         copy = rebuilt(model, configuration(model))
         for layer, source in counterparts(copy, model):
             carry_state(layer, source)
-    except Exception as error:  # whatever a layer raises
+    except Exception as error:  # a layer may raise any error
         raise ValueError(
-            "Expected a model that can be saved and loaded, which is how it is copied; register custom classes by "
+            "Expected a model that can be copied by saving and loading it; register custom classes with "
             f"`keras.saving.register_keras_serializable`. Received: {' '.join(str(error).split())[:300]}"
         ) from error
     return copy
 
 
 def configuration(model: keras.Model) -> dict[str, Any]:
-    """A copy of the model's configuration."""
+    """Return a copy of the model's configuration."""
     with warnings.catch_warnings():
-        # About functions that would have to be read from a file: this configuration is not written to one.
+        # Keras warns about functions that cannot be saved, but this configuration is not saved.
         warnings.simplefilter("ignore")
         return deepcopy(model.get_config())
 
 
 def rebuilt(model: keras.Model, config: dict[str, Any]) -> keras.Model:
-    """A model of the same class from a configuration, its weights new, not compiled.
+    """Return an uncompiled model of the same class from a configuration, with new weights.
 
     Raises:
-        ValueError: if a layer cannot be made from its configuration.
+        ValueError: if a layer cannot be created from its configuration.
     """
     serialized = {"module": None, "class_name": "rebuilt", "registered_name": "rebuilt", "config": config}
     objects = {**custom_objects(model), "rebuilt": type(model)}
     try:
-        # The configuration is our own: the model already runs whatever its Lambda layers hold.
+        # The configuration is trusted: the model already runs the code in its Lambda layers.
         return keras.saving.deserialize_keras_object(serialized, objects, safe_mode=False)
-    except Exception as error:  # whatever a layer raises
+    except Exception as error:  # a layer may raise any error
         cause = error.__cause__ or error
         raise ValueError(
-            "Expected layers that can be made from their configurations; register custom classes by "
+            "Expected layers that can be created from their configurations; register custom classes with "
             f"`keras.saving.register_keras_serializable`. Received: {' '.join(str(cause).split())[-300:]}"
         ) from error
 
 
 def counterparts(copy: keras.Model, model: keras.Model) -> list[tuple[Any, Any]]:
-    """Each layer of a model that was rebuilt, and that of the original; layers that are new there are left out.
+    """Return pairs of layers of a rebuilt model and the original, without new layers.
 
-    A layer whose configuration holds no name gets another name: those are paired in order.
+    A layer whose configuration has no name gets a different name; such layers are paired in order.
     """
     names = {layer.name for layer in copy.layers}
     own = {layer.name: layer for layer in model.layers}
@@ -108,7 +108,7 @@ def _warn_not_compiled(model: keras.Model) -> None:
 
 
 def alike(copy: keras.Model, model: keras.Model) -> keras.Model:
-    """The copy, label-aware and run eagerly if the model is."""
+    """Make the copy label aware and run eagerly if the model is, and return it."""
     if copy.compiled:
         copy.run_eagerly = model.run_eagerly
     if not is_label_aware(model):
@@ -117,12 +117,12 @@ def alike(copy: keras.Model, model: keras.Model) -> keras.Model:
 
 
 def compiled_alike(copy: keras.Model, model: keras.Model) -> keras.Model:
-    """Compile a model of other weights as another is, with a new optimizer of the same configuration."""
+    """Compile a model like another one, with a new optimizer of the same configuration."""
     if model.compiled and not copy.compiled:
         try:
             with keras.saving.custom_object_scope(custom_objects(model)):
                 copy.compile_from_config(model.get_compile_config())
-        except Exception:  # whatever a loss or metric raises when it is read from its configuration
+        except Exception:  # creating a loss or metric from its configuration may raise any error
             pass
         if not copy.compiled:
             _warn_not_compiled(model)
@@ -130,12 +130,12 @@ def compiled_alike(copy: keras.Model, model: keras.Model) -> keras.Model:
 
 
 def carry_state(layer: Any, source: Any, weights: list[Any] | None = None) -> None:
-    """Give a layer the weights of another, and state beyond weights, such as vocabularies.
+    """Copy the weights of another layer, and other state such as vocabularies, to a layer.
 
     Args:
         layer: The layer.
-        source: Where the state comes from.
-        weights: Weights to set in place of the source's.
+        source: The layer to copy from.
+        weights: Weights to set instead of those of `source`.
     """
     layer.set_weights(source.get_weights() if weights is None else weights)
     pairs = [(layer, source)]
@@ -148,7 +148,7 @@ def carry_state(layer: Any, source: Any, weights: list[Any] | None = None) -> No
             store: dict[str, Any] = {}
             origin.save_own_variables(store)
             if store:
-                # Copies: on JAX a step takes the arrays of its model for its own, and two models must not share one.
+                # Copies, because on JAX a step donates the arrays of its model, so two models must not share them.
                 target.load_own_variables({name: np.array(to_numpy(value)) for name, value in store.items()})
         if hasattr(origin, "save_assets"):
             with tempfile.TemporaryDirectory() as folder:
@@ -157,7 +157,7 @@ def carry_state(layer: Any, source: Any, weights: list[Any] | None = None) -> No
 
 
 def custom_objects(model: keras.Model) -> dict[str, Any]:
-    """Classes and functions of the model that Keras would not find by name."""
+    """Return the classes and functions of the model that Keras would not find by name."""
     objects: dict[str, Any] = {}
     for each in [model, *graph.all_layers(model), *getattr(model, "metrics", [])]:
         objects[type(each).__name__] = type(each)
@@ -174,6 +174,6 @@ def custom_objects(model: keras.Model) -> dict[str, Any]:
 
 
 def _unknown(each: Any) -> bool:
-    """Whether Keras would not find a class or function by itself."""
+    """Return whether Keras would not find a class or function without help."""
     registered = keras.saving.get_registered_name(each) != getattr(each, "__name__", None)
     return not registered and not str(getattr(each, "__module__", "")).startswith("keras.")

@@ -1,4 +1,4 @@
-"""Identical output networks with a chosen covariance: white, diagonal, given, or with dead units."""
+"""Identical output networks with a chosen covariance: identity, diagonal, given, or with dead units."""
 
 from typing import Any
 
@@ -25,30 +25,30 @@ def whiten(
     tolerance: float | None = None,
     copy: bool = False,
 ) -> keras.Model:
-    """Make the covariance of a linear layer's output the identity, leaving the model's output as it is.
+    """Whiten a linear layer's output without changing the model's output.
 
-    Theorem 1 with m = E[z] and Q = C^(-1/2). Where C is singular, as it mostly is (its rank is near the number
-    of classes), the result is the identity on the range of C; directions without variance remain without.
-    Rewrites the weights of the layer and of the layers that take its output.
+    The weights of the layer and of the layers that take its output are rewritten by Theorem 1 with m = E[z] and Q =
+    C^(-1/2). If C is singular, as is usual (its rank is close to the number of classes), the new covariance is the
+    identity on the range of C; directions without variance remain so.
 
     Args:
         model: A built Sequential or functional model.
         layer: A Dense or convolutional layer without activation, or its name.
         data: Inputs on which the covariance is measured: see `keras_repreg.measure`.
-        moments: Mean and covariance as measured before, with the weights that the model still has, such as
-            `logger.moments["z"]` of a `CharacteristicsLogger`. Without these and without data, a warning says that the
-            layer's inputs are assumed to be uncorrelated with mean 0 and variance 1.
-        null_space: Directions with less than this share of the largest variance count as without variance.
+        moments: Mean and covariance measured earlier with the current weights, such as `logger.moments["z"]` of a
+            `CharacteristicsLogger`. Without moments and data, the layer's inputs are assumed to be uncorrelated with
+            mean 0 and variance 1, with a warning.
+        null_space: Directions with less than this fraction of the largest variance count as having no variance.
         tolerance: See `transform`.
-        copy: Leave the model as it is and rewrite a copy of it.
+        copy: Rewrite a copy of the model instead of the model.
 
     Returns:
         The model, or the copy.
 
     Raises:
-        TypeError: if `model` is not a Keras model or `layer` neither a layer nor a name.
-        ValueError: before any weight changes, if Theorem 1 does not apply (see `transform`), or the layer's output
-            does not vary.
+        TypeError: if `model` is not a Keras model or `layer` is neither a layer nor a name.
+        ValueError: before any weight changes, if Theorem 1 does not apply (see `transform`), or the layer's output is
+            constant.
 
     Examples:
         >>> import keras, keras_repreg, numpy as np
@@ -82,9 +82,9 @@ def decorrelate(
     tolerance: float | None = None,
     copy: bool = False,
 ) -> keras.Model:
-    """Rotate a linear layer's output to its principal axes, which decorrelates its units; the model's output stays.
+    """Rotate a linear layer's output to its principal axes without changing the model's output.
 
-    The variances of the new units are the eigenvalues of the covariance, the largest first.
+    The new units are uncorrelated. Their variances are the eigenvalues of the covariance, the largest first.
 
     Args:
         model: A built Sequential or functional model.
@@ -92,7 +92,7 @@ def decorrelate(
         data: Inputs on which the covariance is measured: see `whiten`.
         moments: See `whiten`.
         tolerance: See `transform`.
-        copy: Leave the model as it is and rewrite a copy of it.
+        copy: Rewrite a copy of the model instead of the model.
 
     Returns:
         The model, or the copy.
@@ -125,24 +125,24 @@ def with_covariance(
     tolerance: float | None = None,
     copy: bool = False,
 ) -> keras.Model:
-    """Give a linear layer's output any covariance of the same rank; the model's output stays.
+    """Give a linear layer's output any covariance of the same rank without changing the model's output.
 
     Args:
         model: A built Sequential or functional model.
         layer: A Dense or convolutional layer without activation, or its name.
-        target: The wanted covariance, shape (M, M), symmetric and positive semi-definite.
-        data: Inputs on which the present covariance is measured: see `whiten`.
+        target: The target covariance, shape (M, M), symmetric and positive semi-definite.
+        data: Inputs on which the current covariance is measured: see `whiten`.
         moments: See `whiten`.
-        null_space: Directions with less than this share of the largest variance count as without variance.
+        null_space: Directions with less than this fraction of the largest variance count as having no variance.
         tolerance: See `transform`.
-        copy: Leave the model as it is and rewrite a copy of it.
+        copy: Rewrite a copy of the model instead of the model.
 
     Returns:
         The model, or the copy.
 
     Raises:
-        TypeError, ValueError, RuntimeError: see `transform`; ValueError if `target` is not a covariance, or not of the
-            rank of the present one.
+        TypeError, ValueError, RuntimeError: see `transform`; ValueError if `target` is not a covariance, or its rank
+            differs from that of the current one.
 
     Examples:
         >>> import keras, keras_repreg, numpy as np
@@ -166,7 +166,7 @@ def with_covariance(
     ranks = [int(in_range(values, null_space).sum()) for values in (present, wanted)]
     if ranks[0] != ranks[1]:
         raise ValueError(f"Expected a `target` of rank {ranks[0]}, that of the covariance. Received: rank {ranks[1]}")
-    # Both in ascending order, so that null spaces and ranges meet.
+    # Both in ascending order, so that null spaces and ranges coincide.
     within = np.arange(units) >= units - ranks[0]
     factors = np.ones(units)
     factors[within] = np.sqrt(wanted[within] / present[within])
@@ -183,19 +183,19 @@ def align_dead_units(
     tolerance: float | None = None,
     copy: bool = False,
 ) -> keras.Model:
-    """Gather the directions in which a linear layer's output does not vary into units that are zero: dead units.
+    """Turn the constant directions of a linear layer's output into dead units, which are zero for every sample.
 
-    As many units as the covariance lacks in rank, M - r, become zero for every sample (section 3.1, and the bound of
-    eq. 6 is met); the others are uncorrelated. The output stays as it is on the data, and on all inputs whose
-    representations lie in the span of the data's.
+    For a covariance of rank r, M - r units become zero (section 3.1; this attains the bound of eq. 6), and the others
+    become uncorrelated. The model's output does not change on the data, and on all inputs whose representations lie in
+    the span of those of the data.
 
     Args:
         model: A built Sequential or functional model.
         layer: A Dense or convolutional layer without activation, or its name.
         data: Inputs on which the covariance is measured: see `keras_repreg.measure`.
-        null_space: Directions with less than this share of the largest variance count as without variance.
+        null_space: Directions with less than this fraction of the largest variance count as having no variance.
         tolerance: See `transform`.
-        copy: Leave the model as it is and rewrite a copy of it.
+        copy: Rewrite a copy of the model instead of the model.
 
     Returns:
         The model, or the copy.
@@ -220,11 +220,11 @@ def align_dead_units(
     dead = ~in_range(variances, null_space)[::-1]
     if not dead.any():
         raise ValueError(
-            f"Expected a covariance of less than full rank, {len(dead)}, so that some units can be dead. "
-            f"Received: smallest and largest variance {variances[0]:.3g} and {variances[-1]:.3g}"
+            f"Expected a covariance of rank less than {len(dead)}, so that some units can be dead. Received: smallest "
+            f"and largest variance {variances[0]:.3g} and {variances[-1]:.3g}"
         )
     q = directions[:, ::-1].T
-    # What is left in the null space is rounding noise around its mean: it is set to the mean, which m makes zero.
+    # Values in the null space are rounding noise around their mean. They are set to the mean, which m maps to zero.
     return rewrite(model, site, q, mean, dead=dead, random=False, probe=probe, tolerance=tolerance, copy=copy)
 
 
@@ -232,7 +232,7 @@ def _linear_site(model: keras.Model, layer: Any, kind: Kind = Kind.LINEAR) -> Si
     site = find_site(model, layer)
     if site.nonlinear:
         raise ValueError(
-            f"Expected a linear layer, whose covariance can be changed at will (Theorem 1). Received: {site.nonlinear}"
+            f"Expected a linear layer, whose covariance can be changed (Theorem 1). Received: {site.nonlinear}"
         )
-    check_kind(site, kind, f"layer '{site.layer.name}', whose mean the layers that take it must take up")
+    check_kind(site, kind, f"layer '{site.layer.name}', whose mean the next layers must add to their biases")
     return site

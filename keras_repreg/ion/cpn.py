@@ -1,4 +1,4 @@
-"""Comparable performance networks (section 3.2): maps that Theorem 2 excludes, and fine-tuning of the next layer."""
+"""Comparable performance networks (section 3.2): maps excluded by Theorem 2, with fine-tuning of the next layer."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Candidate:
-    """A network that a search has tried.
+    """A network tried by a search.
 
     Attributes:
         q: Q.
@@ -49,20 +49,20 @@ def comparable(
 ) -> keras.Model:
     """Transform the representation of a ReLU layer by any Q and m as if it were linear, then fine-tune the next layer.
 
-    The weights are those of Theorem 1, which ignores the ReLU (or another activation function): the output changes, and
-    training the next layer alone restores the performance as far as possible.
+    The weights are computed by Theorem 1, which ignores the ReLU (or other activation function). The output therefore
+    changes, and training only the next layer restores the performance as far as possible.
 
     Args:
         model: A built Sequential or functional model.
         layer: A Dense or convolutional layer with ReLU, or its name.
         q: Q, a nonsingular matrix of shape (M, M).
-        data: What `fit` takes as training data: a tuple (inputs, targets), or batches of these.
-        m: m, shape (M,); by default 0.
-        loss: The loss of fine-tuning, as for `compile`.
-        epochs: Epochs of fine-tuning; 0 for none.
+        data: Training data as for `fit`: a tuple (inputs, targets), or batches of these.
+        m: m, shape (M,); 0 by default.
+        loss: The loss for fine-tuning, as for `compile`.
+        epochs: The number of epochs of fine-tuning; 0 for none.
         learning_rate: Learning rate of Adam.
         batch_size: Samples per step, if the data is not batched already.
-        copy: Leave the model as it is and change a copy of it.
+        copy: Change a copy of the model instead of the model.
 
     Returns:
         The model, or the copy.
@@ -86,16 +86,16 @@ def comparable(
     site = find_site(model, layer)
     if not site.nonlinear:
         raise ValueError(
-            f"Expected a layer with ReLU: for a linear one `transform` is exact. Received: layer '{site.layer.name}'"
+            f"Expected a layer with ReLU; for a linear layer, `transform` is exact. Received: layer '{site.layer.name}'"
         )
     q, shift = as_affine_map(site, q, m)
     wanted = Kind.AFFINE if shift.any() else Kind.LINEAR
     for limit in site.limits:
         if not limit.nonlinear and limit.kind < wanted:
-            raise ValueError(f"Expected nothing in the way of a linear layer. Received: {limit.reason}")
+            raise ValueError(f"Expected a layer that could be transformed if it were linear. Received: {limit.reason}")
     if isinstance(epochs, bool) or not isinstance(epochs, int) or epochs < 0:
         raise ValueError(f"Expected `epochs` to be an integer >= 0. Received: epochs={epochs!r}")
-    # Work on a copy, so that a failure leaves the model as it is.
+    # Work on a copy, so that the model is unchanged after an error.
     other = rewrite(model, site, q, shift, copy=True, check=False)
     if epochs:
         _fine_tune(other, other.get_layer(site.consumer.name), data, loss, epochs, learning_rate, batch_size)
@@ -118,22 +118,22 @@ def search_comparable(
     seed: int = 0,
     **fine_tuning: Any,
 ) -> tuple[keras.Model, list[Candidate]]:
-    """Try many random Q; return the comparable network of highest correlation whose error stays near the model's.
+    """Try many random Q and return the comparable network of highest correlation with an error close to the model's.
 
     Args:
-        model: A built classifier, whose output has a column per class.
+        model: A built classifier, whose output has one column per class.
         layer: A Dense or convolutional layer with ReLU, or its name.
-        draw: Draws a Q from a random generator.
+        draw: A function that draws a Q from a random generator.
         data: Data for fine-tuning: see `comparable`.
         validation_data: Inputs and class ids, on which error and correlation are measured.
         loss: See `comparable`.
-        number: Number of Q to try.
-        margin: Additional error that is allowed, in percentage points.
-        seed: Seed of the generator.
+        number: The number of Q to try.
+        margin: The allowed increase in error, in percentage points.
+        seed: The seed of the generator.
         **fine_tuning: `epochs`, `learning_rate` and `batch_size` of `comparable`.
 
     Returns:
-        The network, which is a copy, and all candidates. If none stays within the margin, the network of least error.
+        The network, which is a copy, and all candidates. If none is within the margin, the network of lowest error.
 
     Raises:
         TypeError, ValueError: see `comparable`.
@@ -157,7 +157,7 @@ def search_comparable(
 
 
 def _rank(candidate: Candidate, limit: float) -> tuple[bool, float]:
-    """Orders candidates: within the limit by correlation, beyond it by error."""
+    """Return a sort key: candidates within the limit are ordered by correlation, others by error."""
     within = candidate.error <= limit
     return within, candidate.correlation if within else -candidate.error
 
@@ -171,7 +171,7 @@ def _error(model: keras.Model, data: tuple[Any, Any]) -> float:
 def _fine_tune(
     model: keras.Model, consumer: Any, data: Any, loss: Any, epochs: int, learning_rate: float, batch_size: int
 ) -> None:
-    """Train one layer, in a second model around the same layers, so that the user's stays compiled as it is."""
+    """Train one layer in a second model that shares the layers, so that the user's model stays compiled."""
     around = label_aware(keras.Model(model.inputs, model.outputs))
     flags = [(layer, layer.trainable) for layer in _with_inner(model.layers)]
     try:
@@ -182,13 +182,13 @@ def _fine_tune(
         batches = {} if y is None else {"batch_size": batch_size}
         around.fit(x, y, sample_weight=weight, epochs=epochs, verbose=0, **batches)
     finally:
-        # Setting a layer's flag also sets those of the layers within it, which therefore come last.
+        # Setting the flag of a layer also sets those of its sublayers, so sublayers are restored last.
         for layer, flag in flags:
             layer.trainable = flag
 
 
 def _with_inner(layers: list[Any]) -> list[Any]:
-    """Layers, and after each those within it."""
+    """Return layers, each followed by its sublayers."""
     found = []
     for layer in layers:
         inner = [*getattr(layer, "layers", []), *([layer.layer] if isinstance(layer, keras.layers.Wrapper) else [])]

@@ -1,4 +1,4 @@
-"""New values of weights: computed in float64, rounded once, and kept only if the model's outputs stay."""
+"""New values of weights: computed in float64, rounded once, and kept only if the model's outputs do not change."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -22,21 +22,21 @@ class Draft:
         self._old: list[tuple[Any, Any]] = []
 
     def copy(self) -> "Draft":
-        """Another draft with the same values so far."""
+        """Return another draft with the same values."""
         other = Draft()
         other.take(self)
         return other
 
     def take(self, other: "Draft") -> None:
-        """Take over the values of another draft."""
+        """Adopt the values of another draft."""
         self._values, self._moved = dict(other._values), list(other._moved)
 
     def value(self, variable: Any) -> Array:
-        """The value so far."""
+        """Return the current value."""
         return self._values[id(variable)][2] if id(variable) in self._values else to_float64(variable)
 
     def set(self, layer: Any, variable: Any, value: Array) -> None:
-        """A new value of a layer's variable."""
+        """Set a new value of a layer's variable."""
         self._values[id(variable)] = (layer, variable, value)
         rounded = _rounded(variable, value)
         with np.errstate(over="ignore", invalid="ignore"):
@@ -50,11 +50,11 @@ class Draft:
             )
 
     def move(self, operations: Iterable[Any]) -> None:
-        """Note operations whose outputs will be others."""
+        """Record operations whose outputs will change."""
         self._moved += operations
 
     def write(self) -> None:
-        """Write all values, keeping the old ones."""
+        """Write all values and keep the old ones."""
         self._old = [(variable, _exact(variable)) for _, variable, _ in self._values.values()]
         for _, variable, value in self._values.values():
             variable.assign(_cast(variable, value))
@@ -76,23 +76,23 @@ class Draft:
         order_only: bool = False,
         stacklevel: int = 2,
     ) -> float:
-        """Write all values if the model's outputs are then those of the original.
+        """Write all values, and keep them only if the model's outputs match those of the original.
 
         Args:
-            model: The model whose variables they are.
-            original: The same model, or the one of which it is a copy.
-            watched: Names of layers whose outputs are compared as well.
-            probe: Inputs from data, on which the outputs are compared as well.
-            random: Whether they are compared on random inputs.
+            model: The model that owns the variables.
+            original: The same model, or the model that it was copied from.
+            watched: Names of layers whose outputs are also compared.
+            probe: Inputs from data, on which the outputs are also compared.
+            random: Whether to compare outputs on random inputs.
             tolerance: See `transform`.
-            order_only: Whether units have only changed places.
-            stacklevel: Of the warning about training: by default it points at the caller of the caller.
+            order_only: Whether units are only permuted.
+            stacklevel: The stack level of the warning about training; by default the caller of the caller.
 
         Returns:
             The largest change of an output.
 
         Raises:
-            RuntimeError: if an output changed by more than the tolerance; the weights are then as they were.
+            RuntimeError: if an output changed by more than the tolerance; the weights are restored.
         """
         limit = tolerance_of(original, tolerance)
         probes = Probes(original, probe, watched, random=random)
@@ -102,7 +102,7 @@ class Draft:
             if not change <= limit:
                 raise RuntimeError(
                     f"The output changed by {change:.2g}, relative to its largest magnitude: more than the tolerance "
-                    f"of {limit:.2g}; the weights are as they were."
+                    f"of {limit:.2g}. The weights have been restored."
                 )
         except BaseException:
             self.restore()
@@ -113,7 +113,7 @@ class Draft:
 
 
 def _rounded(variable: Any, value: Array) -> Array:
-    """The value as the variable will hold it."""
+    """Return the value rounded to the dtype of the variable."""
     return to_float64(_cast(variable, value))
 
 
@@ -126,5 +126,5 @@ def _cast(variable: Any, value: Array) -> Any:
 
 
 def _exact(variable: Any) -> Any:
-    """A copy of the value, bit by bit."""
+    """Return an exact copy of the value."""
     return ops.copy(ops.convert_to_tensor(variable))

@@ -1,4 +1,4 @@
-"""Functions that are applied to each unit alike, and what they commute with."""
+"""Elementwise functions, and the maps that they commute with."""
 
 import functools
 from typing import Any
@@ -9,7 +9,8 @@ from keras import activations, layers
 from keras_repreg.ion.maps import Kind
 from keras_repreg.ion.parameters import Row
 
-# Activation functions, by what they commute with. Softmax and similar functions also commute with permutations only.
+# Activation functions by the maps that they commute with. Softmax and similar functions also commute only with
+# permutations.
 HOMOGENEOUS = ("relu", "leaky_relu")
 ELEMENTWISE = (
     "celu", "elu", "exponential", "gelu", "hard_shrink", "hard_sigmoid", "hard_silu", "hard_tanh", "log_sigmoid",
@@ -24,7 +25,7 @@ def _functions(names: tuple[str, ...]) -> list[Any]:
 
 
 def activation_kind(activation: Any) -> Kind | None:
-    """What an activation function commutes with, or None if that is not known."""
+    """Return the maps that an activation function commutes with, or None if unknown."""
     if activation in (None, activations.linear):
         return Kind.AFFINE
     if any(activation is function for function in _functions(HOMOGENEOUS)):
@@ -35,18 +36,18 @@ def activation_kind(activation: Any) -> Kind | None:
 
 
 def mixes_units(layer: Any, row: Row) -> bool:
-    """Whether the result for a unit depends on other units."""
+    """Return whether the result for a unit depends on other units."""
     activation = getattr(layer, "activation", None)
     return row.mixes or any(activation is function for function in _functions(OVER_UNITS))
 
 
 def own_activation(layer: Any) -> Kind:
-    """What a layer's own activation function commutes with."""
+    """Return the maps that a layer's activation function commutes with."""
     return activation_kind(layer.activation) or Kind.PERMUTATION
 
 
 def unknown_activation(layer: Any) -> str:
-    """Why the commuting maps of a layer's own activation function are not known; empty if they are."""
+    """Return why the maps that commute with a layer's activation function are unknown, or an empty string."""
     if activation_kind(getattr(layer, "activation", None)) is not None:
         return ""
     function = layer.activation
@@ -55,7 +56,7 @@ def unknown_activation(layer: Any) -> str:
 
 @functools.lru_cache(maxsize=1)
 def operation_rows() -> dict[type, Row]:
-    """Rows for what `keras.ops` and operators do to symbolic tensors, element by element."""
+    """Return rules for elementwise operations of `keras.ops` and operators on symbolic tensors."""
     start, any_order = keras.Input((1,)), Row(passes=lambda layer: Kind.PERMUTATION)
     functions = {
         keras.ops.add: any_order,
@@ -86,5 +87,5 @@ def operation_rows() -> dict[type, Row]:
 
 
 def _operation(start: Any, tensor: Any) -> type:
-    """The class of the operation between two symbolic tensors."""
+    """Return the class of the operation between two symbolic tensors."""
     return next(type(each) for each in keras.Model(start, tensor).operations if not isinstance(each, layers.InputLayer))

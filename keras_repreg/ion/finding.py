@@ -1,8 +1,8 @@
-"""Where a representation can be transformed: everything that computes, passes on or takes the units of a layer.
+"""Find where a representation can be transformed: all operations that compute, pass on or take the units of a layer.
 
-Theorems 1 and 2 need two affine layers, the second of which takes the output of the first. Whatever commutes with the
-transformation may stand between them; where outputs are added, all layers that compute a term are transformed alike;
-and where several layers take the output, each undoes the transformation.
+Theorems 1 and 2 need two affine layers, where the second takes the output of the first. Operations between them must
+commute with the transformation. If outputs are added, all layers that compute a term are transformed in the same way.
+If several layers take the output, each undoes the transformation.
 """
 
 from typing import Any
@@ -17,23 +17,22 @@ from keras_repreg.ion.tracing import Trace, check
 
 
 def find_site(model: keras.Model, layer: Any) -> Site:
-    """Return the layer with everything that its units pass through and that takes them.
+    """Return the layer with all operations that its units pass through and that take them.
 
     Raises:
-        TypeError: if `model` is not a Keras model or `layer` neither a layer nor a name.
-        ValueError: if not even a permutation of the units could be undone: the layer has no kernel of its own, its
-            output is an output of the model, something takes it that no rule describes, or a layer is used more
-            than once.
+        TypeError: if `model` is not a Keras model or `layer` is neither a layer nor a name.
+        ValueError: if not even a permutation of the units could be undone: the layer has no kernel, its output is an
+            output of the model, an operation without a rule takes its output, or a layer is used more than once.
     """
     layer = own_layer(model, layer)
     return search(graph.Graph(model), layer)
 
 
 def own_layer(model: keras.Model, layer: Any) -> Any:
-    """The layer, from the layer or its name, which must be one of the model's own.
+    """Return the layer, given the layer or its name, which must be directly in the model.
 
     Raises:
-        TypeError, ValueError: see `graph.find_layer`; ValueError if it belongs to a model within the model.
+        TypeError, ValueError: see `graph.find_layer`; ValueError if it belongs to a nested model.
     """
     layer = graph.find_layer(model, layer)
     if not any(candidate is layer for candidate in model.layers):
@@ -45,23 +44,23 @@ def own_layer(model: keras.Model, layer: Any) -> Any:
 
 
 def search(links: graph.Graph, layer: Any, *, start: Row | None = None, stop: Any = None) -> Site:
-    """`find_site` in a graph that has been read.
+    """Return `find_site` for a given graph.
 
     Args:
         links: The graph.
-        layer: Where the units are computed.
-        start: The row of `layer`, by default that of the table.
-        stop: A layer that counts as one that takes the units.
+        layer: The layer that computes the units.
+        start: The rule of `layer`, by default from the table.
+        stop: A layer that is treated as a consumer of the units.
     """
     row = row_of(layer) if start is None else start
     check(links, layer, row, "the layer to transform")
     if not row.gives:
         raise ValueError(
-            "Expected the layer to transform to compute units with a kernel of its own, such as a Dense or "
-            f"convolutional layer. Received: '{layer.name}' of type {type(layer).__name__}"
+            "Expected a layer with a kernel to transform, such as a Dense or convolutional layer. Received: "
+            f"'{layer.name}' of type {type(layer).__name__}"
         )
     found = Trace(links, layer, stop)
-    found.begin(layer, row, of_its_own=start is None)
+    found.begin(layer, row, computes_units=start is None)
     return Site(
         layer,
         tuple(found.producers),

@@ -1,4 +1,4 @@
-"""Folding a BatchNormalization into the layer before or after it, so that nothing is left between two affine layers."""
+"""Fold a BatchNormalization into the layer before or after it, to leave no operation between two affine layers."""
 
 import warnings
 from typing import Any
@@ -30,29 +30,30 @@ def fold_batch_norm(
     tolerance: float | None = None,
     copy: bool = False,
 ) -> keras.Model:
-    """Fold a BatchNormalization into the layer before or after it; the model's output at inference stays.
+    """Fold a BatchNormalization into the layer before or after it without changing the model's output at inference.
 
-    At inference it computes s z + t. That goes into the linear layer before it (Dense, convolution, depthwise,
-    separable or transposed convolution), or else into the layers that take its output. The BatchNormalization remains
-    in the model without effect at inference; after a layer with `use_bias=False` it remains as that layer's bias,
-    z + t. The functions of `keras_repreg.ion` look through both. In further training its statistics would start again.
+    At inference it computes s z + t. This is folded into the linear layer before it (Dense, convolution, depthwise,
+    separable or transposed convolution) or, if there is none, into the layers that take its output. The
+    BatchNormalization remains in the model without effect at inference; after a layer with `use_bias=False` it remains
+    as the bias of that layer, z + t. The functions of `keras_repreg.ion` handle both cases. In further training its
+    statistics start again.
 
     Args:
         model: A built Sequential or functional model.
-        layer: The BatchNormalization, or its name. By default, every one that can be folded; a warning names those
-            that cannot, with the reasons.
+        layer: The BatchNormalization, or its name. By default all that can be folded; a warning lists the others with
+            the reasons.
         data: See `transform`.
         tolerance: See `transform`.
-        copy: Leave the model as it is and rewrite a copy of it.
+        copy: Rewrite a copy of the model instead of the model.
 
     Returns:
         The model, or the copy.
 
     Raises:
-        TypeError: if `model` is not a Keras model or `layer` neither a layer nor a name.
-        ValueError: before any weight changes, if the layer is not a BatchNormalization over the last axis, the layers
-            around it cannot take up s and t (an activation function, zero padding, further uses), or the weights
-            would not fit their dtype.
+        TypeError: if `model` is not a Keras model or `layer` is neither a layer nor a name.
+        ValueError: before any weight changes, if the layer is not a BatchNormalization over the last axis, s and t
+            cannot be folded into the layers around it (an activation function, zero padding, further uses), or the
+            weights would leave the range of their dtype.
         RuntimeError: if outputs changed by more than `tolerance`; the weights are restored.
 
     Examples:
@@ -87,16 +88,16 @@ def fold_batch_norm(
             else:
                 draft = trial
         if left:
-            warnings.warn("Not every BatchNormalization can be folded: " + "; ".join(left), stacklevel=2)
+            warnings.warn("Some BatchNormalization layers cannot be folded: " + "; ".join(left), stacklevel=2)
     draft.commit(model, original, probe=probe, tolerance=tolerance)
     return model
 
 
 def fold(links: graph.Graph, norm: Any, draft: Draft) -> None:
-    """Note the weights with which a BatchNormalization is folded.
+    """Add the weights that fold a BatchNormalization to the draft.
 
     Raises:
-        ValueError: if that is not exact.
+        ValueError: if the folding is not exact.
     """
     if type(norm) is not layers.BatchNormalization:
         raise ValueError(f"Expected a BatchNormalization. Received: '{norm.name}' of type {type(norm).__name__}")
@@ -119,7 +120,7 @@ def fold(links: graph.Graph, norm: Any, draft: Draft) -> None:
             draft.take(trial)
             return
     raise ValueError(
-        f"Expected '{norm.name}' after a linear layer or before layers that take up its scale and shift. "
+        f"Expected '{norm.name}' after a linear layer, or before layers that can absorb its scale and shift. "
         f"Received: before it: {reasons[0]} After it: {reasons[1]}"
     )
 
@@ -136,7 +137,7 @@ def _into_what_is_before(links: graph.Graph, norm: Any, draft: Draft) -> None:
     reason = row.refuses(before)
     linear = getattr(before, "activation", None) is keras.activations.linear
     if reason or not (row.gives or depthwise) or not linear:
-        raise ValueError(f"'{before.name}' of type {type(before).__name__} is no linear layer. {reason}".rstrip())
+        raise ValueError(f"'{before.name}' of type {type(before).__name__} is not a linear layer. {reason}".rstrip())
     for each in moved:
         if len(links.consumers(each)) != 1 or links.is_output(each) or not links.used_once(each):
             raise ValueError(f"'{each.name}' is used by other layers than '{norm.name}'.")
@@ -166,7 +167,7 @@ def _into_what_is_after(links: graph.Graph, norm: Any, draft: Draft) -> None:
     if reason := site.reason(Kind.AFFINE if shift.any() else Kind.LINEAR):
         raise ValueError(f"{reason}.")
     if shifted := [use.operation.name for use in site.passing if row_of(use.operation).moves]:
-        raise ValueError(f"{shifted} would have to take up the scale as well.")
+        raise ValueError(f"{shifted} would have to absorb the scale as well.")
     draft.move([norm, *(use.operation for use in site.passing)])
     for use in site.consumers:
         layer, row = use.operation, row_of(use.operation)
@@ -184,7 +185,7 @@ def _into_what_is_after(links: graph.Graph, norm: Any, draft: Draft) -> None:
 
 
 def _neutral(norm: Any, draft: Draft, shift: Array) -> None:
-    """Turn a BatchNormalization into one that adds a shift and does nothing else."""
+    """Turn a BatchNormalization into one that only adds a shift."""
     units = len(shift)
     if norm.gamma is not None:
         draft.set(norm, norm.gamma, np.ones(units))

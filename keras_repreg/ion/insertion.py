@@ -1,4 +1,4 @@
-"""Inserting a linear layer after a ReLU layer, to which Theorem 1 then applies (section 3.2)."""
+"""Insert a linear layer after a ReLU layer, so that Theorem 1 applies to it (section 3.2)."""
 
 from typing import Any
 
@@ -11,23 +11,23 @@ from keras_repreg.ion.probing import Probes, tolerance_of
 
 
 def insert_linear(model: keras.Model, layer: Any, name: str | None = None) -> keras.Model:
-    """Return a copy of the model with a linear Dense layer after a layer, which passes values on unchanged.
+    """Return a copy of the model with a linear Dense layer, initialized to the identity, after a layer.
 
-    Its kernel is the identity and its bias zero, so that the output is exactly the same; everything that took the
-    layer's output takes the new one's. Theorem 1 then applies to the new layer.
+    Its kernel is the identity and its bias zero, so the output is exactly the same. All operations that took the
+    layer's output take that of the new layer. Theorem 1 applies to the new layer.
 
     Args:
         model: A built Sequential or functional model.
         layer: A layer, or its name.
-        name: Name of the new layer; by default the layer's, followed by `_linear`.
+        name: The name of the new layer; by default the name of the layer followed by `_linear`.
 
     Returns:
-        A model of the same class with copies of all weights and other state, compiled as the model is.
+        A model of the same class with copies of all weights and other state, compiled like the model.
 
     Raises:
-        TypeError: if `model` is not a Keras model or `layer` neither a layer nor a name.
-        ValueError: if the model is subclassed, has no such layer or has one of the new name, or the layer is used more
-            than once or has no single output of known width.
+        TypeError: if `model` is not a Keras model or `layer` is neither a layer nor a name.
+        ValueError: if the model is subclassed, has no such layer or already has a layer of the new name, or the layer
+            is used more than once or does not have a single output of known width.
 
     Examples:
         >>> import keras, keras_repreg, numpy as np
@@ -54,7 +54,7 @@ def insert_linear(model: keras.Model, layer: Any, name: str | None = None) -> ke
         raise ValueError(f"Expected `name` to be a name or None. Received: name={name!r}")
     names = [other.name for other in model.layers]
     if name in names:
-        raise ValueError(f"Expected a name that is not taken by one of {names}. Received: name={name!r}")
+        raise ValueError(f"Expected a name that is not one of {names}. Received: name={name!r}")
     shape = getattr(layer.output, "shape", None)
     if shape is None or len(shape) < 2 or shape[-1] is None:
         raise ValueError(
@@ -63,7 +63,7 @@ def insert_linear(model: keras.Model, layer: Any, name: str | None = None) -> ke
     linear = keras.layers.Dense(shape[-1], kernel_initializer="identity", name=name, dtype=layer.dtype_policy)
     serialized = keras.saving.serialize_keras_object(linear)
     config = configuration(model)
-    # A Sequential's configuration begins with its input, which is none of its layers.
+    # The configuration of a Sequential model starts with its input, which is not one of its layers.
     order = model.layers if isinstance(model, keras.Sequential) else model.operations
     position = next(i for i, each in enumerate(order) if each is layer) + 1 + len(config["layers"]) - len(order)
     if isinstance(model, keras.Sequential):
@@ -87,7 +87,7 @@ def insert_linear(model: keras.Model, layer: Any, name: str | None = None) -> ke
 
 
 def _node_from(nodes: list[Any], source: str) -> dict[str, Any]:
-    """A serialized call with the output of `source` as its only argument."""
+    """Return a serialized call with the output of `source` as its only argument."""
     tensor = _find_tensor(nodes, source)
     if tensor is None:
         raise ValueError(f"Expected a hidden layer, whose output another layer takes. Received: '{source}'")
@@ -105,7 +105,7 @@ def _find_tensor(part: Any, source: str) -> Any:
 
 
 def _redirected(part: Any, source: str, target: str) -> Any:
-    """A serialized structure in which each reference to the output of `source` is one to that of `target`."""
+    """Return a serialized structure with references to the output of `source` replaced by that of `target`."""
     if isinstance(part, dict):
         return {key: _redirected(value, source, target) for key, value in part.items()}
     if isinstance(part, (list, tuple)):

@@ -1,4 +1,4 @@
-"""Maps of a layer's units, z~ = Q (z - m), and how the axes of parameters move with them."""
+"""Maps of a layer's units, z~ = Q (z - m), and their effect on the axes of parameters."""
 
 import enum
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ Array = NDArray[np.float64]
 
 
 class Kind(enum.IntEnum):
-    """Kinds of maps, the most special first: whatever commutes with one commutes with those before it."""
+    """Kinds of maps, the most specific first: a function that commutes with one commutes with those before it."""
 
     PERMUTATION = 1
     SCALING = 2  # positive factors, and permutations
@@ -36,14 +36,14 @@ class UnitMap:
 
     @property
     def order(self) -> Any:
-        """The present number of each unit in the new order if Q has one entry per row and column, else None."""
+        """The current index of each unit in the new order if Q has one entry per row and column, otherwise None."""
         entries = self.q != 0
         single = (entries.sum(axis=0) == 1).all() and (entries.sum(axis=1) == 1).all()
         return entries.argmax(axis=1) if single else None
 
     @property
     def kind(self) -> Kind:
-        """The most special kind of this map."""
+        """The most specific kind of this map."""
         if self.m.any():
             return Kind.AFFINE
         order = self.order
@@ -56,7 +56,7 @@ class UnitMap:
 
     @property
     def condition_number(self) -> float:
-        """Of Q, in the 2-norm."""
+        """The condition number of Q in the 2-norm."""
         order = self.order
         if order is None:
             return float(np.linalg.cond(self.q))
@@ -64,7 +64,7 @@ class UnitMap:
         return float(factors.max() / factors.min())
 
     def forward(self, values: Array, axis: int, index: Any) -> Array:
-        """Parameters that move as z does: Q along an axis, for each repetition of the units in `index`."""
+        """Transform parameters that move like z: apply Q along an axis, for each repetition of the units in `index`."""
         order = self.order
         if order is None:
             return _along(values, axis, index, lambda block: self.q @ block)
@@ -72,7 +72,7 @@ class UnitMap:
         return _along(values, axis, index, lambda block: factors * block[order])
 
     def inverse(self, values: Array, axis: int, index: Any) -> Array:
-        """Parameters that meet z in a product, so that the product stays: Q^-T along an axis."""
+        """Transform parameters that are multiplied with z, preserving the product: apply Q^-T along an axis."""
         order = self.order
         if order is None:
             return _along(values, axis, index, lambda block: np.linalg.solve(self.q.T, block))
@@ -80,23 +80,23 @@ class UnitMap:
         return _along(values, axis, index, lambda block: block[order] / factors)
 
     def reordered(self, values: Array, axis: int, index: Any) -> Array:
-        """Parameters that are the same whatever the scale of z: its order alone."""
+        """Transform parameters that do not depend on the scale of z: apply only its order."""
         order = self.order
         return values if order is None else _along(values, axis, index, lambda block: block[order])
 
     def shifted(self, values: Array, index: Any) -> Array:
-        """A bias less m, before Q."""
+        """Subtract m from a bias, before Q is applied."""
         return _along(values, -1, index, lambda block: block - self.m[:, None])
 
     def taken(self, kernel: Array, axis: int, index: Any) -> Array:
-        """What the shift m adds to each output of a kernel."""
+        """Return the contribution of the shift m to each output of a kernel."""
         moved = np.moveaxis(kernel, axis, 0)[index]  # (repetitions, units, ..., outputs)
         total = np.tensordot(self.m, moved, axes=([0], [1]))
         return np.asarray(total.reshape(-1, total.shape[-1]).sum(axis=0), dtype=np.float64)
 
 
 def _along(values: Array, axis: int, index: Any, move: Any) -> Array:
-    """Apply a function of (units, anything) to the units along an axis, wherever they are repeated."""
+    """Apply a function of (units, anything) to the units along an axis, for each repetition."""
     moved = np.moveaxis(values, axis, 0).copy()
     block = moved[index]
     repetitions, units = index.shape

@@ -1,4 +1,4 @@
-"""Matching the units of two networks by linear assignment on weights or on activations."""
+"""Match the units of two networks by linear assignment on weights or activations."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -19,11 +19,11 @@ from keras_repreg.rows import as_matrix
 
 @dataclass(frozen=True)
 class Matching:
-    """How to turn the units of one layer into those of another.
+    """A matching of the units of one layer to those of another.
 
     Attributes:
-        order: For `permute`: the number, in the first layer, of each unit of the other.
-        factors: For `rescale`, after the permutation: positive, and 1 where only permutations keep the output.
+        order: The argument of `permute`: the index, in the first layer, of each unit of the other layer.
+        factors: The argument of `rescale`, after the permutation: positive, and 1 if only permutations keep the output.
         similarity: The similarity of each pair of units, at most 1.
     """
 
@@ -33,27 +33,27 @@ class Matching:
 
 
 def match(model: keras.Model, layer: Any, other: keras.Model, other_layer: Any = None, *, data: Any = None) -> Matching:
-    """Find the permutation, and after ReLU the factors, that bring a layer onto that of another network.
+    """Find the permutation, and after ReLU the factors, that match a layer to that of another network.
 
-    Maximizes the total similarity of paired units (linear assignment). Units are compared by the weights that compute
-    them and those that take them, as in Git Re-Basin; this assumes that the layers before and after match those of the
-    other network, up to small changes. With `data`, units are compared by their activations. Where factors keep the
-    output (ReLU, leaky ReLU, linear layers), the similarity is the cosine; elsewhere it is one minus the squared
-    distance, relative to the units' mean squared norm. Needs SciPy.
+    The total similarity of paired units is maximized by linear assignment. Units are compared by their incoming and
+    outgoing weights, as in Git Re-Basin; this assumes that the layers before and after match those of the other network
+    up to small changes. With `data`, units are compared by their activations. If factors keep the output (ReLU, leaky
+    ReLU, linear layers), the similarity is the cosine. Otherwise it is one minus the squared distance, relative to the
+    mean squared norm of the units. Requires SciPy.
 
     Args:
         model: A built Sequential or functional model.
         layer: A layer with a kernel, or its name.
         other: Another model.
-        other_layer: The layer of the other model, or its name; by default the one of the same name.
-        data: Inputs of both models, on which activations are compared: see `keras_repreg.measure`.
+        other_layer: The layer of the other model, or its name; by default the layer of the same name.
+        data: Inputs of both models for comparing activations: see `keras_repreg.measure`.
 
     Returns:
-        The arguments of `permute`, and then of `rescale`.
+        A `Matching` with the arguments of `permute`, and then of `rescale`.
 
     Raises:
         ImportError: if SciPy is not installed.
-        TypeError: if a model is not a Keras model or a layer neither a layer nor a name.
+        TypeError: if a model is not a Keras model or a layer is neither a layer nor a name.
         ValueError: if a layer's units cannot be followed (see `survey`), or the layers differ in width or kind.
 
     Examples:
@@ -80,13 +80,13 @@ def match(model: keras.Model, layer: Any, other: keras.Model, other_layer: Any =
     name = first.layer.name if other_layer is None else other_layer
     second = find_site(other, name)
     if first.units != second.units:
-        raise ValueError(f"Expected layers of one width. Received: {first.units} and {second.units} units")
+        raise ValueError(f"Expected layers of the same width. Received: {first.units} and {second.units} units")
     scaled = min(first.allows, second.allows) >= Kind.SCALING
     if data is None:
         groups = list(zip(_weights(first), _weights(second), strict=True))
         if any(a.shape != b.shape for a, b in groups):
             raise ValueError(
-                "Expected layers with weights of the same shapes; with `data`, activations are compared. "
+                "Expected layers with weights of the same shapes; pass `data` to compare activations instead. "
                 f"Received: {[(a.shape, b.shape) for a, b in groups]}"
             )
         products = [(a @ b.T, (a**2).sum(axis=1), (b**2).sum(axis=1)) for a, b in groups]
@@ -107,7 +107,7 @@ def match(model: keras.Model, layer: Any, other: keras.Model, other_layer: Any =
 
 
 def _weights(site: Site) -> list[Array]:
-    """The weights that compute units, and those that take them: a row per unit each."""
+    """Return the incoming and the outgoing weights, with one row per unit each."""
     computed, taken = [], []
     for use in (*site.producers, *site.passing):
         row = row_of(use.operation)
@@ -133,7 +133,7 @@ def _rows(use: Any, parameter: Any) -> Array | None:
 def _activation_products(
     model: keras.Model, layer: Any, other: keras.Model, other_layer: Any, data: Any
 ) -> tuple[Array, Array, Array]:
-    """z^T z' and the squared norms of the units, over all samples and positions."""
+    """Return z^T z' and the squared norms of the units over all samples and positions."""
     observers = [keras.Model(each.inputs, one.output) for each, one in ((model, layer), (other, other_layer))]
     units = layer.output.shape[-1]
     cross, square, other_square = np.zeros((units, units)), np.zeros(units), np.zeros(units)
@@ -149,7 +149,7 @@ def _activation_products(
 
 
 def _similarity(cross: Array, square: Array, other_square: Array, *, scaled: bool) -> Array:
-    """Of each unit with each of the other layer."""
+    """Return the similarity of each unit with each unit of the other layer."""
     if scaled:
         norms = np.sqrt(np.outer(square, other_square))
         return np.divide(cross, norms, out=np.zeros_like(cross), where=norms > 0)

@@ -1,4 +1,4 @@
-"""Identical output networks from a matrix that needs no data: permutation, scaling, random rotation."""
+"""Identical output networks from matrices that need no data: permutation, scaling, random rotation."""
 
 from typing import Any
 
@@ -13,15 +13,15 @@ from keras_repreg.ion.theorems import as_array, transform_at
 def permute(
     model: keras.Model, layer: Any, order: Any, *, data: Any = None, tolerance: float | None = None, copy: bool = False
 ) -> keras.Model:
-    """Put the units of a layer into another order, leaving the model's output as it is (Theorem 2).
+    """Permute the units of a layer without changing the model's output (Theorem 2).
 
-    Permutations commute with every function that is applied to each unit alike, so they are possible after any
-    activation function, and across normalization, pooling, padding and depthwise convolutions.
+    Permutations commute with every elementwise function, so they are possible after any activation function, and
+    through normalization, pooling, padding and depthwise convolutions.
 
     Args:
         model: A built Sequential or functional model.
         layer: A Dense or convolutional layer, or its name.
-        order: The present number of each unit in the new order: a permutation of 0 to M - 1.
+        order: The current index of each unit in the new order: a permutation of 0 to M - 1.
         data: See `transform`.
         tolerance: See `transform`.
         copy: See `transform`.
@@ -57,9 +57,9 @@ def rescale(
     tolerance: float | None = None,
     copy: bool = False,
 ) -> keras.Model:
-    """Multiply each unit of a layer by its own factor, leaving the model's output as it is.
+    """Multiply each unit of a layer by a factor without changing the model's output.
 
-    Changes amplitude and covariance, but no correlation. After ReLU and leaky ReLU the factors are positive
+    This changes amplitude and covariance, but not correlation. After ReLU and leaky ReLU the factors must be positive
     (Theorem 2).
 
     Args:
@@ -94,14 +94,14 @@ def rescale(
 def orthogonal(
     model: keras.Model, layer: Any, seed: int, *, data: Any = None, tolerance: float | None = None, copy: bool = False
 ) -> keras.Model:
-    """Rotate the representation of a linear layer by a random orthogonal matrix, leaving the model's output as it is.
+    """Rotate the representation of a linear layer by a random orthogonal matrix without changing the model's output.
 
-    Keeps all distances between representations, hence their rank and spectrum, but changes single units.
+    This keeps all distances between representations, and so their rank and spectrum, but changes single units.
 
     Args:
         model: A built Sequential or functional model.
         layer: A linear Dense or convolutional layer, or its name.
-        seed: Seed of the matrix, which is uniform over the orthogonal matrices.
+        seed: The seed of the matrix, which is uniformly distributed over the orthogonal matrices.
         data: See `transform`.
         tolerance: See `transform`.
         copy: See `transform`.
@@ -122,5 +122,5 @@ def orthogonal(
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
         raise ValueError(f"Expected `seed` to be an integer >= 0. Received: seed={seed!r}")
     q, r = np.linalg.qr(np.random.default_rng(seed).standard_normal((units, units)))
-    # Without the signs of R's diagonal the factor Q would not be uniform.
+    # Correcting by the signs of R's diagonal makes Q uniformly distributed.
     return transform_at(model, site, q * np.sign(np.diag(r)), data=data, tolerance=tolerance, copy=copy)

@@ -1,4 +1,4 @@
-"""Mean and covariance of a layer: measured on data, given, or assumed."""
+"""The mean and covariance of a layer: measured on data, given, or assumed."""
 
 import warnings
 from typing import Any
@@ -14,16 +14,18 @@ from keras_repreg.ion.maps import Array
 from keras_repreg.ion.probing import SAMPLES
 from keras_repreg.ion.site import Site
 
-# Layers whose covariance follows from the kernel if the inputs are uncorrelated with variance 1.
+# Layers whose covariance follows from the kernel for uncorrelated inputs of variance 1.
 ASSUMED = (keras.layers.Dense, keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)
 
 
 def moments_of(model: keras.Model, site: Site, data: Any, moments: Moments | None) -> tuple[Array, Array, Any]:
-    """Mean and covariance of the layer's output, and the first inputs of the data, if there is data."""
+    """Return the mean and covariance of the layer's output, and the first inputs of the data, if any."""
     layer = site.layer
     if moments is not None:
         if not isinstance(moments, Moments):
-            raise TypeError(f"Expected `moments` to be a `Moments`, as loggers have them. Received: {moments!r}")
+            raise TypeError(
+                f"Expected `moments` to be a `Moments` object, such as those of a logger. Received: {moments!r}"
+            )
         if moments.mean.shape != (site.units,):
             raise ValueError(f"Expected moments of {site.units} units. Received: a mean of shape {moments.mean.shape}")
         probe = None if data is None else peek(data, SAMPLES)[0]
@@ -32,7 +34,7 @@ def moments_of(model: keras.Model, site: Site, data: Any, moments: Moments | Non
         probe, data = peek(data, SAMPLES)
         measured = accumulate(model, data, layer)[layer.name]
         if not measured.finite:
-            raise ValueError(f"Expected finite activations. Received: NaN or infinite values of layer '{layer.name}'")
+            raise ValueError(f"Expected finite activations. Received: NaN or infinite values in layer '{layer.name}'")
         return measured.moments.mean, measured.moments.covariance, probe
     if not hasattr(layer, "kernel") or type(layer) not in ASSUMED:
         raise ValueError(
@@ -40,7 +42,7 @@ def moments_of(model: keras.Model, site: Site, data: Any, moments: Moments | Non
         )
     warnings.warn(
         f"No data for layer '{layer.name}', so its inputs are assumed to be uncorrelated with mean 0 and variance 1; "
-        "pass `data` or `moments` for a covariance that is measured.",
+        "pass `data` or `moments` to use a measured covariance.",
         stacklevel=3,
     )
     kernel = to_float64(layer.kernel)

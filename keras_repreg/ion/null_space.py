@@ -1,4 +1,4 @@
-"""Directions of a linear layer that never vary: as many as its kernel, or its covariance on data, lacks in rank."""
+"""Constant directions of a linear layer: the null space of its kernel, or of its covariance on data."""
 
 from typing import Any
 
@@ -15,12 +15,12 @@ from keras_repreg.ion.site import Site
 from keras_repreg.ion.spectrum import in_range
 from keras_repreg.ion.surgery import drafted
 
-# Directions of a linear layer with less than this share of the largest variance are rounding in float32.
+# Directions of a linear layer with less than this fraction of the largest variance are rounding errors in float32.
 ROUNDING = 1e-11
 
 
 def without_null_space(model: keras.Model, site: Site, data: Any) -> tuple[Site, list[RemovedUnit]]:
-    """Turn a linear layer so that its last units are constant: as many as its kernel or covariance lacks in rank."""
+    """Rotate a linear layer so that its last units are constant: one per missing rank of its kernel or covariance."""
     use = site.producers[0]
     parameter, layer = row_of(use.operation).gives[0], use.operation
     kernel = np.moveaxis(to_float64(parameter.of(layer)), parameter.axis, -1)
@@ -32,7 +32,7 @@ def without_null_space(model: keras.Model, site: Site, data: Any) -> tuple[Site,
     spread, mean = rows.T @ rows, bias
     if data is not None:
         mean, spread, _ = moments_of(model, site, data, None)
-        # What m cannot take away counts as variance.
+        # A mean that cannot be subtracted counts as variance.
         spread = spread if shift else spread + np.outer(mean, mean)
     directions = np.linalg.eigh(spread)[1]
     spare = site.units - _rank(spread)

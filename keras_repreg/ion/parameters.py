@@ -1,4 +1,4 @@
-"""How parameters move along with units, and what a kind of layer does with them: the columns of the table of rules."""
+"""The columns of the table of rules: how parameters move with units, and what a kind of layer does with units."""
 
 import functools
 from collections.abc import Callable
@@ -9,19 +9,19 @@ import numpy as np
 
 from keras_repreg.ion.maps import Kind
 
-# How a parameter moves along with units: like them, with their order alone, or so that their product with it stays.
+# How a parameter moves with units: like them, only with their order, or inversely, to preserve their product with it.
 FORWARD, ORDER, INVERSE = "forward", "order", "inverse"
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """A parameter with an axis along which its entries belong to units.
+    """A parameter with an axis of units.
 
     Attributes:
-        name: The layer's attribute, or several joined by dots.
+        name: The attribute of the layer, or several joined by dots.
         axis: The axis.
         how: How it moves: FORWARD, ORDER or INVERSE.
-        repeats: The layer's attribute that holds how many times each unit is repeated along the axis, consecutively.
+        repeats: The attribute of the layer with the number of consecutive repetitions of each unit along the axis.
     """
 
     name: str
@@ -34,24 +34,24 @@ class Parameter:
         return functools.reduce(lambda part, name: getattr(part, name, None), self.name.split("."), layer)
 
     def index(self, layer: Any, index: Any) -> Any:
-        """Where the units are along the axis."""
+        """Return the positions of the units along the axis."""
         return repeated(index, getattr(layer, self.repeats)) if self.repeats else index
 
 
 @dataclass(frozen=True)
 class Row:
-    """What one kind of layer does with units.
+    """The rule for one kind of layer.
 
     Attributes:
-        passes: The most general kind of map that it commutes with, as a function of the layer, or None if it passes
-            no units on.
-        moves: Parameters that move with units that pass.
+        passes: The most general kind of map that it commutes with, as a function of the layer, or None if units do not
+            pass through it.
+        moves: Parameters that move with units that pass through.
         mixes: Whether the result for a unit depends on other units, so that none can be removed.
         gives: Parameters that move with the units that it computes.
-        takes: Parameters that move with the units that it takes into a product.
+        takes: Parameters that move with the units that it takes as input of a product.
         taken: The most general kind of map that they can undo, as a function of the layer.
-        bias: The bias that takes up m, for units that it takes.
-        refuses: Why the row does not describe a layer of this kind; empty if it does.
+        bias: The bias that absorbs m, for units that it takes.
+        refuses: A function of the layer that returns why the rule does not apply; empty if it does.
     """
 
     passes: Callable[[Any], Kind] | None = None
@@ -65,5 +65,5 @@ class Row:
 
 
 def repeated(index: Any, times: int) -> Any:
-    """The index of units of which each is repeated `times` times, one after another."""
+    """Return the index of units that are each repeated `times` times consecutively."""
     return np.concatenate([index * times + i for i in range(times)])

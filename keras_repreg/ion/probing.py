@@ -1,4 +1,4 @@
-"""Comparing a model's outputs before and after a rewrite, on random inputs and on data."""
+"""Compare a model's outputs before and after a rewrite, on random inputs and on data."""
 
 import numbers
 import warnings
@@ -16,21 +16,21 @@ from keras_repreg.batches import as_tensors
 
 Array = NDArray[np.float64]
 
-# The most samples, and the most numbers in the inputs of a model.
+# The maximum number of samples, and of numbers in the inputs of a model.
 SAMPLES = 256
 NUMBERS = 2**18
-# The size of unknown dimensions, such as the length of a sequence.
+# The size used for unknown dimensions, such as the length of a sequence.
 LENGTH = 32
-# The largest change of an output, relative to its largest magnitude, that counts as rounding: through two products
-# whose factors are rounded to half precision, or sums of hundreds of terms in float32 and float64.
+# The largest relative change of an output that counts as rounding: two products with factors rounded to half precision,
+# or sums of hundreds of terms in float32 and float64.
 TOLERANCES = {"bfloat16": 2.0**-5, "float16": 2.0**-8, "float32": 2.0**-15, "float64": 2.0**-40}
 if keras.backend.backend() == "torch":
-    TOLERANCES["float64"] = TOLERANCES["float32"]  # in which Keras multiplies matrices of float64 there
+    TOLERANCES["float64"] = TOLERANCES["float32"]  # Keras multiplies float64 matrices in float32 there
 _TINY = np.finfo(np.float64).tiny
 
 
 def tolerance_of(model: keras.Model, tolerance: float | None = None) -> float:
-    """Return the largest change that counts as rounding: the argument, or that of the least precise dtype in use.
+    """Return the largest change that counts as rounding: the argument, or the value for the least precise dtype in use.
 
     Raises:
         ValueError: if the argument is neither None nor a number between 0 and 1.
@@ -44,13 +44,13 @@ def tolerance_of(model: keras.Model, tolerance: float | None = None) -> float:
 
 
 class Probes:
-    """Inputs on which a model is compared with its rewritten form.
+    """Inputs on which a model is compared before and after a rewrite.
 
     Args:
-        model: The model as it is.
-        probe: Inputs from data, on which it is compared as well.
-        watched: Names of layers whose outputs are compared as well as the model's.
-        random: Whether random inputs are used.
+        model: The model before the rewrite.
+        probe: Inputs from data, used as well.
+        watched: Names of layers whose outputs are compared in addition to the model's.
+        random: Whether to use random inputs.
 
     Raises:
         ValueError: if the model runs neither on random inputs nor on data.
@@ -68,31 +68,31 @@ class Probes:
         except Exception as error:
             if probe is None:
                 raise ValueError(
-                    "Expected a model that runs on random inputs of its shapes and dtypes, or `data` for the outputs "
-                    f"to be compared on. Received: {type(error).__name__}: {' '.join(str(error).split())[:300]}"
+                    "Expected a model that runs on random inputs of its shapes and dtypes, or `data` to compare "
+                    f"outputs on. Received: {type(error).__name__}: {' '.join(str(error).split())[:300]}"
                 ) from error
         else:
             self._inputs += [x] if random else []
         try:
             self._expected = self._outputs(model)
         except KeyError:
-            # Keras 3.11 builds such a model around layers that were first called in another one, but cannot run it.
+            # Keras 3.11 builds such a model from layers that were first called in another model, but cannot run it.
             self._watched = ()
             self._expected = self._outputs(model)
 
     def change(self, model: keras.Model) -> float:
-        """The largest change of an output, relative to the largest of its tensor."""
+        """Return the largest change of an output, relative to the largest in its tensor."""
         pairs = zip(self._expected, self._outputs(model), strict=True)
         return max((largest_change(expected, found) for expected, found in pairs), default=0.0)
 
     def _outputs(self, model: keras.Model) -> list[Array]:
         observer = _observer(model, self._watched) if self._watched else model
-        assert observer is not None  # A copy is made of layers of its own.
+        assert observer is not None  # a copy has its own layers
         return [to_float64(tensor) for x in self._inputs for tensor in keras.tree.flatten(_run(observer, x))]
 
 
 def _observer(model: keras.Model, watched: Sequence[str]) -> keras.Model | None:
-    """A model that also outputs what some layers compute, or None if these were first called in another model."""
+    """Return a model that also outputs some layers, or None if these were first called in another model."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -103,11 +103,11 @@ def _observer(model: keras.Model, watched: Sequence[str]) -> keras.Model | None:
 
 
 def _run(model: keras.Model, x: Any) -> Any:
-    """Outputs at inference; what the call changes, such as seeds and states of recurrent layers, is restored."""
+    """Return the outputs at inference, and restore state that the call changes, such as seeds and recurrent states."""
     trained = {id(variable) for variable in model.trainable_variables}
     state = [variable for variable in model.variables if id(variable) not in trained]
     for layer in graph.all_layers(model):
-        # Not among a layer's variables.
+        # Not in the layer's variables.
         state += [
             each for each in keras.tree.flatten(getattr(layer, "states", None)) if isinstance(each, keras.Variable)
         ]
@@ -120,7 +120,7 @@ def _run(model: keras.Model, x: Any) -> Any:
 
 
 def _samples(model: keras.Model) -> int:
-    """The number of samples on which the model is compared: its batch size, if that is fixed."""
+    """Return the number of samples to compare on: the batch size of the model, if it is fixed."""
     fixed = [int(tensor.shape[0]) for tensor in model.inputs if tensor.shape[0] is not None]
     if fixed:
         return fixed[0]
@@ -129,7 +129,7 @@ def _samples(model: keras.Model) -> int:
 
 
 def random_inputs(model: keras.Model) -> Any:
-    """Inputs of the model's shapes and dtypes: standard normal, or integers and words that its layers know."""
+    """Return inputs of the model's shapes and dtypes: standard normal, or integers and words in its vocabularies."""
     rng, samples = np.random.default_rng(0), _samples(model)
     arrays = [
         _random(rng, (samples, *(size or LENGTH for size in tensor.shape[1:])), tensor.dtype, vocabulary)
@@ -154,7 +154,7 @@ def _random(rng: np.random.Generator, shape: tuple[int, ...], dtype: str, vocabu
 
 
 def _vocabularies(model: keras.Model) -> list[Any]:
-    """The values that each input may hold: ids of an embedding, words of a lookup, or None for any number."""
+    """Return the valid values of each input: ids of an embedding, words of a lookup, or None for any number."""
     anything: list[Any] = [None] * len(model.inputs)
     if not any(_knows(layer) for layer in graph.all_layers(model)):
         return anything
@@ -166,7 +166,7 @@ def _vocabularies(model: keras.Model) -> list[Any]:
 
 
 def _knows(layer: Any) -> bool:
-    """Whether the layer accepts certain inputs only."""
+    """Return whether the layer accepts only certain inputs."""
     return isinstance(layer, layers.Embedding) or hasattr(layer, "get_vocabulary")
 
 
@@ -179,12 +179,12 @@ def _vocabulary(links: graph.Graph, position: int) -> Any:
     words = [layer.get_vocabulary() for layer in takers if hasattr(layer, "get_vocabulary")]
     if words:
         return [word for word in words[0] if word != ""]
-    # Values that all of them accept.
+    # The values that all of them accept.
     return min((each for each in found if each is not None), key=len, default=None)
 
 
 def largest_change(expected: Array, found: Array) -> float:
-    """The largest absolute difference, relative to the largest expected magnitude; infinite if one is not a number."""
+    """Return the largest absolute difference, relative to the largest expected magnitude; infinite for NaN."""
     if expected.shape != found.shape:
         return float("inf")
     with np.errstate(invalid="ignore", over="ignore"):

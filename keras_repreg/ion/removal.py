@@ -1,4 +1,4 @@
-"""Smaller networks: removing units, and adding what they contributed to the next bias."""
+"""Remove units, and add their contributions to the next biases."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +7,6 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_repreg.ion.arriving import Arriving, repeatable
 from keras_repreg.ion.copying import compiled_alike, copied
 from keras_repreg.ion.exactness import EVERY_INPUT, MEASURED, RemovedUnit, classified
 from keras_repreg.ion.finding import find_site
@@ -16,6 +15,7 @@ from keras_repreg.ion.null_space import without_null_space
 from keras_repreg.ion.probing import Probes, tolerance_of
 from keras_repreg.ion.shrinking import parameters_of, shrunk, width_key
 from keras_repreg.ion.training_effects import warn_of_training_effects
+from keras_repreg.ion.unit_values import UnitValues, repeatable
 
 
 @dataclass(frozen=True)
@@ -23,9 +23,9 @@ class Removal:
     """A smaller network.
 
     Attributes:
-        model: The new model, compiled as the old one is.
-        removed: What was removed.
-        change: The largest change of an output, relative to the largest magnitude, by all that was removed.
+        model: The new model, compiled like the old one.
+        removed: The removed units.
+        change: The largest change of an output, relative to the largest magnitude, caused by all removals together.
     """
 
     model: keras.Model
@@ -41,30 +41,30 @@ def remove_units(
     *,
     tolerance: float | None = None,
 ) -> Removal:
-    """Return a smaller model without some units of a layer; the model itself stays as it is.
+    """Return a smaller model without some units of a layer; the given model is not changed.
 
-    A unit that has the same value for every sample contributes a constant, which is added to the biases of the layers
-    that take it. Without `units`, all units that change no output are removed: those whose weights are zero or that
-    nothing takes, and with `data`, those that are constant on it, such as dead units. A linear layer loses as many
-    directions as its kernel, or its covariance on the data, lacks in rank.
+    A unit with the same value for every sample contributes a constant, which is added to the biases of the layers that
+    take it. Without `units`, all units whose removal changes no output are removed: those whose incoming or outgoing
+    weights are zero and, with `data`, those that are constant on it, such as dead units. For a linear layer, the
+    constant directions are removed: the null space of its kernel, or of its covariance on the data.
 
     Args:
         model: A built Sequential or functional model.
         layer: A layer with a kernel, such as a Dense or convolutional layer, or its name.
-        units: Numbers of units to remove, exact or not. One that varies is replaced by its mean.
-        data: Inputs on which units are measured: see `keras_repreg.measure`. By default, the means of `units` are
-            those on random inputs.
+        units: Indices of units to remove, exactly or not. A unit that varies is replaced by its mean.
+        data: Inputs on which units are measured: see `keras_repreg.measure`. By default, means of `units` are measured
+            on random inputs.
         tolerance: See `transform`.
 
     Returns:
-        The new model, and for each unit whether its removal is exact.
+        A `Removal` with the new model, and for each unit whether its removal is exact.
 
     Raises:
-        TypeError: if `model` is not a Keras model or `layer` neither a layer nor a name.
-        ValueError: if the layer's units cannot be followed to the layers that take them (see `survey`), a layer such
-            as LayerNormalization computes each unit from all others, a constant cannot be taken up before zero padding,
-            `units` are not units of the layer, or no unit would be left.
-        RuntimeError: if what should be exact changed an output by more than `tolerance`.
+        TypeError: if `model` is not a Keras model or `layer` is neither a layer nor a name.
+        ValueError: if the layer's units cannot be followed to the layers that take them (see `survey`), a layer such as
+            LayerNormalization computes each unit from all others, a constant cannot be added to a bias because of zero
+            padding, `units` are not units of the layer, or no unit would remain.
+        RuntimeError: if a removal that should be exact changed an output by more than `tolerance`.
 
     Examples:
         >>> import keras, keras_repreg, numpy as np
@@ -82,12 +82,12 @@ def remove_units(
     """
     find_site(model, layer)
     name = layer if isinstance(layer, str) else layer.name
-    # Layers of the copy are in no other model, so that what stands between them can be observed.
+    # Layers of the copy belong to no other model, so intermediate outputs can be observed.
     work = copied(model)
     site = find_site(work, name)
     if site.mixing:
         raise ValueError(
-            f"Expected units that are computed one by one. Received: {list(site.mixing)}, where each depends on all"
+            f"Expected units that are computed independently. Received: {list(site.mixing)}, where each depends on all"
         )
     limit = tolerance_of(model, tolerance)
     probe, repeated = (None, None) if data is None else repeatable(data)
@@ -95,35 +95,35 @@ def remove_units(
     for use in site.producers:
         if width_key(use.operation.get_config()) is None:
             raise ValueError(
-                "Expected layers that have a number of units to lower. "
-                f"Received: '{use.operation.name}' of type {type(use.operation).__name__}"
+                f"Expected layers with a configurable number of units. Received: '{use.operation.name}' of type "
+                f"{type(use.operation).__name__}"
             )
     removed: list[RemovedUnit] = []
     if chosen is None and site.allows >= Kind.LINEAR and len(site.producers) == 1:
         site, removed = without_null_space(work, site, repeated)
         gone = list(range(site.units - len(removed), site.units))
     if not removed:
-        arriving = Arriving(work, site, repeated)
-        removed = classified(site, arriving, chosen, repeated is not None)
+        unit_values = UnitValues(work, site, repeated)
+        removed = classified(site, unit_values, chosen, repeated is not None)
         gone = [unit.unit for unit in removed if unit.unit is not None]
     else:
-        arriving = Arriving(work, site, repeated)
+        unit_values = UnitValues(work, site, repeated)
     if len(gone) == site.units:
         if chosen is not None:
-            raise ValueError(f"Expected at least one unit of '{name}' to be left. Received: units={units!r}")
+            raise ValueError(f"Expected at least one unit of '{name}' to remain. Received: units={units!r}")
         removed, gone = removed[1:], gone[1:]
     inexact = [unit for unit in removed if unit.exact == MEASURED]
     on_data = any(unit.exact != EVERY_INPUT for unit in removed) and probe is not None
     probes = Probes(model, probe, random=not on_data)
     if len(inexact) > 1:
-        alone = {unit: probes.change(shrunk(work, site, arriving, [unit.unit])) for unit in inexact}
+        alone = {unit: probes.change(shrunk(work, site, unit_values, [unit.unit])) for unit in inexact}
         removed = [RemovedUnit(unit.unit, unit.exact, alone[unit]) if unit in alone else unit for unit in removed]
-    smaller = shrunk(work, site, arriving, gone)
+    smaller = shrunk(work, site, unit_values, gone)
     change = probes.change(smaller)
     if not inexact and not change <= limit:
         raise RuntimeError(
             f"The output changed by {change:.2g}, relative to its largest magnitude: more than the tolerance of "
-            f"{limit:.2g}; the model is as it was."
+            f"{limit:.2g}. The model has not been changed."
         )
     if len(inexact) == 1:
         removed = [RemovedUnit(unit.unit, unit.exact, change) if unit in inexact else unit for unit in removed]
@@ -137,7 +137,7 @@ def remove_units(
 def _checked(units: Any, number: int) -> list[int]:
     numbers = np.ravel(np.asarray(units))
     if not len(numbers) or not np.issubdtype(numbers.dtype, np.integer) or len(set(numbers.tolist())) != len(numbers):
-        raise ValueError(f"Expected `units` to be different integers. Received: units={units!r}")
+        raise ValueError(f"Expected `units` to be distinct integers. Received: units={units!r}")
     if numbers.min() < 0 or numbers.max() >= number:
         raise ValueError(f"Expected `units` between 0 and {number - 1}. Received: units={units!r}")
     return sorted(numbers.tolist())

@@ -1,7 +1,7 @@
-"""What commutes with each kind of layer, and how its parameters move: one row per kind.
+"""The table of rules: the maps that each kind of layer commutes with, and how its parameters move.
 
-A layer can do three things with units: compute them (`gives`), pass them on (`passes`), or take them into a product
-(`takes`). A new kind of layer is a new row of `ROWS`.
+A layer can compute units (`gives`), pass them on (`passes`), or take them as the input of a product (`takes`). To
+support a new kind of layer, add a row to `ROWS`.
 """
 
 import math
@@ -134,11 +134,11 @@ if hasattr(layers, "RMSNormalization"):
 
 
 _IDENTITY = Row(passes=_constant(Kind.AFFINE))
-_UNKNOWN = Row(refuses=lambda layer: "which no rule of `keras_repreg.ion` describes")
+_UNKNOWN = Row(refuses=lambda layer: "which `keras_repreg.ion` has no rule for")
 
 
 def row_of(operation: Any) -> Row:
-    """The row of an operation. A subclass of a layer may do something else: it has none, unless it passes all on."""
+    """Return the rule of an operation. Subclasses have none, as they may differ, unless they are identities."""
     if graph.is_identity(operation) or isinstance(operation, RepresentationRegularization):
         return _IDENTITY
     row = ROWS.get(type(operation))
@@ -148,6 +148,6 @@ def row_of(operation: Any) -> Row:
 
 
 def positions(operation: Any) -> int:
-    """How many positions of each unit a Flatten or Reshape puts side by side."""
+    """Return the number of positions of each unit that a Flatten or Reshape concatenates."""
     before, after = operation.input.shape[1:], operation.output.shape[1:]
     return 1 if before[-1] == after[-1] and len(after) > 1 else math.prod(before[:-1])

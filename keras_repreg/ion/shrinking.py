@@ -1,4 +1,4 @@
-"""A model with fewer units: its configuration and its weights."""
+"""Build a model with fewer units from its configuration and weights."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,16 +7,16 @@ import keras
 import numpy as np
 
 from keras_repreg.arrays import to_float64
-from keras_repreg.ion.arriving import Arriving
 from keras_repreg.ion.copying import carry_state, configuration, counterparts, rebuilt
 from keras_repreg.ion.maps import Array
 from keras_repreg.ion.parameters import Parameter
 from keras_repreg.ion.rules import positions, row_of
 from keras_repreg.ion.site import Site, Use
+from keras_repreg.ion.unit_values import UnitValues
 
 
-def shrunk(work: keras.Model, site: Site, arriving: Arriving, gone: Sequence[int | None]) -> keras.Model:
-    """A model without some units, from a copy of the model."""
+def shrunk(work: keras.Model, site: Site, unit_values: UnitValues, gone: Sequence[int | None]) -> keras.Model:
+    """Return a model without some units, given a copy of the model."""
     units = [unit for unit in gone if unit is not None]
     values: dict[int, Array] = {}
     added: dict[str, Array] = {}
@@ -24,7 +24,7 @@ def shrunk(work: keras.Model, site: Site, arriving: Arriving, gone: Sequence[int
     def now(variable: Any) -> Array:
         return values.get(id(variable), to_float64(variable))
 
-    for use, mean in zip(site.consumers, arriving.mean, strict=True):
+    for use, mean in zip(site.consumers, unit_values.mean, strict=True):
         layer, row = use.operation, row_of(use.operation)
         if row.bias and mean[:, units].any():
             parameter = row.takes[0]
@@ -50,7 +50,7 @@ def shrunk(work: keras.Model, site: Site, arriving: Arriving, gone: Sequence[int
 
 
 def parameters_of(site: Site) -> list[tuple[Use, Parameter, Any]]:
-    """Each parameter of which a part belongs to units, after its use and before its variable."""
+    """Return (use, parameter, variable) for each parameter with an axis of units."""
     return [
         (use, parameter, parameter.of(use.operation))
         for role, uses in (("gives", site.producers), ("moves", site.passing), ("takes", site.consumers))
@@ -61,7 +61,7 @@ def parameters_of(site: Site) -> list[tuple[Use, Parameter, Any]]:
 
 
 def width_key(settings: dict[str, Any]) -> Any:
-    """The key of the number of units in a layer's configuration, or None."""
+    """Return the key of the number of units in a layer's configuration, or None."""
     return next((key for key in ("units", "filters", "output_dim") if key in settings), None)
 
 
@@ -78,14 +78,14 @@ def _smaller_config(work: keras.Model, site: Site, fewer: int, added: dict[str, 
             settings["use_bias"] = True
         if name in passing and isinstance(passing[name].operation, keras.layers.Reshape):
             settings["target_shape"] = _smaller_shape(passing[name], settings["target_shape"], fewer)
-        # Shapes are other ones now: layers are built when they are called.
+        # Shapes have changed, so layers are built when they are called.
         if name not in nested:
             entry.pop("build_config", None)
     return config
 
 
 def _smaller_shape(use: Use, shape: Sequence[int], fewer: int) -> list[int]:
-    """The target of a Reshape that keeps units in the last axis, or lays all side by side."""
+    """Return the target shape of a Reshape that keeps units in the last axis, or flattens them."""
     if positions(use.operation) > 1:
         return [-1]
     last = shape[-1] if shape[-1] == -1 else shape[-1] - fewer * use.index.shape[0]

@@ -1,4 +1,4 @@
-"""The units of a layer on their way to the layers that take them."""
+"""The units of a layer, and the operations on their way to the layers that take them."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,7 +8,7 @@ from keras_repreg.ion.maps import Kind
 
 @dataclass(frozen=True)
 class Use:
-    """An operation, and where the units are in the tensor that it gives, passes on or takes.
+    """An operation, and the positions of units in the tensor that it computes, passes on or takes.
 
     Attributes:
         operation: The layer or operation.
@@ -21,11 +21,11 @@ class Use:
 
 @dataclass(frozen=True)
 class Limit:
-    """A reason why a site allows no more general maps.
+    """A limit on the maps that a site allows.
 
     Attributes:
-        kind: The most general kind of map that is left.
-        reason: Why, in words.
+        kind: The most general kind of map allowed.
+        reason: The reason, for messages.
         nonlinear: Whether the reason is an activation function or a maximum.
     """
 
@@ -36,11 +36,11 @@ class Limit:
 
 @dataclass(frozen=True)
 class Site:
-    """The units of a layer on their way to the layers that take them.
+    """The units of a layer, and the operations on their way to the layers that take them.
 
     Attributes:
         layer: The layer whose representation can be transformed.
-        producers: The layers that compute units: the layer itself, and those whose outputs are added to its output.
+        producers: The layers that compute units: the layer itself, and layers whose outputs are added to its output.
         passing: The operations that the units pass through.
         consumers: The layers that undo the transformation.
         limits: Limits on the maps that keep the output.
@@ -61,7 +61,7 @@ class Site:
 
     @property
     def units(self) -> int:
-        """How many units the layer has."""
+        """The number of units of the layer."""
         return int(self.producers[0].index.shape[1])
 
     @property
@@ -71,9 +71,9 @@ class Site:
 
     @property
     def nonlinear(self) -> str:
-        """Why a general Q does not keep the output; empty for a linear layer (Theorem 1)."""
+        """The reason why a general Q does not keep the output; empty for a linear layer (Theorem 1)."""
         return self.reason(Kind.LINEAR)
 
     def reason(self, kind: Kind) -> str:
-        """Why a kind of map does not keep the output, empty if it does."""
+        """Return why a kind of map does not keep the output; empty if it does."""
         return next((limit.reason for limit in self.limits if limit.kind < kind), "")

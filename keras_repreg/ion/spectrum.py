@@ -9,32 +9,32 @@ from keras_repreg.arrays import to_float64
 from keras_repreg.ion.maps import Array
 from keras_repreg.ion.theorems import as_array
 
-# Directions with less variance than this share of the largest belong to the null space: whitening them would need
-# a Q of condition number above 1e4, of which float32 weights keep too few digits.
+# Directions with less than this fraction of the largest variance belong to the null space: whitening them would need a
+# Q with a condition number above 1e4, too large for the precision of float32 weights.
 NULL_SPACE = 1e-8
 
 
 def whitening_matrix(covariance: Array, null_space: float = NULL_SPACE) -> Array:
-    """The symmetric Q with Q C Q the identity on the range of C, and nonsingular.
+    """Return the symmetric, nonsingular Q for which Q C Q is the identity on the range of C.
 
     Args:
         covariance: C, shape (M, M), symmetric and positive semi-definite.
-        null_space: Directions with less than this share of the largest variance count as the null space.
+        null_space: Directions with less than this fraction of the largest variance count as the null space.
 
     Raises:
-        ValueError: if C is zero, not square or not finite, or `null_space` not between 0 and 1.
+        ValueError: if C is zero, not square or not finite, or `null_space` is not between 0 and 1.
     """
     check_null_space(null_space)
     covariance = to_float64(covariance)
     units = len(covariance) if covariance.ndim else 1
     variances, directions = eigenvalues(as_array(covariance, (units, units), "covariance"))
-    # The null space is scaled like the direction of most variance: what noise is there, is not amplified.
+    # The null space is scaled like the direction of largest variance, so noise in it is not amplified.
     kept = np.where(in_range(variances, null_space), variances, variances[-1])
     return (directions / np.sqrt(kept)) @ directions.T
 
 
 def eigenvalues(covariance: Array) -> tuple[Array, Array]:
-    """Eigenvalues in ascending order, and the directions that belong to them, in columns.
+    """Return eigenvalues in ascending order, and the eigenvectors as columns.
 
     Raises:
         ValueError: if all are zero.
@@ -46,12 +46,12 @@ def eigenvalues(covariance: Array) -> tuple[Array, Array]:
 
 
 def in_range(values: Any, share: float) -> Any:
-    """Which eigenvalues, in ascending order, belong to the range: those above a share of the largest."""
+    """Return which eigenvalues, in ascending order, belong to the range: those above a fraction of the largest."""
     return values > share * values[-1]
 
 
 def check_null_space(null_space: float) -> None:
-    """That a share is one.
+    """Check that `null_space` is a fraction.
 
     Raises:
         ValueError: if it is not between 0 and 1.

@@ -1,12 +1,12 @@
-"""Rewriting the weights of layers: one is transformed, others undo it.
+"""Rewrite the weights of layers: one layer is transformed, and others undo the transformation.
 
 With the weights (the paper's W is Keras's kernel)
 
     W_l^T~ = Q W_l^T               b_l~ = Q (b_l - m)
     W_{l+1}^T~ = W_{l+1}^T Q^-1    b_{l+1}~ = b_{l+1} + W_{l+1}^T m
 
-everything is computed in float64, rounded once, and kept only if the outputs stay. Whether a theorem allows Q and m is
-checked in `keras_repreg.ion.theorems`.
+Weights are computed in float64, rounded once, and kept only if the outputs do not change. `keras_repreg.ion.theorems`
+checks whether a theorem allows Q and m.
 """
 
 from dataclasses import dataclass
@@ -30,16 +30,16 @@ _RECORD = "_repreg_rewrites"
 
 @dataclass(frozen=True)
 class Rewrite:
-    """What was done to a layer and those that take its output.
+    """A record of one transformation of a layer.
 
     Attributes:
         layer: Name of the layer whose representation was transformed.
         consumer: Name of the layer that undoes it, the first if there are several.
         q: Q, shape (M, M).
         m: m, shape (M,).
-        condition_number: Of Q, in the 2-norm.
-        output_difference: Largest change of an output of the model or of a layer that undoes the transformation,
-            relative to the largest magnitude, on random inputs and on the data given: rounding.
+        condition_number: The condition number of Q in the 2-norm.
+        output_difference: The largest change, due to rounding, of an output of the model or of a layer that undoes the
+            transformation, relative to the largest magnitude, on random inputs and on the given data.
     """
 
     layer: str
@@ -51,7 +51,7 @@ class Rewrite:
 
 
 def rewrites(model: keras.Model) -> list[Rewrite]:
-    """Return what `keras_repreg.ion` did to a model, in order."""
+    """Return the rewrites that `keras_repreg.ion` has made in a model, in order."""
     return list(vars(model).get(_RECORD, []))
 
 
@@ -69,27 +69,27 @@ def rewrite(
     check: bool = True,
     stacklevel: int = 2,
 ) -> keras.Model:
-    """Write the weights of the theorem.
+    """Write the weights given by the theorem.
 
     Args:
         model: The model.
         site: The units.
-        q: Q, of the right shape.
-        shift: m, of the right shape.
-        dead: New units to set to zero, which must not vary on the data.
-        probe: Inputs of the model from data, on which its outputs are compared, too.
-        random: Whether the outputs are compared on random inputs.
+        q: Q, of the correct shape.
+        shift: m, of the correct shape.
+        dead: New units to set to zero, which must be constant on the data.
+        probe: Inputs of the model from data, on which its outputs are also compared.
+        random: Whether to compare the outputs on random inputs.
         tolerance: See `transform`.
-        copy: As in `transform`.
-        check: Whether the outputs must stay the same.
-        stacklevel: Of the warning about training: by default it points at the caller of the caller.
+        copy: See `transform`.
+        check: Whether the outputs must not change.
+        stacklevel: The stack level of the warning about training; by default the caller of the caller.
     """
     original = model
     limit = tolerance_of(model, tolerance)
     unit_map = UnitMap(q, shift)
     condition = unit_map.condition_number if np.isfinite(q).all() else np.inf
     if not condition < 1 / float(np.finfo(np.float32).eps):
-        raise ValueError(f"Expected a nonsingular `q`. Received: a matrix of condition number {condition:.3g}")
+        raise ValueError(f"Expected a nonsingular `q`. Received: a matrix with condition number {condition:.3g}")
     if copy:
         model = copied(model)
         site = find_site(model, site.layer.name)
@@ -101,7 +101,7 @@ def rewrite(
                 if variable is not None:
                     kept = np.moveaxis(draft.value(variable), parameter.axis, -1) * (1.0 - dead)
                     draft.set(use.operation, variable, np.moveaxis(kept, -1, parameter.axis))
-    # The output of a layer whose own units move changes.
+    # The output of a layer whose units are transformed changes.
     moving = {use.operation.name for use in site.producers}
     consumers = [use.operation.name for use in site.consumers if use.operation.name not in moving]
     if check:
@@ -124,7 +124,7 @@ def rewrite(
 
 
 def drafted(site: Site, unit_map: UnitMap) -> Draft:
-    """The values that a map asks for, of all that computes units, passes them on or takes them."""
+    """Return the new values, under a map, of all layers that compute units, pass them on or take them."""
     draft = Draft()
     draft.move(use.operation for use in (*site.producers, *site.passing))
     for use in site.producers:

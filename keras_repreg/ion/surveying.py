@@ -1,4 +1,4 @@
-"""Which rewrites apply to which layers of a model, and why others do not."""
+"""List the rewrites that apply to each layer of a model, and the reasons why others do not."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,10 +20,10 @@ class Surveyed:
     """The rewrites that apply to one layer.
 
     Attributes:
-        layer: Its name.
-        type: Its class.
-        functions: Names of the functions of `keras_repreg.ion` that apply.
-        reason: Why no others apply; empty if all do.
+        layer: The name of the layer.
+        type: The name of its class.
+        functions: The names of the functions of `keras_repreg.ion` that apply.
+        reason: Why others do not apply; empty if all do.
     """
 
     layer: str
@@ -47,18 +47,18 @@ FUNCTIONS = {
 
 
 def survey(model: keras.Model, print_fn: Callable[[str], Any] | None = print) -> list[Surveyed]:
-    """Print which rewrites apply to each layer with weights, and why no others do, in one line per layer.
+    """Print which rewrites apply to each layer with weights, and why others do not, in one line per layer.
 
     Args:
         model: A built Sequential or functional model.
-        print_fn: Function that prints a line; None for no output.
+        print_fn: A function that prints a line; None for no output.
 
     Returns:
-        One object per line.
+        One `Surveyed` object per line.
 
     Raises:
         TypeError: if `model` is not a Keras model.
-        ValueError: if its graph cannot be read: it is not built, or has a `call` of its own.
+        ValueError: if its graph cannot be read, because it is not built or has a custom `call`.
 
     Examples:
         >>> import keras, keras_repreg
@@ -79,7 +79,7 @@ def survey(model: keras.Model, print_fn: Callable[[str], Any] | None = print) ->
     rows = []
     for layer in model.layers:
         if isinstance(layer, keras.Model):
-            rows.append(_surveyed(layer, (), "a model of its own: pass it to `survey`"))
+            rows.append(_surveyed(layer, (), "a nested model: pass it to `survey`"))
         elif type(layer) is layers.BatchNormalization:
             rows.append(_norm(links, layer))
         elif row_of(layer).gives:
@@ -117,5 +117,5 @@ def _surveyed(layer: Any, functions: tuple[str, ...], reason: str) -> Surveyed:
 
 
 def _received(error: ValueError) -> str:
-    """The obstacle, from the message of an error."""
+    """Return the obstacle from the message of an error."""
     return " ".join(str(error).split()).split("Received: ", 1)[-1]

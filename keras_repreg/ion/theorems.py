@@ -27,38 +27,38 @@ def transform(
     tolerance: float | None = None,
     copy: bool = False,
 ) -> keras.Model:
-    """Replace the representation z of a layer by Q (z - m), leaving the model's output as it is.
+    """Replace the representation z of a layer by Q (z - m) without changing the model's output.
 
-    Theorem 1 (eq. 1 and 2) for a linear layer; Theorem 2 (eq. 3 and 4) for a layer with ReLU or leaky ReLU, where Q is
-    a permuted positive diagonal matrix and m = 0; other activation functions allow permutations. Rewrites the weights
-    of the layer, of the layers that its units pass through, and of those that take them; other models that share these
-    layers change with it. `keras_repreg.ion.survey` says which maps are possible where, and
-    `keras_repreg.ion.rewrites(model)` what was done.
+    Theorem 1 (eq. 1 and 2) applies to a linear layer. Theorem 2 (eq. 3 and 4) applies to a layer with ReLU or leaky
+    ReLU, where Q is a permuted positive diagonal matrix and m = 0. Other activation functions allow permutations. The
+    function rewrites the weights of the layer, of the layers that its units pass through, and of those that take them;
+    other models that share these layers change as well. `keras_repreg.ion.survey` lists the possible maps of each
+    layer, and `keras_repreg.ion.rewrites(model)` the rewrites made so far.
 
-    The weights are computed in float64 and rounded once. The model is then run, in the dtypes it computes in, on random
-    inputs, and on `data` if given; if its outputs, or those of the layers that undo the transformation, changed by more
-    than `tolerance`, the weights are restored. An optimizer's state, such as momenta, stays that of the old weights:
-    compile the model again before training it further.
+    The weights are computed in float64 and rounded once. The model is then run in its compute dtypes on random inputs,
+    and on `data` if given. If its outputs, or those of the layers that undo the transformation, change by more than
+    `tolerance`, the weights are restored. Optimizer state, such as momentum, still belongs to the old weights: compile
+    the model again before further training.
 
     Args:
         model: A built Sequential or functional model.
         layer: A layer with a kernel, such as a Dense or convolutional layer, or its name.
         q: Q, a nonsingular matrix of shape (M, M) for the layer's M units.
-        m: m, shape (M,); by default 0.
-        data: Inputs, on the first batch of which the outputs are compared as well: see `keras_repreg.measure`.
+        m: m, shape (M,); 0 by default.
+        data: Inputs whose first batch is also used to compare outputs: see `keras_repreg.measure`.
         tolerance: The largest change of an output, relative to its largest magnitude, that counts as rounding. The
-            default is that of two products in the least precise dtype in which a layer computes: 2^-5 in bfloat16,
-            2^-8 in float16, 2^-15 in float32, 2^-40 in float64.
-        copy: Leave the model as it is and rewrite a copy of it, which is compiled as the model is.
+            default allows for two products in the least precise compute dtype of the layers: 2^-5 in bfloat16, 2^-8 in
+            float16, 2^-15 in float32, 2^-40 in float64.
+        copy: Rewrite a copy of the model, compiled like the model, instead of the model.
 
     Returns:
         The model, or the copy.
 
     Raises:
-        TypeError: if `model` is not a Keras model or `layer` neither a layer nor a name.
-        ValueError: before any weight changes, if neither theorem applies (see `find_site`), Q or m have the wrong
-            shape or are not finite, Q is singular to the precision of the weights or more general than the layers
-            after it allow, or m is not 0 and cannot be taken up: without a bias, or before zero padding.
+        TypeError: if `model` is not a Keras model or `layer` is neither a layer nor a name.
+        ValueError: before any weight changes, if neither theorem applies (see `find_site`), Q or m has the wrong shape
+            or is not finite, Q is singular to the precision of the weights or more general than the next layers allow,
+            or m is not 0 and cannot be added to a bias, because there is none or because of zero padding.
         RuntimeError: if outputs changed by more than `tolerance`; the weights are restored.
 
     Examples:
@@ -81,7 +81,7 @@ def transform(
 def transform_at(
     model: keras.Model, site: Site, q: Any, m: Any = None, *, data: Any, tolerance: float | None, copy: bool
 ) -> keras.Model:
-    """`transform`, when the site is known."""
+    """Transform the representation at a known site: see `transform`."""
     q, shift = as_affine_map(site, q, m)
     check_kind(site, UnitMap(q, shift).kind, f"q={q!r}, m={m!r}")
     probe = None if data is None else peek(data, SAMPLES)[0]
@@ -89,10 +89,10 @@ def transform_at(
 
 
 def as_affine_map(site: Site, q: Any, m: Any) -> tuple[Array, Array]:
-    """Q and m as arrays that fit the layer, m = 0 for None.
+    """Return Q and m as arrays of the correct shapes, with m = 0 for None.
 
     Raises:
-        ValueError: if they do not fit or are not finite.
+        ValueError: if their shapes do not match the layer or they are not finite.
     """
     q = as_array(q, (site.units, site.units), "q")
     return q, np.zeros(site.units) if m is None else as_array(m, (site.units,), "m")
@@ -108,16 +108,16 @@ def check_kind(site: Site, kind: Kind, received: str) -> None:
         return
     theorem = "a permuted positive diagonal `q` and no `m`, as in Theorem 2" if site.allows < Kind.LINEAR else "no `m`"
     raise ValueError(
-        f"Expected {theorem}, since only {site.allows} after layer '{site.layer.name}' keep the output: "
+        f"Expected {theorem}, because only {site.allows} after layer '{site.layer.name}' keep the output: "
         f"{site.reason(kind)}. Received: {received}"
     )
 
 
 def as_array(value: Any, shape: tuple[int, ...], name: str) -> Array:
-    """A finite real float64 array of this shape.
+    """Return a value as a finite real float64 array of this shape.
 
     Raises:
-        ValueError: if the value is not one.
+        ValueError: if it is not one.
     """
     try:
         array = np.asarray(value)

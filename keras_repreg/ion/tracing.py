@@ -1,4 +1,4 @@
-"""Following units forward to the layers that take them, and backward to what else computes them."""
+"""Follow units forward to the layers that take them, and backward to other layers that compute them."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ def _width(operation: Any) -> int:
 
 
 class Trace:
-    """Follows units forward to what takes them, and backward to what else computes them."""
+    """Follows units forward to the layers that take them, and backward to other layers that compute them."""
 
     def __init__(self, links: graph.Graph, layer: Any, stop: Any):
         self._links, self._layer, self._stop = links, layer, stop
@@ -29,17 +29,17 @@ class Trace:
         self.limits: list[Limit] = []
         self.mixing: list[str] = []
 
-    def begin(self, operation: Any, row: Row, *, of_its_own: bool) -> None:
-        """Start from the units of an operation; `of_its_own` says whether its row in the table computes them."""
+    def begin(self, operation: Any, row: Row, *, computes_units: bool) -> None:
+        """Start from the units of an operation; `computes_units` is whether the operation computes them by its rule."""
         index = np.arange(_width(operation))[None]
-        if of_its_own:
+        if computes_units:
             self._produced(operation, row, index)
         else:
             self.producers.append(Use(operation, index))
             self._reach(operation, index)
 
     def _produced(self, operation: Any, row: Row, index: Any) -> None:
-        """Units are computed here."""
+        """Handle an operation that computes units."""
         if unknown := unknown_activation(operation):
             raise ValueError(
                 "Expected a linear layer (Theorem 1), or an activation function that commutes with the order of units. "
@@ -50,7 +50,7 @@ class Trace:
         if mixes_units(operation, row):
             self.mixing.append(operation.name)
         if not getattr(operation, "use_bias", False):
-            name = f"no bias to take up m: layer '{operation.name}' with use_bias=False"
+            name = f"no bias to absorb m: layer '{operation.name}' with use_bias=False"
             self.limits.append(Limit(Kind.LINEAR, name))
         self._reach(operation, index)
 
@@ -62,7 +62,7 @@ class Trace:
             self.limits.append(Limit(kind, f"the {name} of layer '{operation.name}'", nonlinear=True))
 
     def _reach(self, operation: Any, index: Any) -> None:
-        """The output of an operation holds units."""
+        """Handle an operation whose output contains units."""
         name = operation.name
         if self._known(operation, index):
             return
@@ -70,7 +70,7 @@ class Trace:
         self._continue(operation, index)
 
     def _continue(self, operation: Any, index: Any) -> None:
-        """Follow units to all that takes them."""
+        """Follow units to all operations that take them."""
         links = self._links
         if links.is_output(operation):
             raise ValueError(
@@ -81,7 +81,7 @@ class Trace:
             self._forward(consumer, operation, index)
 
     def _known(self, operation: Any, index: Any) -> bool:
-        """Whether units have been found here before."""
+        """Return whether units have already been found here."""
         known = self._reached.get(operation.name)
         if known is not None and not np.array_equal(known, index):
             raise ValueError(
@@ -91,12 +91,12 @@ class Trace:
         return known is not None
 
     def _forward(self, operation: Any, source: Any, index: Any) -> None:
-        """An operation takes units."""
+        """Handle an operation that takes units."""
         row = row_of(operation)
         if operation is self._stop:
             self.consumers.append(Use(operation, index))
             return
-        role = f"what takes the output of '{self._layer.name}'"
+        role = f"the operation that takes the output of '{self._layer.name}'"
         check(self._links, operation, row, role, one_output=not row.takes)
         sources = self._links.sources(operation)
         if row.takes:
@@ -114,11 +114,11 @@ class Trace:
             self._pass(operation, row, sources, index, after)
 
     def _backward(self, operation: Any, index: Any) -> None:
-        """The output of an operation is added to units, so that it must move as they do."""
+        """Handle an operation whose output is added to units, and so must be transformed like them."""
         if self._known(operation, index):
             return
         row = row_of(operation)
-        check(self._links, operation, row, f"what is combined with the output of '{self._layer.name}'")
+        check(self._links, operation, row, f"the operation combined with the output of '{self._layer.name}'")
         if row.gives:
             self._produced(operation, row, index)
             return
@@ -138,7 +138,7 @@ class Trace:
         self._backward(source, before)
 
     def _pass(self, operation: Any, row: Row, sources: list[Any], before: Any, after: Any) -> None:
-        """Units pass through an operation: before in its inputs, after in its output."""
+        """Handle units that pass through an operation, given their positions in its inputs and output."""
         self.passing.append(Use(operation, before))
         self._reached[operation.name] = after
         assert row.passes is not None
@@ -157,16 +157,16 @@ class Trace:
     def _check_passing(self, operation: Any, row: Row) -> None:
         if row.passes is None:
             raise ValueError(
-                f"Expected a layer with a kernel to take the output of '{self._layer.name}', with nothing between "
-                "that does not commute with the order of units. "
-                f"Received: '{operation.name}' of type {type(operation).__name__}"
+                f"Expected a layer with a kernel to take the output of '{self._layer.name}', and all operations "
+                f"between to commute with permutations of units. Received: '{operation.name}' of type "
+                f"{type(operation).__name__}"
             )
         constants = self._links.constants(operation)
         if not isinstance(operation, layers.Layer) and not all(np.isscalar(value) for value in constants):
             raise ValueError(f"Expected one constant for all units. Received: an array in '{operation.name}'")
 
     def _passed(self, operation: Any, row: Row, sources: list[Any], places: list[int], index: Any) -> Any:
-        """Where units are in the output."""
+        """Return the positions of units in the output."""
         if isinstance(operation, (layers.Flatten, layers.Reshape)):
             times, width = positions(operation), operation.input.shape[-1]
             return np.concatenate([index + width * i for i in range(times)])
@@ -181,7 +181,7 @@ class Trace:
         if kind < Kind.AFFINE:
             text = reason or f"layer '{operation.name}' of type {type(operation).__name__}"
             if type(operation) is layers.BatchNormalization:
-                text += "; ion.fold_batch_norm may take it out"
+                text += "; ion.fold_batch_norm may remove it"
             nonlinear = kind < Kind.LINEAR and not row_of(operation).moves
             self.limits.append(Limit(kind, text, nonlinear))
 
@@ -191,25 +191,25 @@ def _joins_units(concatenate: Any) -> bool:
 
 
 def _within_one(operation: Any, sources: list[Any], index: Any) -> tuple[Any, Any]:
-    """The one tensor among those concatenated that holds all units, and where."""
+    """Return the concatenated tensor that contains all units, and their positions in it."""
     starts = np.cumsum([0, *(_width(each) for each in sources)])
     for source, start, end in zip(sources, starts[:-1], starts[1:], strict=True):
         if ((index >= start) & (index < end)).all():
             return source, index - start
-    raise ValueError(f"Expected units of one tensor. Received: those that '{operation.name}' joins")
+    raise ValueError(f"Expected units of a single tensor. Received: units concatenated by '{operation.name}'")
 
 
 def check(links: graph.Graph, operation: Any, row: Row, role: str, *, one_output: bool = True) -> None:
-    """Check that a row describes the operation, which is called once, for inference.
+    """Check that a rule applies to the operation, and that it is called once and for inference.
 
     Raises:
-        ValueError: if not, or if it has several outputs where it must have one.
+        ValueError: if not, or if it has several outputs although it must have one.
     """
     received = f"'{operation.name}' of type {type(operation).__name__}"
     if not links.used_once(operation):
         raise ValueError(
-            "Expected layers that are used once, or what is changed for one use is changed for the others. "
-            f"Received: shared layer '{operation.name}'"
+            "Expected layers that are used once, because a change would affect all uses. Received: shared layer "
+            f"'{operation.name}'"
         )
     if links.always_training(operation):
         raise ValueError(
@@ -219,15 +219,15 @@ def check(links: graph.Graph, operation: Any, row: Row, role: str, *, one_output
     if isinstance(operation, layers.Layer) and not operation.built:
         raise ValueError(f"Expected a built model: call it once on data. Received: layer {received} without weights")
     if reason := row.refuses(operation):
-        raise ValueError(f"Expected {role} to be a layer that a rule describes. Received: {received} {reason}")
+        raise ValueError(f"Expected {role} to be a layer with a rule. Received: {received} {reason}")
     if one_output and isinstance(operation.output, (list, tuple, dict)):
         raise ValueError(f"Expected {role} to have one output. Received: {received}")
 
 
 def _why_no_shift(operation: Any) -> str:
     if not getattr(operation, "use_bias", True):
-        return f"no bias to take up m: layer '{operation.name}' with use_bias=False"
+        return f"no bias to absorb m: layer '{operation.name}' with use_bias=False"
     if getattr(operation, "padding", "valid") != "valid":
         padding = f"layer '{operation.name}' with padding='{operation.padding}'"
-        return f"zeros around the input, which m would not reach: {padding}"
+        return f"zero padding of the input, to which m would not apply: {padding}"
     return ""

@@ -1,4 +1,4 @@
-"""What a rewrite changes although the outputs stay: penalties and the effect of constraints."""
+"""Effects of a rewrite on further training although the outputs do not change: penalties and constraints."""
 
 import warnings
 from collections.abc import Iterable
@@ -19,10 +19,10 @@ def warn_of_training_effects(
     """Warn once if further training will differ.
 
     Args:
-        changed: Each variable that was changed, after its layer.
+        changed: Pairs of a layer and its changed variable.
         moved: The operations whose outputs have changed.
-        order_only: Whether units have only changed places, which no penalty or constraint depends on.
-        stacklevel: As for `warnings.warn`, where this function is called.
+        order_only: Whether units are only permuted, which affects no penalty or constraint.
+        stacklevel: As for `warnings.warn`, relative to the caller.
     """
     if order_only:
         return
@@ -30,16 +30,18 @@ def warn_of_training_effects(
     penalized = [each for each in moved if _penalizes_its_output(each)]
     penalized += [layer for layer, each in changed if each.trainable and each.regularizer is not None]
     if penalized:
-        effects.append(f"the penalties of {_names(penalized)} have other values")
+        effects.append(f"the penalties of {_names(penalized)} have changed")
     constrained = [layer for layer, each in changed if each.trainable and each.constraint is not None]
     if constrained:
         effects.append(f"the next step projects the weights of {_names(constrained)} onto their constraints")
     if effects:
-        warnings.warn(f"The outputs stay, but training will differ: {'; '.join(effects)}.", stacklevel=stacklevel + 1)
+        warnings.warn(
+            f"The outputs do not change, but training will differ: {'; '.join(effects)}.", stacklevel=stacklevel + 1
+        )
 
 
 def _penalizes_its_output(operation: Any) -> bool:
-    """Whether an operation adds a loss that depends on its output."""
+    """Return whether an operation adds a loss that depends on its output."""
     if isinstance(operation, (RepresentationRegularization, layers.ActivityRegularization)):
         return True
     return getattr(operation, "activity_regularizer", None) is not None

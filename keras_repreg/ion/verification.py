@@ -1,4 +1,4 @@
-"""Comparing the outputs of two models."""
+"""Compare the outputs of two models."""
 
 from typing import Any
 
@@ -16,11 +16,11 @@ def verify(model: keras.Model, other: keras.Model, data: Any, *, batch_size: int
         model: A Keras model.
         other: A Keras model with the same inputs and outputs.
         data: See `keras_repreg.measure`.
-        batch_size: Samples per forward pass, where the data is not batched already.
+        batch_size: Samples per forward pass, if the data is not batched already.
 
     Returns:
-        A number near the precision of the weights if one is an identical output network of the other; infinite if
-        an output is NaN.
+        The difference, close to the precision of the weights for identical output networks; infinite if an output is
+        NaN.
 
     Raises:
         TypeError: if one of them is not a Keras model.
@@ -49,5 +49,5 @@ def verify(model: keras.Model, other: keras.Model, data: Any, *, batch_size: int
         for a, b in zip(*pair, strict=True):
             largest = max(largest, largest_change(to_float64(a), to_float64(b)))
     if not seen:
-        raise ValueError(f"Expected at least one batch of data. Received: {type(data).__name__} without any")
+        raise ValueError(f"Expected at least one batch of data. Received: an empty {type(data).__name__}")
     return largest

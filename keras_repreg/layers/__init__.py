@@ -1,4 +1,4 @@
-"""The penalties of Table 5 and later ones as layers, and the two base classes for penalties of your own."""
+"""The penalties of Table 5 and later ones as layers, and the two base classes for custom penalties."""
 
 from keras_repreg.layers.base import RepresentationRegularization
 from keras_repreg.layers.classwise import ClasswiseRegularization

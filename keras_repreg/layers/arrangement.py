@@ -16,13 +16,12 @@ DATA_FORMATS = (None, "channels_last", "channels_first")
 
 
 class Arrangement:
-    """What counts as a sample and what as a unit.
+    """How activations are arranged into samples and units.
 
     Args:
-        units: None: activations are (N, M) already. `"channels"`: the channels are the units, and every position of
+        units: None: activations are already (N, M). `"channels"`: the channels are the units, and every position of
             every sample is a sample. `"flatten"`: every entry of a sample is a unit.
-        data_format: Where the channels are: `"channels_last"`, `"channels_first"`, or None for that of
-            `keras.config.image_data_format()`.
+        data_format: `"channels_last"`, `"channels_first"`, or None for `keras.config.image_data_format()`.
 
     Raises:
         ValueError: if an argument is none of these.
@@ -33,23 +32,23 @@ class Arrangement:
         self.data_format = one_of(data_format, DATA_FORMATS, "data_format") or keras.config.image_data_format()
 
     def check(self, shape: tuple[int | None, ...], owner: str) -> None:
-        """Whether activations of this shape can be arranged.
+        """Check that activations of this shape can be arranged.
 
         Raises:
-            ValueError: if the rank does not fit.
+            ValueError: if the rank does not match.
         """
         if len(shape) < 2 or (self.units is None and len(shape) > 2):
             raise ValueError(
-                f"{owner} expects activations of shape (samples, units). For more dimensions choose "
-                "`units='channels'`, by which every position is a sample, or `units='flatten'`, by which every entry "
-                f"is a unit. Received: inputs.shape={shape}"
+                f"{owner} expects activations of shape (samples, units). For more dimensions pass `units='channels'` "
+                "(every position is a sample) or `units='flatten'` (every entry is a unit). Received: "
+                f"inputs.shape={shape}"
             )
 
     def rows(self, z: Tensor, owner: str) -> Tensor:
-        """Z of shape (samples, units).
+        """Return Z of shape (samples, units).
 
         Raises:
-            ValueError: if the rank does not fit, the number of units is not known, or they are not real numbers.
+            ValueError: if the rank does not match, the number of units is unknown, or activations are not real numbers.
         """
         shape = tuple(z.shape)
         self.check(shape, owner)
@@ -64,7 +63,7 @@ class Arrangement:
         return z if len(shape) == 2 else ops.reshape(z, (-1, math.prod(units)))
 
     def restore(self, rows: Tensor, z: Tensor) -> Tensor:
-        """The inverse of `rows`: an array of shape (samples, units) in the shape of `z`."""
+        """Invert `rows`: return an array of shape (samples, units) in the shape of `z`."""
         if len(z.shape) == 2:
             return rows
         if self.units == "flatten":
@@ -73,13 +72,13 @@ class Arrangement:
         return ops.moveaxis(rows, -1, 1) if self.data_format == "channels_first" else rows
 
     def labels(self, labels: Tensor, z: Tensor, owner: str, num_classes: int | None = None) -> Tensor:
-        """Labels of the rows: of each position those of its sample, or its own where `labels` has positions too.
+        """Return the labels of the rows, from labels per sample or per position.
 
-        Integers of shape (N, T) for T positions are ids of the positions, unless there are T classes, or each row is
+        Integers of shape (N, T) for T positions are ids per position, unless there are T classes, or each row is
         one-hot and the number of classes is not given.
 
         Raises:
-            ValueError: if `labels` has positions other than those of `z`, or it cannot be told whether it has.
+            ValueError: if the shape of `labels` does not match the positions of `z`, or is ambiguous.
         """
         labels = ops.convert_to_tensor(labels)
         if len(z.shape) == 2 or self.units != "channels":
@@ -93,24 +92,24 @@ class Arrangement:
             if integers and num_classes != given[1] and (num_classes or not _may_be_one_hot(labels)):
                 return ops.reshape(labels, (-1,))
             raise ValueError(
-                f"{owner} cannot tell whether `labels` are one-hot labels of the samples or ids of the positions. "
-                "Pass ids of shape (N,), or ids of the positions of shape (N, positions, 1). "
-                f"Received: labels.shape={given}, inputs.shape={tuple(z.shape)} with the channels last"
+                f"{owner} cannot tell whether `labels` are one-hot labels per sample or ids per position. Pass ids of "
+                f"shape (N,), or ids per position of shape (N, positions, 1). Received: labels.shape={given}, "
+                f"inputs.shape={tuple(z.shape)} with the channels last"
             )
         if len(given) not in (1, 2) or not _agree(given[:1], z.shape[:1]) or None in given[1:]:
             raise ValueError(
-                f"{owner} expects labels of the samples, (N,), (N, 1) or one-hot (N, K), or of the positions, one "
-                f"dimension more for each of {positions}. Received: labels.shape={given}, "
+                f"{owner} expects labels per sample of shape (N,), (N, 1) or one-hot (N, K), or labels per position "
+                f"with the additional dimensions {positions}. Received: labels.shape={given}, "
                 f"inputs.shape={tuple(z.shape)} with the channels last"
             )
         labels = ops.reshape(labels, (-1, *(1 for _ in positions), *given[1:]))
         return ops.reshape(ops.broadcast_to(labels, (*ops.shape(z)[:-1], *given[1:])), (-1, *given[1:]))
 
     def sample_weight(self, mask: Tensor | None, z: Tensor, owner: str) -> Tensor | None:
-        """1 for each row that a Keras mask keeps and 0 for the others, in float32; None without a mask.
+        """Return 1 for each row that a Keras mask keeps and 0 for the others, in float32; None without a mask.
 
         Raises:
-            ValueError: if the mask is not one of the samples, or with `units="channels"` of the positions.
+            ValueError: if the mask is not per sample, or per position with `units="channels"`.
         """
         if mask is None:
             return None
@@ -119,7 +118,7 @@ class Arrangement:
         rank = len(z.shape) - 1 if by_position else 1
         if not 1 <= len(mask.shape) <= rank:
             raise ValueError(
-                f"{owner} can leave out samples, or positions with `units='channels'`, but no single units. "
+                f"{owner} expects a mask of samples, or of positions with `units='channels'`, not of single units. "
                 f"Received: mask.shape={tuple(mask.shape)}, inputs.shape={tuple(z.shape)}"
             )
         mask = ops.cast(mask, "float32")
@@ -136,11 +135,11 @@ class Arrangement:
 
 
 def _may_be_one_hot(labels: Tensor) -> bool:
-    """Whether integers of shape (N, T) can be one-hot rows; where a function is compiled, they are taken for ids."""
+    """Return whether integers of shape (N, T) can be one-hot rows; in compiled functions they are taken for ids."""
     values = value_of(labels)
     return values is not None and bool(((values == 0) | (values == 1)).all() and (values.sum(axis=1) == 1).all())
 
 
 def _agree(one: tuple[int | None, ...], other: tuple[int | None, ...]) -> bool:
-    """Whether two shapes can be the same, as far as they are known."""
+    """Return whether two shapes agree in all known dimensions."""
     return len(one) == len(other) and all(a == b or None in (a, b) for a, b in zip(one, other, strict=True))

@@ -1,4 +1,4 @@
-"""The base of the penalties of Table 5: an identity layer that adds `weight * Omega` to the loss."""
+"""The base class of the penalties: an identity layer that adds `weight * Omega` to the loss."""
 
 import weakref
 from collections.abc import Callable
@@ -19,40 +19,40 @@ Tensor = Any
 
 
 class RepresentationRegularization(seam.ExactLosses):
-    """Base class: passes activations on unchanged and adds `weight * Omega(Z)` to the model's loss.
+    """Base class of the penalties: returns activations unchanged and adds `weight * Omega(Z)` to the model's loss.
 
     Args:
         weight: Loss weight, a finite number >= 0.
         normalize: Divide Omega by `normalizer`, so that the same weight suits any width, number of classes and
             batch size.
-        units: What the columns of Z are where activations have more than two dimensions. `"channels"`: the
-            channels; every position of every sample is a row, and positions that a Keras mask excludes are left
-            out. `"flatten"`: all entries of a sample.
-        data_format: For `units="channels"`, `"channels_last"` or `"channels_first"`; by default that of
+        units: Which entries are the columns of Z if activations have more than two dimensions. `"channels"`: the
+            channels; every position of every sample is a row, and positions excluded by a Keras mask are ignored.
+            `"flatten"`: all entries of a sample.
+        data_format: `"channels_last"` or `"channels_first"`, for `units="channels"`. Defaults to
             `keras.config.image_data_format()`.
         synchronized: Compute the statistics over the global batch of all replicas of a `tf.distribute` strategy,
-            rather than over each replica's own part. (On JAX they always are.)
-        penalize_evaluation: Whether the penalty is a part of the loss outside of training too, and so of
-            `val_loss`. With False it is there only if the layer is called with `training=True`, as `fit` does.
+            instead of over the part of each replica. On JAX this is always the case.
+        penalize_evaluation: Whether the penalty is also part of the loss outside of training, and so of `val_loss`. If
+            False, it is added only when the layer is called with `training=True`, as in `fit`.
         **kwargs: Arguments of `keras.layers.Layer`, such as `name` and `dtype`.
 
     Attributes:
-        weight_factor: What `weight` is multiplied by: 1, or what a `WeightSchedule` has set.
+        weight_factor: The factor of `weight`: 1, or the value set by a `WeightSchedule`.
 
     Input shape:
-        (N, M): N samples of M units; with `units`, (N, ..., C), or (N, C, ...) where channels come first.
+        (N, M): N samples of M units; with `units`, (N, ..., C), or (N, C, ...) if channels come first.
 
     Output shape:
-        That of the input.
+        Same as the input.
 
     Raises:
-        TypeError: if `weight` is not a number or one of the flags not a bool, or the layer is used as an
-            `activity_regularizer` or `kernel_regularizer` of another.
-        ValueError: if an argument is out of range, the input has another rank or no known number of units, or the
-            layer is called in the loop of an RNN with `unroll=False`.
+        TypeError: if `weight` is not a number, a flag is not a bool, or the layer is used as the
+            `activity_regularizer` or `kernel_regularizer` of another layer.
+        ValueError: if an argument is out of range, the rank of the input does not match, its number of units is
+            unknown, or the layer is called in the loop of an RNN with `unroll=False`.
 
     Examples:
-        A penalty of your own needs one method, which also takes `sample_weight` if it is used with masks:
+        A custom penalty needs one method, which also takes `sample_weight` if the penalty is used with masks:
 
         >>> import keras, keras_repreg
         >>> @keras.saving.register_keras_serializable(package="example")
@@ -91,7 +91,7 @@ class RepresentationRegularization(seam.ExactLosses):
         self.penalize_evaluation = penalize_evaluation
         self.weight_factor = WeightFactor()
         self.penalty_mean = PenaltyMean()
-        # By model, whether its loss depends on this layer's penalty, once a step has shown it.
+        # Per model: whether its loss depends on this penalty, recorded by the first step.
         self.effects: weakref.WeakKeyDictionary[keras.Model, bool] = weakref.WeakKeyDictionary()
         self.supports_masking = True
         self._shared_losses = replicas.SharedLosses()
@@ -99,27 +99,26 @@ class RepresentationRegularization(seam.ExactLosses):
         self._outermost: Callable[[], Any] = weakref.ref(self)
 
     def omega(self, z: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        """Return Omega for activations of shape (N, M) in float32 or float64, a scalar.
+        """Return the scalar Omega for activations of shape (N, M) in float32 or float64.
 
-        Defined by each penalty as `omega(z)` or `omega(z, sample_weight=None)`, or, class by class, as
-        `omega(z, classes)`. If some rows do not count, `sample_weight` has one number per row, shape (N,): 0 for the
-        positions that a mask excludes.
+        Subclasses define `omega(z)` or `omega(z, sample_weight=None)`; class-wise penalties define `omega(z, classes)`.
+        With a mask, `sample_weight` has shape (N,), with 0 for the rows that the mask excludes.
         """
         raise NotImplementedError(f"{type(self).__name__} must define `omega(self, z)`.")
 
     def _omega(self, training: bool | None) -> Callable[..., Tensor]:
-        """`omega`, for penalties that are computed in another way while training."""
+        """Return `omega`; overridden by penalties whose computation differs in training."""
         return self.omega
 
     def normalizer(self, z: Tensor, sample_weight: Tensor | None = None) -> Tensor | float:
-        """Return what Omega is divided by under `normalize=True`; `sample_weight` as in `omega`."""
+        """Return the divisor of Omega for `normalize=True`; `sample_weight` as in `omega`."""
         return float(z.shape[1])
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         inputs = args[0] if args else kwargs.get("inputs")
         if isinstance(inputs, keras.Variable):
             raise TypeError(
-                f"Expected {self._who()} as a layer of its own, after the layer whose activations it penalizes. "
+                f"Expected {self._title()} as a separate layer, after the layer whose activations it penalizes. "
                 f"Received: it as a regularizer of the weights '{inputs.path}'"
             )
         return super().__call__(*args, **kwargs)
@@ -137,7 +136,7 @@ class RepresentationRegularization(seam.ExactLosses):
         return inputs
 
     def _is_active(self, training: bool | None) -> bool:
-        """Whether this call penalizes; also the check of where the layer is called, before anything is computed."""
+        """Return whether this call adds a penalty, after checking where the layer is called."""
         outermost = seam.outermost_layer(self)
         if self._outermost() is not outermost:
             check_place(self, outermost)
@@ -145,18 +144,18 @@ class RepresentationRegularization(seam.ExactLosses):
         return self.penalize_evaluation or bool(training)
 
     def _samples(self, inputs: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """Z, and how much each row counts unless all count alike; of all replicas if synchronized."""
-        # Sparse activations count as dense ones.
+        """Return Z, from all replicas if synchronized, and its row weights, or None if all rows count equally."""
+        # Sparse activations are treated as dense.
         dense = ops.convert_to_tensor(inputs, sparse=False)
-        z = upcast(self._arrangement.rows(dense, self._who()))
-        sample_weight = self._arrangement.sample_weight(mask, inputs, self._who())
+        z = upcast(self._arrangement.rows(dense, self._title()))
+        sample_weight = self._arrangement.sample_weight(mask, inputs, self._title())
         if sample_weight is not None:
             sample_weight = self._global(ops.cast(sample_weight, z.dtype))
         z = self._global(z)
         return (z if sample_weight is None else zero_masked_rows(z, sample_weight)), sample_weight
 
     def _weighted(self, statistic: Callable[..., Tensor], z: Tensor, sample_weight: Tensor | None) -> Tensor:
-        """`omega` or `normalizer` of rows of which some may not count."""
+        """Return `omega` or `normalizer` of rows, some of which may have weight 0."""
         if sample_weight is None:
             return statistic(z)
         try:
@@ -167,8 +166,8 @@ class RepresentationRegularization(seam.ExactLosses):
             if statistic == self.normalizer:
                 return statistic(z)  # a number of units
             raise ValueError(
-                f"Expected `omega` of {self._who()} to take `sample_weight`, without which it cannot leave out what a "
-                f"mask excludes. Received: a mask of {sample_weight.shape[0]} rows"
+                f"Expected `omega` of {self._title()} to take `sample_weight`, which is needed to apply a mask. "
+                f"Received: a mask of {sample_weight.shape[0]} rows"
             ) from error
 
     def _global(self, rows: Tensor) -> Tensor:
@@ -177,18 +176,18 @@ class RepresentationRegularization(seam.ExactLosses):
     def _penalize(self, omega: Tensor, training: bool | None) -> None:
         penalty = self.weight_factor.times(self.weight, omega)
         step = current_step()
-        # A model that a training step calls at inference, such as a teacher, is not trained by it.
+        # A model called at inference within a training step, such as a teacher, is not trained by it.
         if step is not None and step.training == bool(training):
             penalty = step.watch(self, penalty)
         self.add_loss(self._shared_losses.share(penalty, self) if self.synchronized else penalty)
 
     def on_losses_read(self, losses: list[Tensor]) -> None:
-        # What the model sums up is the loss; what was computed for it may be more.
+        # Only losses that the model sums up count; more of them may have been computed.
         for loss in losses:
             if not seam.is_usable(loss):
                 raise ValueError(
-                    f"Expected {self._who()} to be called outside of loops that are compiled, such as `keras.ops.map`, "
-                    "out of which no loss comes. Received: a loss from within one"
+                    f"Expected {self._title()} to be called outside of compiled loops, such as `keras.ops.map`, from "
+                    "which no loss can be collected. Received: a loss from within one"
                 )
         step = current_step()
         if step is not None and losses:
@@ -197,11 +196,11 @@ class RepresentationRegularization(seam.ExactLosses):
 
     def _several(self, number: int) -> ValueError:
         return ValueError(
-            f"{self._who()} expects the activations alone; only class-wise layers take labels as well. Received: a "
+            f"{self._title()} expects only the activations; labels are for class-wise layers. Received: a "
             f"list of {number} inputs"
         )
 
-    def _who(self) -> str:
+    def _title(self) -> str:
         return f"{type(self).__name__} '{self.name}'"
 
     @property
@@ -214,7 +213,7 @@ class RepresentationRegularization(seam.ExactLosses):
             store["weight_factor"] = self.weight_factor.value
 
     def load_own_variables(self, store: Any) -> None:
-        # Models that a schedule was used on have saved their factor; others say nothing about it.
+        # A factor is saved only if a schedule was used.
         saved = {name: store[name] for name in store.keys()}  # noqa: SIM118, no dict
         factor = saved.pop("weight_factor", None)
         super().load_own_variables(saved)
@@ -224,7 +223,7 @@ class RepresentationRegularization(seam.ExactLosses):
     def compute_output_shape(self, input_shape: Any) -> Any:
         if input_shape and isinstance(input_shape[0], (list, tuple)):
             raise self._several(len(input_shape))
-        self._arrangement.check(tuple(input_shape), self._who())
+        self._arrangement.check(tuple(input_shape), self._title())
         return input_shape
 
     def get_config(self) -> dict[str, Any]:
@@ -240,10 +239,10 @@ class RepresentationRegularization(seam.ExactLosses):
 
 
 def pairs_of_units(z: Tensor) -> float:
-    """Return M (M - 1), the number of off-diagonal entries of a covariance; 1 for a single unit, which has none."""
+    """Return M (M - 1), the number of off-diagonal entries of a covariance, or 1 for a single unit."""
     return float(max(z.shape[1] * (z.shape[1] - 1), 1))
 
 
 def entries(z: Tensor, sample_weight: Tensor | None = None) -> Tensor:
-    """Return N M, the number of activations of a batch."""
+    """Return N M, the number of activations in a batch."""
     return number_of_samples(z, sample_weight) * ops.cast(z.shape[1], z.dtype)

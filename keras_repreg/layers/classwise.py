@@ -1,4 +1,4 @@
-"""The base class of the penalties that are computed class by class, from labels as a side input."""
+"""The base class of class-wise penalties, which take labels as a side input."""
 
 import warnings
 from typing import Any
@@ -22,49 +22,49 @@ from keras_repreg.layers.base import RepresentationRegularization
 
 Tensor = Any
 
-# Labels are checked in slices of this many rows.
+# The number of rows per slice when labels are checked.
 ROWS = 8192
 
 
 class ClasswiseRegularization(RepresentationRegularization):
-    """Base class of the penalties that are computed class by class, from labels as a side input.
+    """Base class of class-wise penalties, which take labels as a side input.
 
-    A penalty of your own defines `omega(self, z, classes)`, with `classes` a `keras_repreg.classes.Classes`.
+    A custom penalty defines `omega(self, z, classes)`, where `classes` is a `keras_repreg.classes.Classes`.
 
-    Without labels, prediction passes activations on, an evaluation leaves the penalty out with a warning, and training
-    is an error.
+    Without labels, training raises an error, evaluation leaves the penalty out with a warning, and prediction works as
+    usual.
 
     Args:
         weight: Loss weight, a finite number >= 0.
         normalize: Divide Omega by its number of terms (see each layer), so that the same weight suits any width
             and number of classes.
-        num_classes: K for `normalize=True`, and the width that one-hot labels must have. By default the
-            number of classes present in the batch.
-        label_key: Which entry of dict, list or tuple targets holds the labels.
-        soft_labels: Whether labels are soft: rows of numbers >= 0, how much the sample belongs to each class, as
-            after mixup or label smoothing. Class-wise statistics are then weighted by them. Binary labels of shape
-            (N,) or (N, 1) that are smoothed (0.05 and 0.95, say) are the probability of the second of two classes. By
-            default labels are hard, and the largest entry of a row is the class.
-        ignore_class: The id of samples to leave out, such as -1 or 255; for hard labels. What a mask excludes is left
-            out as well.
+        num_classes: K for `normalize=True`, and the required width of one-hot labels. Defaults to the number of classes
+            present in the batch.
+        label_key: The entry that holds the labels, if the targets are a dict, list or tuple.
+        soft_labels: Whether labels are soft: rows of class probabilities >= 0, as after mixup or label smoothing, which
+            weight the class-wise statistics. Smoothed binary labels of shape (N,) or (N, 1), such as 0.05 and 0.95, are
+            the probability of the second of two classes. By default labels are hard, and the class is the largest entry
+            of a row.
+        ignore_class: The class id of samples to ignore, such as -1 or 255, for hard labels. Masked samples are ignored
+            as well.
         **kwargs: `units`, `data_format`, `synchronized` and `penalize_evaluation` as in
             `RepresentationRegularization`, and arguments of `keras.layers.Layer`, such as `name` and `dtype`.
 
     Call arguments:
         inputs: Activations (N, M), or a list `[activations, labels]`.
-        labels: Class ids of shape (N,) or (N, 1), which are taken as int32, or one-hot or soft of shape (N, K). By
-            default those of the surrounding `label_scope`. With `units="channels"` they are those of all positions of
-            a sample; labels with the positions' dimensions, (N, ..., 1) or one-hot (N, ..., K), or ids (N, ...) where
-            there are two of these dimensions or more, are those of each position.
+        labels: Class ids of shape (N,) or (N, 1), cast to int32, or one-hot or soft labels of shape (N, K). Defaults to
+            the labels of the surrounding `label_scope`. With `units="channels"` the label of a sample applies to all
+            its positions. Labels per position have the dimensions of the positions: (N, ..., 1) or one-hot (N, ..., K),
+            or ids (N, ...) if there are at least two of these dimensions.
         training: Whether labels are required.
 
     Output shape:
-        That of the activations.
+        Same as the activations.
 
     Raises:
         TypeError: if an argument has the wrong type.
-        ValueError: if an argument is out of range, the shape of the activations does not fit, the labels do not fit
-            them, or there are none in training.
+        ValueError: if an argument is out of range, the shape of the activations or labels does not match, or labels are
+            missing in training.
     """
 
     def __init__(
@@ -91,8 +91,8 @@ class ClasswiseRegularization(RepresentationRegularization):
             raise TypeError(f"Expected `soft_labels` to be True or False. Received: soft_labels={soft_labels!r}")
         if soft_labels and ignore_class is not None:
             raise ValueError(
-                "Expected `ignore_class` with hard labels only; a row of zeros leaves out a sample with soft ones. "
-                f"Received: soft_labels=True, ignore_class={ignore_class!r}"
+                "Expected `ignore_class` with hard labels only; with soft labels, give samples to ignore a row of "
+                f"zeros. Received: soft_labels=True, ignore_class={ignore_class!r}"
             )
         super().__init__(weight, normalize=normalize, **kwargs)
         self.num_classes = None if num_classes is None else int(num_classes)
@@ -104,7 +104,7 @@ class ClasswiseRegularization(RepresentationRegularization):
         self._warned = False
 
     def omega(self, z: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        """Return Omega for activations of shape (N, M) and their `Classes`, a scalar: `omega(self, z, classes)`."""
+        """Return the scalar Omega for activations of shape (N, M) and their `Classes`: `omega(self, z, classes)`."""
         raise NotImplementedError(f"{type(self).__name__} must define `omega(self, z, classes)`.")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -120,14 +120,14 @@ class ClasswiseRegularization(RepresentationRegularization):
         *,
         training: bool | None = None,
         mask: Any = None,
-        inputs_mask: Tensor | None = None,  # where Keras puts it if the labels are an argument of their own
+        inputs_mask: Tensor | None = None,  # passed by Keras if labels are a separate argument
     ) -> Tensor:
-        # A mask that is given comes before the one that the activations carry.
+        # An explicit mask takes precedence over the one attached to the activations.
         z, mask = inputs, inputs_mask if mask is None else mask
         if isinstance(inputs, (list, tuple)):
             if len(inputs) != 2:
                 raise ValueError(
-                    f"{self._who()} expects `[activations, labels]`. Received: a list of {len(inputs)} inputs"
+                    f"{self._title()} expects `[activations, labels]`. Received: a list of {len(inputs)} inputs"
                 )
             z, labels = inputs
             mask = mask[0] if isinstance(mask, (list, tuple)) else mask
@@ -139,15 +139,15 @@ class ClasswiseRegularization(RepresentationRegularization):
         if labels is not None:
             self._penalize(self._classwise_omega(z, labels, mask, training), training)
         elif training:
-            raise ValueError(f"{self._who()} got no labels while training. {LABEL_OPTIONS} Received: labels=None")
+            raise ValueError(f"{self._title()} received no labels in training. {LABEL_OPTIONS} Received: labels=None")
         else:
-            # Read back by a model that evaluates, and by none that predicts: see `on_losses_read`.
+            # Read by models that evaluate, but not in `predict`: see `on_losses_read`.
             self.add_loss(ops.zeros((), "float64" if "float64" in str(z.dtype) else "float32"))
         return z
 
     def _classwise_omega(self, inputs: Tensor, labels: Tensor, mask: Tensor | None, training: bool | None) -> Tensor:
         z, sample_weight = self._samples(inputs, mask)
-        labels = self._arrangement.labels(labels, inputs, self._who(), self.num_classes)
+        labels = self._arrangement.labels(labels, inputs, self._title(), self.num_classes)
         with seam.full_precision(z):
             classes = self._classes(self._global(labels), z, sample_weight)
             omega = self._omega(training)(classes.zero_masked_rows(z), classes)
@@ -156,12 +156,12 @@ class ClasswiseRegularization(RepresentationRegularization):
         return omega
 
     def _divisor(self, z: Tensor, classes: Classes, sample_weight: Tensor | None) -> Tensor:
-        """What Omega is divided by under `normalize=True`: `normalizer` times K."""
+        """Return the divisor of Omega for `normalize=True`: `normalizer` times K."""
         number = classes.number() if self.num_classes is None else float(self.num_classes)
         return self._weighted(self.normalizer, z, sample_weight) * number
 
     def _classes(self, labels: Tensor, z: Tensor, sample_weight: Tensor | None = None) -> Classes:
-        """The classes of the samples, each of which counts as much as its weight says."""
+        """Return the classes of the weighted samples."""
         dtype = keras.backend.standardize_dtype(z.dtype)
         if self.soft_labels:
             return SoftClasses(ops.cast(responsibilities(labels, z, self.num_classes), dtype), sample_weight)
@@ -172,19 +172,19 @@ class ClasswiseRegularization(RepresentationRegularization):
         return HardClasses(ids, dtype, sample_weight)
 
     def check_targets(self, y: Any) -> None:
-        """Check the values of targets from which this layer takes its labels.
+        """Check the values of the targets from which this layer takes its labels.
 
         Raises:
-            ValueError: if they hold no class labels: see `keras_repreg.labels.check_label_values`.
+            ValueError: if they are not class labels: see `keras_repreg.labels.check_label_values`.
         """
         if self.labels_from_scope is False:
             return
         labels = select_target(y, self.label_key, "label_key")
         integers = str(getattr(labels, "dtype", "")).startswith(("int", "uint"))
-        by_position = self.units == "channels" and integers  # ids of positions look like rows
+        by_position = self.units == "channels" and integers  # ids per position look like one-hot rows
         if by_position or getattr(labels, "ndim", 0) == 0:
             return
-        # In slices: what is computed of large one-hot arrays would take their memory several times over.
+        # In slices, since the checks would take several times the memory of a large one-hot array.
         for start in range(0, len(labels), ROWS):
             values = to_numpy(labels[start : start + ROWS])
             if values.dtype.kind not in "biuf":
@@ -194,13 +194,13 @@ class ClasswiseRegularization(RepresentationRegularization):
                     values.reshape(-1, values.shape[-1]) if values.ndim > 2 else values, soft=self.soft_labels
                 )
             except ValueError as error:
-                raise ValueError(f"{self._who()}: {error}") from error
+                raise ValueError(f"{self._title()}: {error}") from error
 
     def on_losses_read(self, losses: list[Tensor]) -> None:
         if self._left_out and losses and not self._warned:
             self._warned = True
             warnings.warn(
-                f"The penalty of {self._who()} is left out of this evaluation, since the layer got no labels. "
+                f"The penalty of {self._title()} is left out of this evaluation because the layer received no labels. "
                 f"{LABEL_OPTIONS}",
                 stacklevel=2,
             )

@@ -1,4 +1,4 @@
-"""Covariance regularizers of Table 5: CR (the DeCov loss) and its class-wise twin cw-CR."""
+"""Covariance regularizers of Table 5: CR (the DeCov loss) and its class-wise version cw-CR."""
 
 from typing import Any
 
@@ -16,8 +16,8 @@ Tensor = Any
 class CovarianceRegularization(RepresentationRegularization):
     """Penalizes the covariance between units: CR of Table 5, known as DeCov.
 
-    Omega = sum over i != j of c_ij^2, where c_ij = E[(z_i - mu_i)(z_j - mu_j)] over the batch (divided by N).
-    With `normalize=True` it is divided by M (M - 1).
+    Omega = sum over i != j of c_ij^2, where c_ij = E[(z_i - mu_i)(z_j - mu_j)] over the batch (divided by N). With
+    `normalize=True` it is divided by M (M - 1).
 
     Args:
         weight: Loss weight, a finite number >= 0.
@@ -28,7 +28,7 @@ class CovarianceRegularization(RepresentationRegularization):
         (N, M): N samples of M units.
 
     Output shape:
-        That of the input, which is passed on unchanged.
+        Same as the input, which is returned unchanged.
 
     Raises:
         TypeError, ValueError: see `RepresentationRegularization`.
@@ -41,8 +41,8 @@ class CovarianceRegularization(RepresentationRegularization):
         2.0
 
     Reference:
-        Cogswell et al. (2015), "Reducing overfitting in deep networks by decorrelating representations"; with
-        half the sum there.
+        Cogswell et al. (2015), "Reducing overfitting in deep networks by decorrelating representations", where the sum
+        is halved.
     """
 
     def omega(self, z: Tensor, sample_weight: Tensor | None = None) -> Tensor:
@@ -56,17 +56,17 @@ class CovarianceRegularization(RepresentationRegularization):
 class ClasswiseCovarianceRegularization(ClasswiseRegularization):
     """Penalizes the covariance between units within each class: cw-CR of Table 5.
 
-    Omega = sum over k and i != j of (c_ij^(k))^2, where c_ij^(k) (eq. 12) is the covariance over the samples of
-    class k. With `normalize=True` it is divided by M (M - 1) K, K being `num_classes` or else the number of
+    Omega = sum over k and i != j of (c_ij^(k))^2, where c_ij^(k) (eq. 12) is the covariance over the samples of class
+    k. With `normalize=True` it is divided by M (M - 1) K, where K is `num_classes` or, by default, the number of
     classes present. A class with one sample contributes zero.
 
     Args:
         weight: Loss weight, a finite number >= 0.
         normalize: Whether to divide by the number of terms.
         num_classes: K for `normalize=True`; by default the number of classes present in the batch.
-        label_key: Which entry of dict, list or tuple targets holds the labels.
-        soft_labels: Whether labels are rows of class shares, as after mixup or label smoothing.
-        ignore_class: The id of samples to leave out.
+        label_key: The entry that holds the labels, if the targets are a dict, list or tuple.
+        soft_labels: Whether labels are rows of class probabilities, as after mixup or label smoothing.
+        ignore_class: The class id of samples to ignore.
         **kwargs: Arguments of `keras.layers.Layer`, such as `name` and `dtype`.
 
     Call arguments:
@@ -74,7 +74,7 @@ class ClasswiseCovarianceRegularization(ClasswiseRegularization):
         labels: Class ids (N,) or (N, 1), or one-hot or soft (N, K).
 
     Output shape:
-        That of the activations, which are passed on unchanged.
+        Same as the activations, which are returned unchanged.
 
     Raises:
         TypeError, ValueError: see `ClasswiseRegularization`.

@@ -1,4 +1,4 @@
-"""Decorrelated batch normalization: the activations themselves are whitened, batch by batch."""
+"""Decorrelated batch normalization, which whitens the activations of each batch."""
 
 import math
 from typing import Any
@@ -24,42 +24,43 @@ class DecorrelatedBatchNormalization(keras.layers.Layer):
     $$\hat z = \gamma \odot (C + \epsilon I)^{-1/2} (z - \mu) + \beta$$
 
     with the mean and the covariance of the batch (divided by N) in training. At inference they are replaced by a moving
-    mean and a moving average of the whitening matrix. Of all matrices that whiten, the symmetric one (ZCA) changes the
-    activations least. With `groups`, units are divided into this many groups of neighbours, and each is whitened by
-    itself.
+    mean and a moving average of the whitening matrix. The symmetric whitening matrix (ZCA) is the one that changes the
+    activations least. With `groups`, neighbouring units are divided into that many groups, which are whitened
+    separately.
 
-    `method="exact"` decomposes the covariance; its gradient is finite for equal eigenvalues too.
-    `method="newton_schulz"` (IterNorm) takes matrix products alone, which suits GPUs and XLA, and stops after
-    `iterations`: directions of small variance are then whitened in part, which the paper of 2019 finds to be of use.
-    The output has the covariance I if there are enough iterations: about 0.9 log2(1 / l) + 3 for an eigenvalue that is
-    the part l of the trace.
+    `method="exact"` uses an eigendecomposition of the covariance, with a gradient that is finite for equal eigenvalues
+    too. `method="newton_schulz"` (IterNorm) uses only matrix products, which suits GPUs and XLA, and stops after
+    `iterations`. Directions of small variance are then whitened only in part, which the paper of 2019 finds useful.
+    With enough iterations the output covariance is I: an eigenvalue that is a fraction l of the trace needs about 0.9
+    log2(1 / l) + 3.
 
-    A batch should have several times as many samples as a group has units. Where it has fewer, the covariance is
-    singular, and noise is amplified by up to epsilon^(-1/2) at inference.
+    A batch should have several times as many samples as a group has units. With fewer samples than units the covariance
+    is singular, and noise is amplified by up to epsilon^(-1/2) at inference.
 
-    With `layer.trainable = False`, the layer runs at inference, as `BatchNormalization` does. On TensorFlow the exact
-    method is not compiled by XLA, whose decomposition is slow; `jit_compile="auto"` knows it.
+    With `layer.trainable = False`, the layer runs in inference mode, as `BatchNormalization` does. On TensorFlow the
+    exact method is not compiled by XLA, whose decomposition is slow; `jit_compile="auto"` takes this into account.
 
     Args:
         groups: The number of groups; it must divide the number of units.
         method: "exact" or "newton_schulz".
-        iterations: Of Newton-Schulz.
-        momentum: Of the moving averages, in [0, 1).
+        iterations: The number of Newton-Schulz iterations.
+        momentum: The momentum of the moving averages, in [0, 1).
         epsilon: Added to the variances, a number > 0.
         center: Whether to add beta.
         scale: Whether to multiply by gamma.
-        units: What the units are where activations have more than two dimensions, see `RepresentationRegularization`.
+        units: Which entries are the units if activations have more than two dimensions, see
+            `RepresentationRegularization`.
         data_format: See `RepresentationRegularization`.
         synchronized: Compute the statistics over the global batch of all replicas of a `tf.distribute` strategy.
         **kwargs: Arguments of `keras.layers.Layer`, such as `name` and `dtype`.
 
     Call arguments:
-        inputs: Activations (N, M), or with `units` of more dimensions.
-        training: Whether to take the statistics of the batch, and to move the averages.
-        mask: Samples, or with `units="channels"` positions, that do not count in the statistics.
+        inputs: Activations (N, M), or with more dimensions if `units` is given.
+        training: Whether to use the statistics of the batch and update the moving averages.
+        mask: Samples, or positions with `units="channels"`, to keep in the statistics.
 
     Output shape:
-        That of the input.
+        Same as the input.
 
     Raises:
         TypeError: if an argument has the wrong type.
@@ -127,7 +128,7 @@ class DecorrelatedBatchNormalization(keras.layers.Layer):
         number = self._number_of_units(tuple(input_shape))
         if number % self.groups:
             raise ValueError(
-                f"Expected `groups` of {self._who()} to divide the number of units. Received: groups={self.groups}, "
+                f"Expected `groups` of {self._title()} to divide the number of units. Received: groups={self.groups}, "
                 f"inputs.shape={tuple(input_shape)}"
             )
         width = number // self.groups
@@ -147,10 +148,12 @@ class DecorrelatedBatchNormalization(keras.layers.Layer):
         )
 
     def call(self, inputs: Tensor, *, training: bool | None = None, mask: Tensor | None = None) -> Tensor:
-        own = batch_statistics.upcast(self._arrangement.rows(ops.convert_to_tensor(inputs, sparse=False), self._who()))
+        own = batch_statistics.upcast(
+            self._arrangement.rows(ops.convert_to_tensor(inputs, sparse=False), self._title())
+        )
         with seam.full_precision(own):
             if training and self.trainable:
-                own, mean, matrix = self._of_batch(own, self._arrangement.sample_weight(mask, inputs, self._who()))
+                own, mean, matrix = self._of_batch(own, self._arrangement.sample_weight(mask, inputs, self._title()))
             else:
                 mean, matrix = (ops.cast(moving, own.dtype) for moving in (self.moving_mean, self.moving_matrix))
             # The matrices are symmetric.
@@ -162,7 +165,7 @@ class DecorrelatedBatchNormalization(keras.layers.Layer):
         return self._arrangement.restore(ops.cast(rows, self.compute_dtype), inputs)
 
     def _of_batch(self, own: Tensor, sample_weight: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
-        """The replica's own samples, zeros for those that are masked; the mean, and the whitening matrix."""
+        """Return the samples of the replica, with zeros for masked ones, the mean, and the whitening matrix."""
         if sample_weight is not None:
             sample_weight = ops.cast(sample_weight, own.dtype)
             own = batch_statistics.zero_masked_rows(own, sample_weight)
@@ -179,7 +182,7 @@ class DecorrelatedBatchNormalization(keras.layers.Layer):
             matrix = inverse_root.by_decomposition(covariance, self.epsilon)
         else:
             matrix = inverse_root.by_newton_schulz(covariance, self.iterations)
-        # One sample has no covariance.
+        # A single sample has no covariance.
         several = batch_statistics.number_of_samples(z, sample_weight) > 1
         change = (1 - self.momentum) * ops.cast(several, z.dtype)
         for moving, value in ((self.moving_mean, mean), (self.moving_matrix, matrix)):
@@ -188,25 +191,25 @@ class DecorrelatedBatchNormalization(keras.layers.Layer):
         return own, mean, matrix
 
     def _grouped(self, rows: Tensor) -> Tensor:
-        """(N, M) to (groups, N, M / groups)."""
+        """Reshape (N, M) to (groups, N, M / groups)."""
         return ops.swapaxes(ops.reshape(rows, (-1, self.groups, rows.shape[1] // self.groups)), 0, 1)
 
     def _ungrouped(self, rows: Tensor) -> Tensor:
         return ops.reshape(ops.swapaxes(rows, 0, 1), (-1, self.groups * rows.shape[2]))
 
     def _number_of_units(self, shape: tuple[int | None, ...]) -> int:
-        self._arrangement.check(shape, self._who())
+        self._arrangement.check(shape, self._title())
         first = self.data_format == "channels_first" and self.units == "channels"
         units = shape[1:] if self.units == "flatten" else (shape[1 if first else -1],)
         if None in units:
-            raise ValueError(f"{self._who()} expects a known number of units. Received: inputs.shape={shape}")
+            raise ValueError(f"{self._title()} expects a known number of units. Received: inputs.shape={shape}")
         return math.prod(units)  # type: ignore[arg-type]
 
-    def _who(self) -> str:
+    def _title(self) -> str:
         return f"{type(self).__name__} '{self.name}'"
 
     def compute_output_shape(self, input_shape: Any) -> Any:
-        self._arrangement.check(tuple(input_shape), self._who())
+        self._arrangement.check(tuple(input_shape), self._title())
         return input_shape
 
     def get_config(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The sketched isotropic Gaussian regularizer, SIGReg, and its class-wise twin."""
+"""The sketched isotropic Gaussian regularizer, SIGReg, and its class-wise version."""
 
 import functools
 from collections.abc import Callable
@@ -18,11 +18,11 @@ Tensor = Any
 
 
 class _Directions:
-    """The random directions of a layer: new ones in each training step, and the same ones in every evaluation.
+    """The random directions of a layer: redrawn in each training step, and fixed in evaluation.
 
     Args:
-        slices: How many.
-        seed: An integer, or None for a random one in training.
+        slices: The number of directions.
+        seed: An integer, or None for a random seed in training.
     """
 
     def __init__(self, slices: int, seed: int | None):
@@ -40,8 +40,8 @@ class _Directions:
         self.generator = keras.random.SeedGenerator(self.seed)
 
     def draw(self, z: Tensor, training: bool) -> Tensor:
-        """Directions for the units of z, shape (M, slices)."""
-        # Prediction and evaluation change no state: their value can be compared from epoch to epoch.
+        """Return directions for the units of z, shape (M, slices)."""
+        # Prediction and evaluation change no state, so their values are comparable between epochs.
         seed = self.generator if training else (self.seed or 0)
         return normality.random_directions(z.shape[1], self.slices, keras.backend.standardize_dtype(z.dtype), seed)
 
@@ -53,22 +53,23 @@ class SIGRegularization(RepresentationRegularization):
     $$\Omega = \frac{N}{S} \sum_s \int \left| \frac{1}{N} \sum_n e^{i t a_s^T z^n} - e^{-t^2 / 2} \right|^2
       e^{-t^2 / 2} dt$$
 
-    the Epps-Pulley statistic of the projections on S random unit vectors a_s, averaged over them. In expectation it is
-    smallest where the activations are N(0, I): uncorrelated units with mean 0 and variance 1. The integral is that of
-    the authors' code: the trapezoidal rule on 17 knots from 0 to 3, doubled. With `normalize=True` it is divided by N.
+    This is the Epps-Pulley statistic of the projections on S random unit vectors a_s, averaged over the vectors. Its
+    expectation is smallest if the activations are N(0, I): uncorrelated units with mean 0 and variance 1. The integral
+    is computed as in the authors' code, by the trapezoidal rule on 17 knots from 0 to 3, doubled. With `normalize=True`
+    it is divided by N.
 
-    The directions are new in each training step. Outside of training they are always the same, those of `seed`, or of
-    0 without one, so that `val_loss` can be compared from epoch to epoch. As with Dropout, a loaded model begins again
-    with its seed, and XLA draws other numbers on TensorFlow than are drawn without it.
+    The directions are redrawn in each training step. Outside of training they are fixed: they are drawn from `seed`, or
+    from 0 if it is None, which makes `val_loss` comparable between epochs. As with Dropout, a loaded model starts again
+    from its seed, and on TensorFlow the random numbers differ with XLA.
 
-    Activations after a ReLU are not normal, whatever the weights: put the layer before the activation.
+    Activations after a ReLU are never normal: put the layer before the activation.
 
-    Memory is that of a few arrays of 16 N S numbers.
+    The layer needs memory for a few arrays of 16 N S numbers.
 
     Args:
         weight: Loss weight, a finite number >= 0.
         slices: S, the number of directions in each step.
-        seed: Of the directions, an integer in [0, 2**31); by default they differ from run to run, unless
+        seed: The seed of the directions, an integer in [0, 2**31). By default they differ between runs, unless
             `keras.utils.set_random_seed` has been called.
         normalize: Whether to divide by the number of samples.
         **kwargs: As in `RepresentationRegularization`.
@@ -77,7 +78,7 @@ class SIGRegularization(RepresentationRegularization):
         (N, M): N samples of M units.
 
     Output shape:
-        That of the input, which is passed on unchanged.
+        Same as the input, which is returned unchanged.
 
     Raises:
         TypeError, ValueError: see `RepresentationRegularization`; or if `slices` or `seed` is not an integer or out of
@@ -127,32 +128,32 @@ class SIGRegularization(RepresentationRegularization):
 
 @keras.saving.register_keras_serializable(package="keras_repreg")
 class ClasswiseSIGRegularization(ClasswiseRegularization):
-    r"""Penalizes the distance of each class from an isotropic normal distribution of its own mean and variance.
+    r"""Penalizes the distance of each class from an isotropic normal distribution with its mean and variance.
 
-    Omega = sum over k of the statistic of `SIGRegularization` for the samples of class k, after their mean (eq. 11) is
-    subtracted and the result divided by
+    Omega = sum over k of the statistic of `SIGRegularization` for the samples of class k, minus their mean (eq. 11) and
+    divided by
 
     $$s_k = \sqrt{\frac{1}{M} \sum_i v_i^{(k)}}$$
 
-    one factor for all units of a class. So neither the means nor the sizes of the classes matter, only their shapes: it
-    is smallest where, within each class, units are uncorrelated, vary equally, and are normal. With `normalize=True` it
-    is divided by N: the mean over samples of the distance of their class, whatever K is. A class of one sample, or
-    whose samples are all the same, contributes zero.
+    which is one factor for all units of a class. So the means and scales of the classes do not matter, only their
+    shapes: Omega is smallest if, within each class, units are uncorrelated, have equal variances and are normal. With
+    `normalize=True` it is divided by N, which gives the mean over samples of the distance of their class for any K. A
+    class with one sample, or with identical samples, contributes zero.
 
     Args:
         weight: Loss weight, a finite number >= 0.
         slices: The number of random directions in each step.
-        seed: Of the directions, see `SIGRegularization`.
+        seed: The seed of the directions, see `SIGRegularization`.
         normalize: Whether to divide by the number of samples.
-        **kwargs: `num_classes`, `label_key`, `soft_labels`, `ignore_class` and all else that `ClasswiseRegularization`
-            takes. With `soft_labels=True` the classes are computed one after the other.
+        **kwargs: `num_classes`, `label_key`, `soft_labels`, `ignore_class` and the other arguments of
+            `ClasswiseRegularization`. With `soft_labels=True`, classes are processed one at a time.
 
     Call arguments:
         inputs: Activations (N, M), or a list `[activations, labels]`.
         labels: Class ids (N,) or (N, 1), or one-hot or soft (N, K).
 
     Output shape:
-        That of the activations, which are passed on unchanged.
+        Same as the activations, which are returned unchanged.
 
     Raises:
         TypeError, ValueError: see `ClasswiseRegularization`; or if `slices` or `seed` is not an integer or out of
@@ -168,7 +169,7 @@ class ClasswiseSIGRegularization(ClasswiseRegularization):
         True
 
     Reference:
-        The statistic is that of Balestriero and LeCun (2025); taken within classes here.
+        Balestriero and LeCun (2025) for the statistic; here it is computed within classes.
     """
 
     def __init__(

@@ -14,8 +14,8 @@ Tensor = Any
 class L1Regularization(RepresentationRegularization):
     """Penalizes the absolute activations: L1R of Table 5.
 
-    Omega = sum over n and i of abs(z_i^n), a sum over the samples too, so that a larger batch weighs more. With
-    `normalize=True` it is divided by N M: the mean absolute activation.
+    Omega = sum over n and i of abs(z_i^n). The sum includes the samples, so it grows with the batch size. With
+    `normalize=True` it is divided by N M, which gives the mean absolute activation.
 
     Args:
         weight: Loss weight, a finite number >= 0.
@@ -26,7 +26,7 @@ class L1Regularization(RepresentationRegularization):
         (N, M): N samples of M units.
 
     Output shape:
-        That of the input, which is passed on unchanged.
+        Same as the input, which is returned unchanged.
 
     Raises:
         TypeError, ValueError: see `RepresentationRegularization`.

@@ -14,21 +14,21 @@ Tensor = Any
 
 
 class PenaltyMean:
-    """What a layer adds to the loss, averaged over the steps since `reset`; a batch counts by its samples.
+    """The mean loss added by a layer over the steps since `reset`, weighted by the number of samples per batch.
 
-    No metric, which a `train_step` that loops over `self.metrics` would feed with targets, but two variables of the
-    layer, as the seed of a Dropout is one. They exist once a `PenaltyLogger` has asked for them.
+    It is held in two variables of the layer, like the seed of a Dropout, and not in a metric: a `train_step` that loops
+    over `self.metrics` would update a metric with targets. The variables exist once a `PenaltyLogger` has made them.
     """
 
     def __init__(self) -> None:
         self.variables: list[keras.Variable] = []
 
     def make_variables(self, strategy: Any, scope: str) -> bool:
-        """Make the variables unless they exist, and return whether they were made.
+        """Create the variables unless they exist, and return whether they were created.
 
         Args:
             strategy: The `tf.distribute` strategy of the model, if it has one.
-            scope: A name for the layer, which tells its variables from those of others.
+            scope: A name for the layer that keeps the paths of its variables unique.
         """
         if self.variables:
             return False
@@ -41,7 +41,7 @@ class PenaltyMean:
         return True
 
     def update(self, step: Step, layer: keras.layers.Layer, losses: list[Tensor]) -> None:
-        """Add what the layer has added to the loss of this step, each tensor once however often it is read."""
+        """Add the layer's losses of this step, each tensor once however often it is read."""
         if not self.variables:
             return
         total, samples = self.variables
@@ -55,11 +55,11 @@ class PenaltyMean:
                 total.assign(total + ops.cast(ops.stop_gradient(loss), "float32") * count)
 
     def reset(self) -> None:
-        """Begin again."""
+        """Reset the mean."""
         for variable in self.variables:
             variable.assign(0.0)
 
     def result(self) -> float | None:
-        """Return the mean, or None if there was no step."""
+        """Return the mean, or None before the first step."""
         total, samples = (float(np.asarray(ops.convert_to_numpy(variable))) for variable in self.variables)
         return total / samples if samples else None

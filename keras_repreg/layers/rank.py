@@ -1,4 +1,4 @@
-"""Rank regularizers of Table 5: RR and its class-wise twin cw-RR (section 4.2, eq. 7 to 10)."""
+"""Rank regularizers of Table 5: RR and its class-wise version cw-RR (section 4.2, eq. 7 to 10)."""
 
 from typing import Any
 
@@ -19,12 +19,13 @@ METHODS = ("holder", "power", "svd")
 class RankRegularization(RepresentationRegularization):
     """Penalizes the stable rank of the batch of activations: RR of Table 5.
 
-    Omega = ||Z||_F^2 / ||Z||_2^2 (eq. 7), a lower bound of the rank of Z that small singular values hardly move.
-    With `method="holder"`, as in the paper, the spectral norm is replaced by its upper bound
-    ||Z||_2^2 <= ||Z||_1 ||Z||_inf (eq. 9): cheap, but loose, and smaller than 1 for many matrices. `"power"`
-    finds the spectral norm by power iteration (see `keras_repreg.power_iteration`), and `"svd"`, slow, by a
-    decomposition; the gradient of both is exact. With `normalize=True` Omega is divided by M. An all-zero Z contributes
-    zero.
+    Omega = ||Z||_F^2 / ||Z||_2^2 (eq. 7), a lower bound on the rank of Z that small singular values hardly affect. With
+    `normalize=True` it is divided by M. An all-zero Z contributes zero.
+
+    `method="holder"`, as in the paper, replaces the spectral norm with its upper bound
+    ||Z||_2^2 <= ||Z||_1 ||Z||_inf (eq. 9). The result is cheap but loose, and below 1 for many matrices. `"power"`
+    computes the spectral norm by power iteration (see `keras_repreg.power_iteration`), and `"svd"`, which is slow, by a
+    decomposition. Both have exact gradients.
 
     Args:
         weight: Loss weight, a finite number >= 0.
@@ -36,7 +37,7 @@ class RankRegularization(RepresentationRegularization):
         (N, M): N samples of M units.
 
     Output shape:
-        That of the input, which is passed on unchanged.
+        Same as the input, which is returned unchanged.
 
     Raises:
         TypeError, ValueError: see `RepresentationRegularization`; ValueError if `method` is none of the three.
@@ -69,23 +70,23 @@ class RankRegularization(RepresentationRegularization):
 class ClasswiseRankRegularization(ClasswiseRegularization):
     """Penalizes the stable rank of each class's activations: cw-RR of Table 5.
 
-    Omega = sum over k of ||Z^(k)||_F^2 / ||Z^(k)||_2^2, the rows of Z^(k) being the samples of class k; methods as
-    for `RankRegularization`. With `normalize=True` it is divided by M K, K being `num_classes` or else the number
-    of classes present. A class whose activations are all zero contributes zero.
+    Omega = sum over k of ||Z^(k)||_F^2 / ||Z^(k)||_2^2, where the rows of Z^(k) are the samples of class k, with the
+    methods of `RankRegularization`. With `normalize=True` it is divided by M K, where K is `num_classes` or, by
+    default, the number of classes present. A class whose activations are all zero contributes zero.
 
     Args:
         weight: Loss weight, a finite number >= 0.
         normalize: Whether to divide by M K.
         method: `"holder"`, `"power"` or `"svd"`.
-        **kwargs: `num_classes`, `label_key`, `soft_labels`, `ignore_class` and all else that `ClasswiseRegularization`
-            takes.
+        **kwargs: `num_classes`, `label_key`, `soft_labels`, `ignore_class` and the other arguments of
+            `ClasswiseRegularization`.
 
     Call arguments:
         inputs: Activations (N, M), or a list `[activations, labels]`.
         labels: Class ids (N,) or (N, 1), or one-hot or soft (N, K).
 
     Output shape:
-        That of the activations, which are passed on unchanged.
+        Same as the activations, which are returned unchanged.
 
     Raises:
         TypeError, ValueError: see `ClasswiseRegularization`; ValueError if `method` is none of the three.

@@ -1,4 +1,4 @@
-"""Variance regularizers of Table 5: VR and its class-wise twin cw-VR."""
+"""Variance regularizers of Table 5: VR and its class-wise version cw-VR."""
 
 from typing import Any
 
@@ -28,7 +28,7 @@ class VarianceRegularization(RepresentationRegularization):
         (N, M): N samples of M units.
 
     Output shape:
-        That of the input, which is passed on unchanged.
+        Same as the input, which is returned unchanged.
 
     Raises:
         TypeError, ValueError: see `RepresentationRegularization`.
@@ -53,16 +53,16 @@ class ClasswiseVarianceRegularization(ClasswiseRegularization):
     """Penalizes the variance of the units within each class: cw-VR of Table 5.
 
     Omega = sum over k and i of v_i^(k), where v_i^(k) (eq. 13) is the variance over the samples of class k. With
-    `normalize=True` it is divided by M K, K being `num_classes` or else the number of classes present. A class
-    with one sample contributes zero.
+    `normalize=True` it is divided by M K, where K is `num_classes` or, by default, the number of classes present. A
+    class with one sample contributes zero.
 
     Args:
         weight: Loss weight, a finite number >= 0.
         normalize: Whether to divide by the number of terms.
         num_classes: K for `normalize=True`; by default the number of classes present in the batch.
-        label_key: Which entry of dict, list or tuple targets holds the labels.
-        soft_labels: Whether labels are rows of class shares, as after mixup or label smoothing.
-        ignore_class: The id of samples to leave out.
+        label_key: The entry that holds the labels, if the targets are a dict, list or tuple.
+        soft_labels: Whether labels are rows of class probabilities, as after mixup or label smoothing.
+        ignore_class: The class id of samples to ignore.
         **kwargs: Arguments of `keras.layers.Layer`, such as `name` and `dtype`.
 
     Call arguments:
@@ -70,7 +70,7 @@ class ClasswiseVarianceRegularization(ClasswiseRegularization):
         labels: Class ids (N,) or (N, 1), or one-hot or soft (N, K).
 
     Output shape:
-        That of the activations, which are passed on unchanged.
+        Same as the activations, which are returned unchanged.
 
     Raises:
         TypeError, ValueError: see `ClasswiseRegularization`.

@@ -11,7 +11,7 @@ from keras_repreg.layers.weight_factor import checked_factor
 
 Tensor = Any
 
-# Added to variances, as in the paper: the root has a finite slope at a variance of zero.
+# Added to variances, as in the paper, to keep the slope of the square root finite at zero.
 EPSILON = 1e-4
 
 
@@ -22,21 +22,22 @@ class VCRegularization(RepresentationRegularization):
     $$\Omega = \frac{\alpha}{M} \sum_i \max\left(0, 1 - \sqrt{v_i + 10^{-4}}\right)
       + \frac{\beta}{M} \sum_{i \neq j} c_{ij}^2$$
 
-    with variances v_i and covariances c_ij over the batch, divided by N - 1. The first term keeps the activations
-    from shrinking, by which `CovarianceRegularization` alone is reduced as well. With `normalize=True` the second term
-    is divided by M (M - 1) instead of M: the mean over pairs, for which the same weight suits any width.
+    with variances v_i and covariances c_ij over the batch, divided by N - 1. The first term keeps the activations from
+    shrinking, which would reduce the second term as well (and does with `CovarianceRegularization` alone). With
+    `normalize=True` the second term is divided by M (M - 1) instead of M. This is the mean over pairs, for which the
+    same weight suits any width.
 
     Args:
         variance_weight: alpha, a finite number >= 0.
         covariance_weight: beta, a finite number >= 0.
-        normalize: Whether to divide the second term by M - 1 as well.
+        normalize: Whether to also divide the second term by M - 1.
         **kwargs: As in `RepresentationRegularization`.
 
     Input shape:
         (N, M): N samples of M units.
 
     Output shape:
-        That of the input, which is passed on unchanged.
+        Same as the input, which is returned unchanged.
 
     Raises:
         TypeError, ValueError: see `RepresentationRegularization`.
@@ -71,7 +72,7 @@ class VCRegularization(RepresentationRegularization):
         variances = unbiased * batch_statistics.variances(z, sample_weight)
         too_small = ops.mean(ops.maximum(1 - ops.sqrt(variances + EPSILON), 0))
         if sample_weight is not None or z.shape[0] in (None, 0):
-            # Nothing varies too little where there are no samples.
+            # Without samples there is no penalty.
             present = ops.shape(z)[0] > 0 if sample_weight is None else ops.sum(sample_weight) > 0
             too_small = too_small * ops.cast(present, z.dtype)
         pairs = ops.square(unbiased) * batch_statistics.squared_off_diagonal_sum(z, sample_weight) / z.shape[1]

@@ -1,4 +1,4 @@
-"""A number that a layer's loss weight is multiplied by, and that can change while a compiled function runs."""
+"""The factor of a layer's loss weight, which can change without compiling functions again."""
 
 import contextlib
 import math
@@ -15,14 +15,14 @@ Tensor = Any
 
 
 class WeightFactor:
-    """The factor of a layer's loss weight: 1 and no part of the model, until `make_variable` is called.
+    """The factor of a layer's loss weight: the constant 1 until `make_variable` is called.
 
-    A compiled function keeps a Python number as it was when the function was traced; a variable it reads in every
-    step. The variable is a state of the layer as the seed of a Dropout is: among `layer.variables`, but none of its
-    weights and in no count of parameters. It is saved with the layer, so that a copy has the same loss.
+    A compiled function keeps the value that a Python number had during tracing, but reads a variable in every step. The
+    variable is part of the layer's state, like the seed of a Dropout: it is in `layer.variables`, but not in its
+    weights or parameter count. It is saved with the layer, so that a copy has the same loss.
 
-    `WeightSchedule` does all this. In a loop of your own, call `layer.weight_factor.make_variable()` before the first
-    step, and `layer.weight_factor.assign(0.5)` between two steps.
+    `WeightSchedule` takes care of this. In a custom loop, call `layer.weight_factor.make_variable()` before the first
+    step, and `layer.weight_factor.assign(0.5)` between steps.
     """
 
     def __init__(self) -> None:
@@ -31,7 +31,7 @@ class WeightFactor:
 
     @property
     def variables(self) -> list[keras.Variable]:
-        """The variable, once it is made."""
+        """The variable, if it has been made."""
         return [] if self._variable is None else [self._variable]
 
     @property
@@ -44,20 +44,20 @@ class WeightFactor:
 
         Args:
             strategy: The `tf.distribute` strategy of the model, if it has one.
-            scope: A name for the layer, which tells its variable from those of others.
+            scope: A name for the layer that keeps the path of its variable unique.
         """
         stale, self._traced_as_number = self._traced_as_number or self._variable is None, False
         self._create(strategy, scope)
         return stale
 
     def restore(self, value: float, scope: str) -> None:
-        """Set the factor to that of a file."""
+        """Set the factor to a value loaded from a file."""
         if self._variable is None:
             self._create(None, scope)
             if value != 1 and self._traced_as_number and keras.backend.backend() == "tensorflow":
                 warnings.warn(
-                    f"The weight factor {value:g} that was loaded for '{scope}' has no effect in functions that are "
-                    "compiled already: call `compile` again.",
+                    f"The weight factor {value:g} loaded for '{scope}' has no effect in functions that are already "
+                    "compiled: call `compile` again.",
                     stacklevel=2,
                 )
         self.assign(value)
@@ -66,7 +66,7 @@ class WeightFactor:
         if self._variable is not None:
             return
         with strategy.scope() if strategy is not None else contextlib.nullcontext(), variable_scope(scope):
-            # In half precision a factor would be rounded as the activations are.
+            # In half precision the factor would be rounded.
             self._variable = keras.Variable(
                 1.0,
                 trainable=False,
@@ -86,7 +86,7 @@ class WeightFactor:
         value = checked_factor(value, "value")
         if self._variable is None:
             raise ValueError(
-                "Expected `make_variable()` to be called first, and functions that were compiled before it to be "
+                "Expected `make_variable()` to be called first, and functions that are already compiled to be "
                 f"compiled again. Received: value={value!r}"
             )
         self._variable.assign(value)
@@ -100,7 +100,7 @@ class WeightFactor:
 
 
 def variable_scope(layer: str) -> Any:
-    """A context in which variables get paths of their own, from a layer's path."""
+    """Return a context in which variable paths start with the layer's path."""
     return keras.name_scope(layer.replace("/", "_").replace(".", "_"))
 
 

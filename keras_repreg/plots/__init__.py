@@ -1,8 +1,8 @@
-"""Pictures of representations: layers, units, spectra, correlations, and what changes while a network trains.
+"""Plots of representations: layers, units, spectra, correlations, and changes during training.
 
-Every function returns a new `matplotlib.figure.Figure`, which `figure.savefig("name.png", dpi=180)` or
-`figure.savefig("name.svg")` saves. Nothing is shown, and neither pyplot nor its settings are changed. Layers are drawn
-in the model's order, with the same colours in every picture. Install `keras-repreg[plots]` for matplotlib.
+Every function returns a new `matplotlib.figure.Figure`, to be saved with `figure.savefig("name.png", dpi=180)` or
+`figure.savefig("name.svg")`. Nothing is shown, and pyplot and its settings are not used. Layers are drawn in the order
+of the model, with the same colours in every figure. Install `keras-repreg[plots]` for matplotlib.
 """
 
 from keras_repreg.plots.depth import by_layer

@@ -1,4 +1,4 @@
-"""Figures without pyplot: the figure or axes that a picture is drawn into."""
+"""Create the figures and axes to draw into, without pyplot."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 
 def matplotlib() -> Any:
-    """Return the module `matplotlib`, with the submodules that the pictures need.
+    """Return the module `matplotlib`, with the submodules that the plots need.
 
     Raises:
         ImportError: if it is not installed.
@@ -23,8 +23,8 @@ def matplotlib() -> Any:
         import matplotlib.transforms
     except ImportError as error:
         raise ImportError(
-            "keras_repreg.plots needs matplotlib: `pip install 'keras-repreg[plots]'`. "
-            f"Received: {type(error).__name__}: {error}"
+            "keras_repreg.plots requires matplotlib: `pip install 'keras-repreg[plots]'`. Received: "
+            f"{type(error).__name__}: {error}"
         ) from error
     return matplotlib
 
@@ -57,7 +57,7 @@ def grid_of(figure: Any, panels: int, columns: int) -> list[Any]:
 
 
 def tidy(ax: Any) -> None:
-    """Remove the frame where there is no axis, and draw a light grid behind the data."""
+    """Remove the frame on sides without an axis, and draw a light grid behind the data."""
     ax.spines[["top", "right"]].set_visible(False)
     ax.grid(axis="y", color="0.9", linewidth=0.8)
     ax.set_axisbelow(True)
@@ -69,7 +69,7 @@ def width_of(figure: Any) -> float:
 
 
 def root_of(figure: Any) -> Any:
-    """Return the figure that a subfigure is part of; a figure is its own root."""
+    """Return the figure that contains a subfigure, or the figure itself."""
     return getattr(figure, "figure", figure)
 
 

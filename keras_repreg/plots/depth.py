@@ -1,4 +1,4 @@
-"""Characteristics against depth: what a network's layers are like, and where two networks differ."""
+"""Plot characteristics of the layers of one or several networks against depth."""
 
 from collections.abc import Mapping, Sequence
 from numbers import Real
@@ -11,22 +11,22 @@ from keras_repreg.characteristics.definitions import AT_CHANCE, CHARACTERISTICS
 from keras_repreg.plots import canvas, colours, legends
 
 COLUMNS = 3
-# More layers than this are numbered along the axis, and not named.
+# With more layers than this, the axis shows numbers instead of names.
 NAMED = 12
-# Positive values that differ by more than this factor are drawn on a logarithmic axis.
+# Positive values that differ by more than this factor have a logarithmic axis.
 LOGARITHMIC = 30.0
 
 
 def by_layer(tables: Any, characteristics: str | Sequence[str] | None = None, *, figure: Any = None) -> Any:
     """Plot characteristics against depth, with one panel per characteristic and one line per model.
 
-    Positive values that differ by more than a factor of 30 are on a logarithmic axis. Values at chance, as
-    `keras_repreg.measure(..., chance=True)` adds them, are dash-dotted lines of the model's colour.
+    Positive values that differ by more than a factor of 30 have a logarithmic axis. Values at chance, from
+    `keras_repreg.measure(..., chance=True)`, are dash-dotted lines in the colour of the model.
 
     Args:
-        tables: What `keras_repreg.measure` returns, or any mapping from layers, from the input to the output, to
-            what `keras_repreg.characterize` returns; or several of these by name, as in `{"baseline": table, ...}`.
-        characteristics: Which ones, by name; all numbers in the tables by default.
+        tables: The result of `keras_repreg.measure`, or a mapping from layers, in order from input to output, to
+            results of `keras_repreg.characterize`; or several of these by name, as in `{"baseline": table, ...}`.
+        characteristics: Names of characteristics; by default all numbers in the tables.
         figure: Draw into this empty Figure or SubFigure.
 
     Returns:
@@ -35,7 +35,7 @@ def by_layer(tables: Any, characteristics: str | Sequence[str] | None = None, *,
     Raises:
         ImportError: if matplotlib is not installed.
         TypeError: if `figure` is not a figure, or the tables are not mappings of mappings.
-        ValueError: if a table has no layer, or no number of a characteristic.
+        ValueError: if a table has no layers, or no value of a characteristic is a number.
 
     Examples:
         >>> from keras_repreg import plots
@@ -83,7 +83,7 @@ def title(name: str) -> str:
 
 
 def _models(tables: Any) -> dict[str, Mapping[str, Mapping[str, Any]]]:
-    """{name of the model, or "" for a single one: its table}."""
+    """Return {name of the model, or "" for a single one: its table}."""
     if not isinstance(tables, Mapping):
         raise TypeError(f"Expected `tables` to be a table of layers, or tables by name. Received: {tables!r}")
     nested = [row for table in tables.values() if isinstance(table, Mapping) for row in table.values()]
@@ -95,14 +95,14 @@ def _models(tables: Any) -> dict[str, Mapping[str, Mapping[str, Any]]]:
         for layer, row in table.items():
             if not isinstance(row, Mapping):
                 raise TypeError(
-                    "Expected a mapping from layers to their characteristics, as `keras_repreg.measure` returns it. "
+                    "Expected a mapping from layers to their characteristics, as returned by `keras_repreg.measure`. "
                     f"Received: {layer!r}: {row!r}"
                 )
     return models
 
 
 def _merged(orders: Sequence[Sequence[str]]) -> list[str]:
-    """All layers: those that only a later model has stand where that model has them."""
+    """Return all layers; layers that only a later model has keep their place in that model."""
     merged: list[str] = []
     for order in orders:
         place = 0
@@ -135,14 +135,14 @@ def _is_number(value: Any) -> bool:
 
 
 def _values(table: Mapping[str, Mapping[str, Any]], layers: Sequence[str], name: str) -> NDArray[np.float64]:
-    """The values by layer, NaN where there is none, or none that is finite."""
+    """Return the values by layer, with NaN for missing and non-finite values."""
     found: list[Any] = [table.get(layer, {}).get(name) for layer in layers]
     values = np.array([float(value) if _is_number(value) else np.nan for value in found])
     return np.where(np.isfinite(values), values, np.nan)
 
 
 def _scale(ax: Any, values: NDArray[np.float64], name: str) -> None:
-    """A logarithmic axis where values differ by orders of magnitude; otherwise one that shows zero."""
+    """Use a logarithmic axis if values differ by orders of magnitude, otherwise an axis that includes zero."""
     values = values[np.isfinite(values)]
     if not values.size:
         return
@@ -158,7 +158,7 @@ def _scale(ax: Any, values: NDArray[np.float64], name: str) -> None:
 def _name_depth(figure: Any, axes: Sequence[Any], layers: Sequence[str], columns: int) -> None:
     places = np.arange(1, len(layers) + 1)
     labels = [legends.label(layer, 18) for layer in layers]
-    # Some 5.5 points per character, of the 190 that a panel has.
+    # About 5.5 points per character, of 190 per panel.
     crowded = max(map(len, labels)) * len(labels) * 5.5 > 190
     for k, ax in enumerate(axes):
         ax.set_xlim(0.7, len(layers) + 0.3)

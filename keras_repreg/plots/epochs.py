@@ -1,4 +1,4 @@
-"""The characteristics of layers over the epochs of training."""
+"""Plot characteristics of layers over the epochs of training."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,7 +10,7 @@ from keras_repreg.plots import canvas, colours, legends
 from keras_repreg.plots.order import in_order
 
 PREFIX = "val_"
-# What InformationPlaneLogger logs, as the paper writes it.
+# Titles of the values of InformationPlaneLogger, in the notation of the paper.
 TITLES = {
     "zx": "I(z; x)",
     "zx_lower": "I(z; x), lower bound",
@@ -21,23 +21,23 @@ TITLES = {
     "zx_error": "I(z; x), standard error",
     "zy_error": "I(z; y), standard error",
 }
-# Drawn as error bars of two standard errors, in the panel of the value.
+# Drawn as error bars of two standard errors in the panel of the value.
 ERRORS = {"zx": "zx_error", "zy": "zy_error"}
 COLUMNS = 3
 
 
 def characteristics_over_epochs(history: Any, layer: Any = None, *, order: Any = None, figure: Any = None) -> Any:
-    """Plot what `CharacteristicsLogger` and `InformationPlaneLogger` logged, one panel per characteristic.
+    """Plot the logs of `CharacteristicsLogger` and `InformationPlaneLogger`, with one panel per characteristic.
 
     There is one line per layer. The colours run from the first layer (dark) to the last (light); more than twelve
-    layers are named on a colour bar. A layer keeps its colour when only some layers are drawn. Lower bounds are dotted,
-    upper bounds dashed, and values at chance, as `CharacteristicsLogger(chance=True)` logs them, dash-dotted.
+    layers are named on a colour bar. A layer has the same colour if only some layers are drawn. Lower bounds are
+    dotted, upper bounds dashed, and values at chance, from `CharacteristicsLogger(chance=True)`, dash-dotted.
 
     Args:
-        history: What `fit` returned, or its `history` dict, with keys `val_<layer>_<characteristic>`.
-        layer: A layer, its name, or a list of these; by default all that were logged.
-        order: A model, or a list of names of layers, that gives the order of the layers. By default the model that
-            `history` belongs to; for a dict, whose keys Keras sorts by name, the numbers in the names.
+        history: The result of `fit`, or its `history` dict, with keys `val_<layer>_<characteristic>`.
+        layer: A layer, its name, or a list of these; by default all logged layers.
+        order: The order of the layers, as a model or a list of layer names. Defaults to the model of `history`; for a
+            dict, whose keys Keras sorts by name, to the numbers in the names.
         figure: Draw into this empty Figure or SubFigure.
 
     Returns:
@@ -45,8 +45,8 @@ def characteristics_over_epochs(history: Any, layer: Any = None, *, order: Any =
 
     Raises:
         ImportError: if matplotlib is not installed.
-        TypeError: if `figure` is not a figure, or `history` not such a dict.
-        ValueError: if the history has no characteristics, or none of the layer, or `order` is no order.
+        TypeError: if `figure` is not a figure, or `history` is not such a dict.
+        ValueError: if the history has no characteristics, or none for the layer, or `order` is invalid.
 
     Examples:
         >>> from keras_repreg import plots
@@ -57,7 +57,7 @@ def characteristics_over_epochs(history: Any, layer: Any = None, *, order: Any =
     """
     logged = getattr(history, "history", history)
     if not isinstance(logged, Mapping):
-        raise TypeError(f"Expected `history` to be what `fit` returns, or its dict. Received: {history!r}")
+        raise TypeError(f"Expected `history` to be the result of `fit` or its dict. Received: {history!r}")
     by_layer = _by_layer(logged)
     ordered = in_order(by_layer, getattr(history, "model", None) if order is None else order)
     shades = dict(zip(ordered, colours.by_depth(len(ordered)), strict=True))
@@ -99,19 +99,19 @@ def characteristics_over_epochs(history: Any, layer: Any = None, *, order: Any =
 
 
 def _epochs_of(number: int, epochs: int) -> Any:
-    """The epochs of a series: a validation every few epochs leaves fewer values than there are epochs."""
+    """Return the epochs of a series, which has fewer values than epochs if not every epoch is validated."""
     return max(epochs // max(number, 1), 1) * np.arange(1, number + 1)
 
 
 def _dashes(name: str) -> Any:
-    """The dashes of a bound, or of a value."""
+    """Return the dashes of a bound or a value."""
     return colours.DASHES[
         name.rpartition("_")[2] if name in TITLES and name.endswith(("_lower", "_upper")) else "value"
     ]
 
 
 def _panels(by_layer: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """The characteristics with a panel, in the order of their definitions: standard errors and chance have none."""
+    """Return the characteristics with a panel, in order of definition, without standard errors and values at chance."""
     found = dict.fromkeys(name for values in by_layer.values() for name in values)
     without = {ERRORS.get(name) for name in found} | {name + AT_CHANCE for name in found}
     known = [*CHARACTERISTICS, *TITLES]
@@ -120,7 +120,7 @@ def _panels(by_layer: Mapping[str, Mapping[str, Any]]) -> list[str]:
 
 
 def _by_layer(logged: Mapping[str, Sequence[float]]) -> dict[str, dict[str, Sequence[float]]]:
-    """{layer: {characteristic: values}}; a layer is found by a characteristic that is known, and may have others."""
+    """Return {layer: {characteristic: values}} for layers with at least one known characteristic."""
     endings = sorted((*CHARACTERISTICS, *TITLES), key=len, reverse=True)
     layers: dict[str, dict[str, Sequence[float]]] = {}
     for key in logged:
@@ -129,14 +129,14 @@ def _by_layer(logged: Mapping[str, Sequence[float]]) -> dict[str, dict[str, Sequ
                 layers.setdefault(key[len(PREFIX) : -len(name) - 1], {})
                 break
     for key, values in logged.items():
-        # The longest name of a layer counts: "dense_1" rather than "dense".
+        # The longest matching layer name counts: "dense_1" rather than "dense".
         matching = [layer for layer in layers if key.startswith(f"{PREFIX}{layer}_")]
         if matching:
             longest = max(matching, key=len)
             layers[longest][key[len(PREFIX) + len(longest) + 1 :]] = values
     if not layers:
         raise ValueError(
-            "Expected a history with keys `val_<layer>_<characteristic>`, as CharacteristicsLogger leaves it. "
+            "Expected a history with keys `val_<layer>_<characteristic>`, as logged by CharacteristicsLogger. "
             f"Received: keys {list(logged)}"
         )
     return layers
@@ -147,5 +147,5 @@ def _chosen(logged: Sequence[str], layer: Any) -> list[str]:
         return list(logged)
     wanted: list[Any] = [getattr(one, "name", one) for one in (layer if isinstance(layer, (list, tuple)) else [layer])]
     if not wanted or any(not isinstance(name, str) or name not in logged for name in wanted):
-        raise ValueError(f"Expected `layer` to be among the logged layers, {list(logged)}. Received: layer={layer!r}")
+        raise ValueError(f"Expected `layer` to be one of the logged layers, {list(logged)}. Received: layer={layer!r}")
     return list(dict.fromkeys(wanted))

@@ -1,4 +1,4 @@
-"""Names in pictures: legends that fit, and a colour bar where there are too many layers for a legend."""
+"""Names in plots: legends that fit, and a colour bar for layers that are too many for a legend."""
 
 import re
 import textwrap
@@ -9,16 +9,16 @@ import numpy as np
 
 from keras_repreg.plots import canvas, colours
 
-# Characters of a name, from the most that are shown to the fewest that still tell names apart.
+# Lengths of names in characters, from the longest shown to the shortest that still distinguishes names.
 LENGTHS = (32, 24, 16, 10, 6)
-# A legend of more layers than this is a colour bar.
+# With more layers than this, a colour bar replaces the legend.
 MOST_LAYERS = 12
-# The share of a figure's width that a legend beside the axes may take.
+# The maximum fraction of the width of a figure for a legend beside the axes.
 BESIDE = 0.45
 
 
 def label(name: object, length: int = LENGTHS[0]) -> str:
-    r"""Return a name as matplotlib is to show it: no formula, not hidden, and shortened in the middle.
+    r"""Return a name for matplotlib: escaped, so that it is neither a formula nor hidden, and shortened in the middle.
 
     Examples:
         >>> label("block_3_branch_1_convolution", 16)
@@ -35,12 +35,12 @@ def label(name: object, length: int = LENGTHS[0]) -> str:
 
 
 def note(text: str, width: float) -> str:
-    """Return a sentence in lines that fit into a small font's `width` in inches."""
+    """Wrap a sentence to a `width` in inches in a small font."""
     return textwrap.fill(text, max(int(width * 15), 20))
 
 
 def legend_above(figure: Any, handles: Sequence[Any], names: Sequence[object]) -> None:
-    """Draw one legend for all panels above them, in as many columns as fit."""
+    """Draw one legend above all panels, in as many columns as fit."""
     columns = min(len(names), 10)
     for length in LENGTHS:
         for ncols in range(columns if length == LENGTHS[0] else 1, 0, -1):
@@ -53,17 +53,17 @@ def legend_above(figure: Any, handles: Sequence[Any], names: Sequence[object]) -
                 _make_room(figure, extent.height)
                 return
             legend.remove()
-    # Narrower than any name: no legend is legible.
+    # Narrower than any name, so no legend would be legible.
 
 
 def _make_room(figure: Any, height: float) -> None:
-    """Move the panels down where no layout engine does so."""
+    """Move the panels down if no layout engine does so."""
     if canvas.root_of(figure).get_layout_engine() is None:
         figure.subplots_adjust(top=max(1 - height / figure.bbox.height - 0.06, 0.3))
 
 
 def legend_beside(ax: Any, handles: Sequence[Any], names: Sequence[object]) -> Any:
-    """Draw a legend to the right of the axes, or within them where no layout engine would make room beside them."""
+    """Draw a legend to the right of the axes, or inside them if no layout engine makes room beside them."""
     figure = ax.figure.figure
     outside = figure.get_layout_engine() is not None
     place = {"loc": "upper left", "bbox_to_anchor": (1, 1)} if outside else {"loc": "best"}
@@ -80,9 +80,9 @@ def legend_beside(ax: Any, handles: Sequence[Any], names: Sequence[object]) -> A
 
 
 def name_layers(figure: Any, axes: Sequence[Any], handles: Sequence[Any], names: Sequence[object]) -> None:
-    """Name layers whose colours are those of `colours.by_depth`: in a legend, or on a colour bar where there are many.
+    """Name layers coloured by `colours.by_depth` in a legend, or on a colour bar if there are many.
 
-    The legend stands above several panels, and beside a single one.
+    The legend is above several panels, and beside a single one.
     """
     if len(names) > MOST_LAYERS:
         depth_bar(figure, axes, names)
@@ -93,7 +93,7 @@ def name_layers(figure: Any, axes: Sequence[Any], handles: Sequence[Any], names:
 
 
 def depth_bar(figure: Any, axes: Sequence[Any], names: Sequence[object]) -> None:
-    """Draw a colour bar of layers from the first to the last, some of them named."""
+    """Draw a colour bar of the layers from first to last, with some names."""
     library, number = canvas.matplotlib(), len(names)
     shades = library.colors.ListedColormap(colours.by_depth(number))
     mapped = library.cm.ScalarMappable(library.colors.Normalize(0.5, number + 0.5), shades)

@@ -1,4 +1,4 @@
-"""Spectra and correlations of a representation."""
+"""Plot spectra and correlations of a representation."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,17 +9,17 @@ from numpy.typing import NDArray
 from keras_repreg.arrays import to_float64
 from keras_repreg.plots import canvas, colours, legends
 
-# Eigenvalues below this share of the largest are rounding noise.
+# Eigenvalues below this fraction of the largest are rounding noise.
 NOISE = 1e-12
 
 
 def spectrum(spectra: Any, *, ax: Any = None) -> Any:
     """Plot eigenvalues in descending order on a logarithmic axis.
 
-    Eigenvalues below 1e-12 of the largest, zeros included, are rounding noise and are not drawn.
+    Eigenvalues below 1e-12 of the largest, including zeros, are rounding noise and are not drawn.
 
     Args:
-        spectra: Eigenvalues, for instance of a covariance, in any order; or several such arrays by name.
+        spectra: Eigenvalues, for example of a covariance, in any order; or several such arrays by name.
         ax: Draw into these Axes.
 
     Returns:
@@ -28,7 +28,7 @@ def spectrum(spectra: Any, *, ax: Any = None) -> Any:
     Raises:
         ImportError: if matplotlib is not installed.
         TypeError: if `ax` is not Axes.
-        ValueError: if there is no spectrum, or one is not a finite array of one axis.
+        ValueError: if there is no spectrum, or one is not a finite one-dimensional array.
 
     Examples:
         >>> import numpy as np
@@ -79,7 +79,7 @@ def correlation_matrix(correlation: Any, *, ax: Any = None) -> Any:
     Raises:
         ImportError: if matplotlib is not installed.
         TypeError: if `ax` is not Axes.
-        ValueError: if the matrix is not square, or has a value outside -1 to 1.
+        ValueError: if the matrix is not square, or has values outside of [-1, 1].
 
     Examples:
         >>> import numpy as np

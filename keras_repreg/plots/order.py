@@ -1,4 +1,4 @@
-"""The order of layers: that of a model, or of the numbers in their names."""
+"""Sort layers by their order in a model, or by the numbers in their names."""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -8,7 +8,7 @@ from typing import Any
 def in_order(names: Iterable[str], order: Any = None) -> list[str]:
     """Return names of layers in the order of a model or of a list of names.
 
-    Names that are not in it come last, by their numbers: "block_2" before "block_10".
+    Other names come last, sorted by their numbers: "block_2" before "block_10".
 
     Raises:
         ValueError: if `order` is neither a model nor a list of names.
@@ -23,7 +23,7 @@ def in_order(names: Iterable[str], order: Any = None) -> list[str]:
         places.setdefault(path.rpartition("/")[2], place)
 
     def key(name: str) -> tuple[float, list[tuple[int, str]]]:
-        # A part of an output, "backbone/pooled_output", stands at its layer.
+        # A part of an output, such as "backbone/pooled_output", has the position of its layer.
         path = name
         while path not in places and "/" in path:
             path = path.rpartition("/")[0]
@@ -33,7 +33,7 @@ def in_order(names: Iterable[str], order: Any = None) -> list[str]:
 
 
 def _natural(name: str) -> list[tuple[int, str]]:
-    """Text and numbers by turns, in a form that compares numbers by size."""
+    """Return alternating text and numbers, in a form that compares numbers by size."""
     return [(int(part) if part.isdecimal() else 0, part) for part in re.split(r"(\d{1,15})", name)]
 
 
@@ -48,7 +48,7 @@ def _paths(order: Any) -> Sequence[str]:
 
 
 def _layers(model: Any, path: str = "") -> Iterator[str]:
-    """The paths of a model's layers, each nested model before its own."""
+    """Yield the paths of a model's layers, with each nested model before its layers."""
     for layer in model.layers:
         yield f"{path}{layer.name}"
         if hasattr(layer, "layers"):

@@ -1,4 +1,4 @@
-"""The information plane: I(z; x) against I(z; y) for each layer and epoch."""
+"""Plot the information plane: I(z; x) against I(z; y) for each layer and epoch."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,7 +8,7 @@ from keras_repreg.information import MutualInformation
 from keras_repreg.plots import canvas, colours, legends
 from keras_repreg.plots.order import in_order
 
-# For each estimate: the attributes for I(z; x) and I(z; y), their names on the axes, and the dashes of the lines.
+# For each estimate: the attributes of I(z; x) and I(z; y), their names on the axes, and the dashes of the lines.
 ESTIMATES = {
     "value": ("zx", "zy", "± 2 standard errors", "± 2 standard errors", "value"),
     "conventional": ("zx_upper", "zy_upper_conventional", "upper bound", "difference of upper bounds", "upper"),
@@ -18,18 +18,18 @@ ESTIMATES = {
 
 
 def information_plane(points: Any, *, estimate: str = "value", order: Any = None, ax: Any = None) -> Any:
-    """Plot the trajectory of each layer in the information plane: hollow markers, and a full one for the last epoch.
+    """Plot the trajectory of each layer in the information plane, with a filled marker for the last epoch.
 
     The colours run from the first layer (dark) to the last (light). More than twelve layers are named on a colour bar.
 
     Args:
-        points: `{layer: {epoch: MutualInformation}}`, as `InformationPlaneLogger.trajectory` holds it, or
-            `{name: [MutualInformation, ...]}`, or `{name: MutualInformation}`; all in one unit.
+        points: `{layer: {epoch: MutualInformation}}`, such as `InformationPlaneLogger.trajectory`, or `{name:
+            [MutualInformation, ...]}`, or `{name: MutualInformation}`; all in the same unit.
         estimate: What to draw: "value" (with error bars of two standard errors), "lower" (both lower bounds), "upper"
             (both upper bounds), or "conventional" (the upper bound of I(z; x), and for I(z; y) the difference of upper
-            bounds, which is commonly shown and is not a bound). Lower bounds are dotted and upper bounds dashed.
+            bounds, which is commonly shown but is not a bound). Lower bounds are dotted and upper bounds dashed.
             Without labels there is no I(z; y), and I(z; x) is plotted against the epoch.
-        order: A model, or a list of names of layers, that gives the order of the layers; by default that of `points`.
+        order: The order of the layers, as a model or a list of layer names; by default the order of `points`.
         ax: Draw into these Axes.
 
     Returns:
@@ -38,8 +38,8 @@ def information_plane(points: Any, *, estimate: str = "value", order: Any = None
     Raises:
         ImportError: if matplotlib is not installed.
         TypeError: if `points` are not such mappings, or `ax` is not Axes.
-        ValueError: if there is no point, no such estimate, or the points differ in unit or noise variance, or in
-            whether they were measured with labels.
+        ValueError: if there are no points or no such estimate, or the points differ in unit, noise variance, or whether
+            they were measured with labels.
 
     Examples:
         >>> import numpy as np
@@ -58,11 +58,11 @@ def information_plane(points: Any, *, estimate: str = "value", order: Any = None
         trajectories = {name: trajectories[name] for name in in_order(trajectories, order)}
     kinds = {(point.unit, point.noise_variance) for points in trajectories.values() for point in points.values()}
     if len(kinds) != 1:
-        raise ValueError(f"Expected points of one unit and one noise variance. Received: {sorted(kinds)}")
+        raise ValueError(f"Expected points with the same unit and noise variance. Received: {sorted(kinds)}")
     ((unit, noise_variance),) = kinds
     labelled = {point.zy is not None for points in trajectories.values() for point in points.values()}
     if len(labelled) != 1:
-        raise ValueError("Expected all points to be measured with labels, or none. Received: some with I(z; y)")
+        raise ValueError("Expected all points or none to be measured with labels. Received: some with I(z; y)")
     of_x, of_y, kind_x, kind_y, dashes = ESTIMATES[estimate]
     ax = canvas.axes_of(ax, 6, 4)
     handles = []
@@ -96,7 +96,7 @@ def information_plane(points: Any, *, estimate: str = "value", order: Any = None
 
 
 def _values(of_layer: dict[Any, MutualInformation], name: str) -> tuple[list[float], list[float] | None]:
-    """An attribute of each point, and two standard errors of it if it has them."""
+    """Return an attribute of each point, and twice its standard error, if any."""
     points = of_layer.values()
     errors = [2 * getattr(point, f"{name}_error") for point in points] if name in ("zx", "zy") else None
     return [getattr(point, name) for point in points], errors
@@ -111,9 +111,9 @@ def _measured_how(trajectories: dict[str, dict[Any, MutualInformation]], noise_v
 
 
 def _trajectories(points: Any) -> dict[str, dict[Any, MutualInformation]]:
-    """{name: {epoch: point}}, sorted by epoch."""
+    """Return {name: {epoch: point}}, sorted by epoch."""
     if not isinstance(points, Mapping):
-        raise TypeError(f"Expected `points` to be a mapping from the names of layers. Received: {points!r}")
+        raise TypeError(f"Expected `points` to be a mapping from layer names. Received: {points!r}")
     trajectories: dict[str, dict[Any, MutualInformation]] = {}
     for name, given in points.items():
         if isinstance(given, MutualInformation):
@@ -131,5 +131,5 @@ def _trajectories(points: Any) -> dict[str, dict[Any, MutualInformation]]:
 
 def _numbered(points: Any) -> dict[int, Any]:
     if not isinstance(points, Sequence) or isinstance(points, str):
-        raise TypeError(f"Expected a layer's points in a list, or in a mapping from epochs. Received: {points!r}")
+        raise TypeError(f"Expected the points of a layer as a list or a mapping from epochs. Received: {points!r}")
     return dict(enumerate(points))

@@ -1,4 +1,4 @@
-"""Two numbers of several networks against each other, with their correlation."""
+"""Plot two numbers of several networks against each other, with their correlation."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from keras_repreg.plots import canvas, colours, legends
 
-# Two-sided 95% of a standard normal distribution.
+# The two-sided 95% quantile of the standard normal distribution.
 NORMAL_95 = 1.959964
-# Where a point's name may stand: the offset in points, and how it is aligned.
+# Possible positions of the name of a point: the offset in points, and the alignment.
 PLACES = (
     (6, 0, "left", "center"), (-6, 0, "right", "center"), (0, 6, "center", "bottom"), (0, -6, "center", "top"),
     (5, 5, "left", "bottom"), (-5, 5, "right", "bottom"), (5, -5, "left", "top"), (-5, -5, "right", "top"),
@@ -22,14 +22,14 @@ PLACES = (
 def correlation_scatter(points: Any, x_label: str = "", y_label: str = "", *, ax: Any = None) -> Any:
     """Plot one number of each network against another, with Pearson's correlation r in the title.
 
-    The 95% interval of r is Fisher's: artanh(r) +- 1.96 / sqrt(n - 3), transformed back. It takes the networks for
-    independent draws of a normal distribution. There is none for fewer than four networks or |r| = 1, and no r for
-    fewer than three or where one of the numbers is constant.
+    The 95% interval of r is Fisher's: artanh(r) +- 1.96 / sqrt(n - 3), transformed back. It assumes that the networks
+    are independent draws from a normal distribution. There is no interval for fewer than four networks or |r| = 1, and
+    no r for fewer than three networks or if one of the numbers is constant.
 
     Args:
         points: `{name: (x, y)}`, or `{name: (x, y, x_deviation, y_deviation)}` with the half lengths of error bars.
-        x_label: What x is.
-        y_label: What y is.
+        x_label: The label of the x axis.
+        y_label: The label of the y axis.
         ax: Draw into these Axes.
 
     Returns:
@@ -37,8 +37,8 @@ def correlation_scatter(points: Any, x_label: str = "", y_label: str = "", *, ax
 
     Raises:
         ImportError: if matplotlib is not installed.
-        TypeError: if `ax` is not Axes, `points` not a mapping, or a label not a string.
-        ValueError: if there is no point, or one is not two or four finite numbers.
+        TypeError: if `ax` is not Axes, `points` is not a mapping, or a label is not a string.
+        ValueError: if there are no points, or one is not two or four finite numbers.
 
     Examples:
         >>> from keras_repreg import plots
@@ -100,8 +100,8 @@ def _correlation(x: NDArray[np.float64], y: NDArray[np.float64]) -> str:
 
 
 def _name(ax: Any, named: Mapping[str, list[float]]) -> None:
-    """Write each name beside its point, in the first place where it covers no other name and no point."""
-    taken: list[Any] = list(_boxes(ax, named))
+    """Write each name beside its point, in the first position where it covers no other name or point."""
+    occupied: list[Any] = list(_boxes(ax, named))
     inside = ax.get_window_extent()
     for name, (x, y, *_) in named.items():
         best: tuple[float, Any] | None = None
@@ -112,7 +112,7 @@ def _name(ax: Any, named: Mapping[str, list[float]]) -> None:
                 arrowprops={"arrowstyle": "-", "color": "0.7", "linewidth": 0.6} if abs(dx) + abs(dy) > 12 else None,
             )  # fmt: skip
             box = text.get_window_extent().padded(1)
-            covered = sum(box.overlaps(other) for other in taken)
+            covered = sum(box.overlaps(other) for other in occupied)
             covered += not (inside.x0 <= box.x0 and box.x1 <= inside.x1 + 20 and inside.y0 <= box.y0 <= inside.y1)
             if best is None or covered < best[0]:
                 if best is not None:
@@ -123,11 +123,11 @@ def _name(ax: Any, named: Mapping[str, list[float]]) -> None:
             if not covered:
                 break
         assert best is not None
-        taken.append(best[1].get_window_extent().padded(1))
+        occupied.append(best[1].get_window_extent().padded(1))
 
 
 def _boxes(ax: Any, named: Mapping[str, list[float]]) -> Iterator[Any]:
-    """Where the points are, in pixels."""
+    """Yield the boxes of the points in pixels."""
     figure = ax.figure.figure
     if figure.get_layout_engine() is not None:
         figure.get_layout_engine().execute(figure)

@@ -1,4 +1,4 @@
-"""Figure 1 of the paper: the activations of one unit, and of two units against each other, by class."""
+"""Plot Figure 1 of the paper: activations of one unit, and of two units against each other, by class."""
 
 import math
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from keras_repreg.rows import as_matrix
 # The default number of bins follows Rice's rule up to here.
 MOST_BINS = 50
 UNITS_SHOWN = 6
-# Why units were chosen.
+# The reasons for the choice of units, shown in figures.
 SEPARATE = "separate the classes best (largest share of variance between classes)"
 ACTIVE = "separate the classes best (largest share of variance between classes), are rarely zero,"
 VARY = "vary most"
@@ -27,16 +27,16 @@ def unit_histograms(
 ) -> Any:
     """Draw histograms of the activations of single units, by class: the upper row of the paper's Figure 1.
 
-    Where no activation of a unit is negative, as after ReLU, its exact zeros are left out of the histogram, which they
-    would dwarf, and the panel's title gives their share. With more than ten classes, the nine most frequent have
-    colours and the others are grey.
+    If no activation of a unit is negative, as after ReLU, its exact zeros are omitted from the histogram, which they
+    would dominate, and the title of the panel shows their percentage. With more than ten classes, the nine most
+    frequent have colours and the others are grey.
 
     Args:
         z: Activations, shape (N, M), or (N, ..., M) without labels.
         labels: Class of each sample, shape (N,), (N, 1) or one-hot (N, K).
-        units: Index of a unit or a list of these. By default up to six units that separate the classes best, each
-            weakly correlated with those before it; without labels, units of large variance. The figure says so.
-        bins: Number of bins. By default twice the cube root of the number of samples, at most 50.
+        units: An index or a list of indices. By default up to six units that separate the classes best, each weakly
+            correlated with those before it; without labels, units of large variance. The figure states the choice.
+        bins: The number of bins. By default twice the cube root of the number of samples, at most 50.
         figure: Draw into this empty Figure or SubFigure.
 
     Returns:
@@ -99,8 +99,8 @@ def unit_scatter(z: Any, labels: Any = None, units: Sequence[int] | None = (0, 1
     Args:
         z: Activations, shape (N, M), or (N, ..., M) without labels.
         labels: Class of each sample, shape (N,), (N, 1) or one-hot (N, K).
-        units: Indices of two units. With None, two units that separate the classes best among those that are zero for
-            few samples, weakly correlated with each other; without labels, units of large variance. The title says so.
+        units: Indices of two units. If None, two weakly correlated units that separate the classes best among those
+            that are zero for few samples; without labels, units of large variance. The title states the choice.
         ax: Draw into these Axes.
 
     Returns:
@@ -130,7 +130,7 @@ def unit_scatter(z: Any, labels: Any = None, units: Sequence[int] | None = (0, 1
     classes, names, shades = colours.most_frequent(classes, names)
     ax = canvas.axes_of(ax, 5.6, 4.2)
     size = float(np.clip(60_000 / len(matrix), 9, 25))
-    # The grey of the others lies below.
+    # The grey of the others is drawn below.
     handles = [
         ax.scatter(
             *matrix[classes == k][:, [first, others[0]]].T, s=size, color=colour, label=name, linewidths=0, alpha=0.5,
@@ -152,10 +152,10 @@ def unit_scatter(z: Any, labels: Any = None, units: Sequence[int] | None = (0, 1
 
 
 def _samples(z: Any, labels: Any) -> tuple[NDArray[np.float64], NDArray[np.intp], list[str]]:
-    """Activations, the class of each row, and the names of the classes."""
+    """Return the activations, the class of each row, and the names of the classes."""
     matrix = as_matrix(z)
     if not matrix.size or not np.isfinite(matrix).all():
-        raise ValueError(f"Expected finite activations, at least one. Received: shape {np.shape(z)}")
+        raise ValueError(f"Expected at least one activation, all finite. Received: shape {np.shape(z)}")
     if labels is None:
         return matrix, np.zeros(len(matrix), dtype=np.intp), [""]
     names, classes = as_classes(labels, len(matrix))
@@ -176,7 +176,7 @@ def _chosen(
 
 
 def _why(chosen: Sequence[int], z: NDArray[np.float64], names: Sequence[str], *, active: bool = False) -> str:
-    """A sentence that says why these units were chosen."""
+    """Return a sentence that explains the choice of units."""
     if len(chosen) == z.shape[1]:
         return f"All {z.shape[1]} units." if len(chosen) > 1 else ""
     reason = VARY if len(names) < 2 else ACTIVE if active else SEPARATE
@@ -184,10 +184,10 @@ def _why(chosen: Sequence[int], z: NDArray[np.float64], names: Sequence[str], *,
 
 
 def _separating(z: NDArray[np.float64], classes: NDArray[np.intp], number: int, active: bool = False) -> list[int]:
-    """Units with the largest share of variance between classes, discounted by the correlation with those before.
+    """Return units with the largest fraction of variance between classes, discounted by correlation with those before.
 
-    With `active` the share is multiplied by the fraction of samples that are not zero. With a single class the variance
-    takes the place of the share.
+    With `active`, the fraction is multiplied by the fraction of nonzero samples. With a single class the variance is
+    used instead.
     """
     centred = z - z.mean(axis=0)
     variance = np.mean(centred**2, axis=0)

@@ -1,4 +1,4 @@
-"""How similar representations are: of two networks, of two layers, or of one layer at two times."""
+"""Similarity of representations: between networks, layers, or epochs of training."""
 
 from keras_repreg.similarity.comparing import SimilarityTable, compare
 from keras_repreg.similarity.cross_moments import CrossMoments

@@ -1,4 +1,4 @@
-"""CKA between many pairs of layers at once, from the Gram matrices of batches."""
+"""CKA between many pairs of layers, from the Gram matrices of batches."""
 
 from collections.abc import Sequence
 
@@ -7,14 +7,14 @@ import numpy as np
 from keras_repreg.characteristics.moments import Array
 from keras_repreg.similarity.cross_moments import ratio
 
-# HSIC_1 is not defined for fewer.
+# HSIC_1 is not defined for fewer samples.
 SMALLEST = 4
 
 
 def u_centred(z: Array) -> Array:
-    """The Gram matrix of the samples, centred so that inner products with others are unbiased; shape (N * N,).
+    """Return the U-centred Gram matrix of the samples, shape (N * N,).
 
-    The inner product of two of these, over N (N - 3), is HSIC_1.
+    The inner product of two of these, divided by N (N - 3), is the unbiased HSIC_1.
 
     Reference:
         Szekely and Rizzo (2014), "Partial distance correlation with methods for dissimilarities", definition 2.
@@ -30,14 +30,14 @@ def u_centred(z: Array) -> Array:
 
 
 class Alignment:
-    """Accumulates HSIC_1 between each of some layers of one network and each of some of another, over batches.
+    """Accumulates HSIC_1 between all pairs of layers of two networks over batches.
 
-    As Nguyen et al. (2021) do it: HSIC_1 of a batch is unbiased, and so is its mean over batches. Of batches of less
-    than four samples nothing is used.
+    As in Nguyen et al. (2021): HSIC_1 of a batch is unbiased, and so is its mean over batches. Batches of fewer than
+    four samples are ignored.
 
     Args:
-        a: How many layers of the first network.
-        b: How many layers of the second network.
+        a: The number of layers of the first network.
+        b: The number of layers of the second network.
     """
 
     def __init__(self, a: int, b: int):
@@ -49,7 +49,7 @@ class Alignment:
         """Add a batch: `u_centred` of each layer."""
         n = int(np.sqrt(len(a[0])))
         first, second = np.stack(a), np.stack(b)
-        # Weighted by the samples, so that a smaller last batch counts less.
+        # Weighted by the number of samples, so that a smaller last batch counts less.
         weight = n / (n * (n - 3))
         self._cross += weight * (first @ second.T)
         self._a += weight * np.square(first).sum(axis=1)
@@ -57,7 +57,7 @@ class Alignment:
         self.samples += n
 
     def cka(self) -> Array:
-        """CKA of each pair of layers, shape (a, b)."""
+        """Return the CKA of each pair of layers, shape (a, b)."""
         return np.array(
             [
                 [ratio(x, p, q) for x, q in zip(row, self._b, strict=True)]

@@ -1,4 +1,4 @@
-"""Layers of one network beside layers of another, on the same data."""
+"""Compare the layers of two networks on the same data."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -21,12 +21,12 @@ MEASURES = ("cka", "cca", "procrustes")
 
 
 class SimilarityTable(Table[str]):
-    """Layers of one network (rows) beside layers of another (columns): `table["hidden"]["other"]`.
+    """Similarities of the layers of two networks, rows and columns: `table["hidden"]["other"]`.
 
     Args:
         rows: `{layer: {other layer: value}}`.
-        measure: What the values are.
-        samples: How many samples they are of.
+        measure: The name of the measure.
+        samples: The number of samples.
     """
 
     key_name = "layer"
@@ -53,18 +53,18 @@ def compare(
     batch_size: int = 256,
     steps: int | None = None,
 ) -> SimilarityTable:
-    """Compare layers of two networks, each with each, by what they make of the same data.
+    """Compare all pairs of layers of two networks by their outputs for the same data.
 
     Args:
         model_a: A built Keras model, whose layers are the rows.
-        model_b: Another one, or the same, whose layers are the columns.
-        data: What `keras_repreg.measure` takes; both models are called on its inputs.
-        layers: A layer, a name, or a list of these; by default all hidden layers. Those of `model_b` are found by the
-            names.
-        layers_b: The layers of `model_b`, if they are not named as those of `model_a`.
-        measure: "cka" (debiased; see `cka`), "cca" or "procrustes". CKA is the mean over batches of unbiased
-            estimates, for any width. The others accumulate matrices of width times width for each pair of layers.
-        batch_size: Samples per forward pass, where the data is not batched already. CKA is less noisy with more.
+        model_b: Another model, or the same one, whose layers are the columns.
+        data: Data as for `keras_repreg.measure`; both models are called on its inputs.
+        layers: A layer, a name, or a list of these; by default all hidden layers. Layers of `model_b` are found by the
+            same names.
+        layers_b: The layers of `model_b`, if their names differ from those of `model_a`.
+        measure: "cka" (debiased; see `cka`), "cca" or "procrustes". CKA averages unbiased estimates over batches, for
+            layers of any width. The others accumulate a matrix of size width times width for each pair of layers.
+        batch_size: Samples per forward pass, if the data is not batched already. CKA is less noisy with larger batches.
         steps: At most this many batches.
 
     Returns:
@@ -72,9 +72,9 @@ def compare(
         All positions of a layer's output are units.
 
     Raises:
-        TypeError: if one of the models is no Keras model.
-        ValueError: if there is no such layer or measure, no data, batches of fewer than four samples alone, a value
-            that is not finite, or not enough memory.
+        TypeError: if one of the models is not a Keras model.
+        ValueError: if there is no such layer or measure, no data, only batches of fewer than four samples, a value that
+            is not finite, or not enough memory.
 
     Examples:
         >>> import keras, keras_repreg, numpy as np
@@ -118,21 +118,23 @@ def compare(
 
 
 def outputs_of(model: keras.Model, sources: Sequence[Source], x: Any, *, finite: bool = True) -> list[Array]:
-    """What the layers make of a batch of inputs, each of shape (N, M) in float64, all positions being units.
+    """Return the outputs of the layers for a batch, each of shape (N, M) in float64, with all positions as units.
 
-    Of a layer that is called several times, the calls are side by side.
+    The outputs of a layer that is called several times are concatenated.
 
     Raises:
-        ValueError: if the outputs of a layer are no such array, or a value is not finite, unless that need not be.
+        ValueError: if the output of a layer is not such an array, or `finite` is True and a value is not finite.
     """
     found: dict[str, list[Array]] = {source.name: [] for source in sources}
 
     def receive(name: str, layer: keras.layers.Layer, output: Any, mask: Any) -> None:
         if name not in found:
-            raise ValueError(f"Expected one part of the output of layer '{layer.name}'. Received: {name!r}, of several")
+            raise ValueError(
+                f"Expected one part of the output of layer '{layer.name}'. Received: {name!r}, which has several parts"
+            )
         z = rows_of(output, "flatten").astype(np.float64)
         if finite and not np.isfinite(z).all():
-            raise ValueError(f"Expected finite activations. Received: NaN or infinite values of layer '{name}'")
+            raise ValueError(f"Expected finite activations. Received: NaN or infinite values in layer '{name}'")
         found[name].append(z)
 
     samples = samples_in(x)
@@ -145,7 +147,7 @@ class _AlignmentOfLayers:
         self._alignment = Alignment(a, b)
 
     def update(self, a: list[Array], b: list[Array]) -> int:
-        """Add a batch and return how many samples of it are used."""
+        """Add a batch and return the number of samples used."""
         if len(a[0]) < SMALLEST:
             return 0
         self._alignment.update([u_centred(z) for z in a], [u_centred(z) for z in b])
@@ -164,7 +166,7 @@ class _Pairs:
         self._checked = False
 
     def update(self, a: list[Array], b: list[Array]) -> int:
-        """Add a batch and return how many samples of it are used."""
+        """Add a batch and return the number of samples used."""
         if not self._checked:
             self._check_memory([z.shape[1] for z in a], [z.shape[1] for z in b])
         for row, z in zip(self._moments, a, strict=True):

@@ -1,4 +1,4 @@
-"""Sums over samples of two representations of them, from which every measure of similarity here follows."""
+"""Sums over samples of two representations, from which all similarity measures are computed."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from keras_repreg.similarity.samples import as_samples
 
 
 class _Sums:
-    """Sums of x, y, x y^T, |x|^2, |y|^2, x |y|^2, y |x|^2 and |x|^2 |y|^2, x and y shifted by a mean."""
+    """Sums of x, y, x y^T, |x|^2, |y|^2, x |y|^2, y |x|^2 and |x|^2 |y|^2, with x and y shifted by a mean."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -65,12 +65,12 @@ class _Sums:
         )
 
     def covariance(self) -> Array:
-        """C_xy."""
+        """Return C_xy."""
         n = max(self.count, 1)
         return self.xy / n - np.outer(self.x / n, self.y / n)
 
     def hsic(self) -> float:
-        """HSIC_1 of Song et al. (2012) with linear kernels, from sums over single samples; four are needed."""
+        """Return HSIC_1 of Song et al. (2012) with linear kernels, from sums over at least four samples."""
         n = self.count
         if n < 4:
             return 0.0
@@ -81,10 +81,10 @@ class _Sums:
 
 
 class CrossMoments:
-    """Accumulates batches of two representations of the same samples; `cka`, `cca` and `procrustes` at any time.
+    """Accumulates batches of two representations of the same samples, for `cka`, `cca` and `procrustes`.
 
-    The activations are those of two layers, or of one layer in two networks. Memory grows with the product of their
-    widths and not with the number of samples.
+    The representations can be two layers, or one layer in two networks. Memory grows with the product of their widths
+    and not with the number of samples.
 
     Examples:
         >>> import numpy as np
@@ -102,14 +102,15 @@ class CrossMoments:
 
     @property
     def samples(self) -> int:
-        """The number of samples so far."""
+        """Return the number of samples so far."""
         return self._ab.count
 
     def update(self, a: NDArray[Any], b: NDArray[Any]) -> None:
-        """Add a batch of samples, row n of `a` and of `b` being the same one.
+        """Add a batch of samples, where row n of `a` and `b` is the same sample.
 
         Raises:
-            ValueError: if they are not finite real numbers, not as many samples, or of other widths than before.
+            ValueError: if they are not finite real numbers, their numbers of samples differ, or their widths differ
+                from earlier batches.
         """
         a, b = as_samples(a, b)
         widths = tuple(map(len, self._ab.shifts))
@@ -121,7 +122,7 @@ class CrossMoments:
             self._bb.update(b, b)
 
     def merge(self, other: "CrossMoments") -> None:
-        """Add what another accumulator, of another worker say, has seen."""
+        """Add the samples of another accumulator, such as that of another worker."""
         if self.samples and other.samples and self._ab.xy.shape != other._ab.xy.shape:
             raise ValueError(
                 f"Expected an accumulator of {self._ab.xy.shape} units. Received: {other._ab.xy.shape} units"
@@ -140,7 +141,7 @@ class CrossMoments:
     def cca(self) -> float:
         """Return the mean canonical correlation: see `keras_repreg.similarity.cca`.
 
-        Directions with less than 1e-12 of the largest variance do not count: sums hold no more digits.
+        Directions with less than 1e-12 of the largest variance are ignored, because sums are not more precise.
         """
         if not self.samples:
             return 0.0
@@ -161,7 +162,7 @@ class CrossMoments:
 
 
 def ratio(cross: float, a: float, b: float) -> float:
-    """cross / sqrt(a b), and 0 where a or b is not positive: what does not vary is similar to nothing."""
+    """Return cross / sqrt(a b), or 0 if a or b is not positive, since constant activations have no similarity."""
     if np.isnan(cross + a + b):
         return float("nan")
     return float(cross / (np.sqrt(a) * np.sqrt(b))) if a > 0 and b > 0 else 0.0

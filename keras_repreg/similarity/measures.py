@@ -1,4 +1,4 @@
-"""How similar two representations of the same samples are: CKA, CCA and Procrustes."""
+"""Similarity measures of two representations of the same samples: CKA, CCA and Procrustes."""
 
 from typing import Any
 
@@ -18,22 +18,22 @@ def cka(a: Any, b: Any, debiased: bool = True) -> float:
     $$\mathrm{CKA} = \frac{\mathrm{HSIC}(K, L)}{\sqrt{\mathrm{HSIC}(K, K)\,\mathrm{HSIC}(L, L)}},\quad
     K = A A^\top,\ L = B B^\top$$
 
-    1 for representations that differ by a rotation, a scale and a shift, and debiased about 0 for independent ones,
-    whatever the number of samples. Debiased, every HSIC is the unbiased estimate HSIC_1; the ratio can then be
-    slightly below 0 or above 1.
+    The value is 1 for representations that differ by a rotation, a scale and a shift. With `debiased=True` every HSIC
+    is the unbiased estimate HSIC_1: the value is about 0 for independent representations, for any number of samples,
+    and can be slightly below 0 or above 1.
 
     Args:
-        a: Activations of shape (N, ...), all positions of a sample being its units.
+        a: Activations of shape (N, ...), where all positions of a sample are units.
         b: Activations of the same samples in the same order, shape (N, ...).
-        debiased: Use HSIC_1, which needs four samples; otherwise the biased HSIC, with which CKA approaches 1 as the
-            samples become fewer than the units.
+        debiased: Use HSIC_1, which needs four samples. Otherwise use the biased HSIC, whose CKA approaches 1 if there
+            are fewer samples than units.
 
     Returns:
-        The alignment; 0 if one of them does not vary.
+        The alignment; 0 if one of them is constant.
 
     Raises:
-        TypeError: if `debiased` is no bool.
-        ValueError: if the activations are not finite numbers, or not of as many samples.
+        TypeError: if `debiased` is not a bool.
+        ValueError: if the activations are not finite numbers, or the numbers of samples differ.
 
     Examples:
         >>> import numpy as np
@@ -55,19 +55,20 @@ def cka(a: Any, b: Any, debiased: bool = True) -> float:
 def cca(a: Any, b: Any) -> float:
     """Return the mean canonical correlation of two representations.
 
-    The mean over the smaller of their ranks of the correlations between the directions of the one and of the other
-    that agree most. 1 if they differ by a nonsingular linear map and a shift. It says something only with many more
-    samples than units: with fewer than both ranks together some correlations are 1 whatever the activations are.
+    The canonical correlations are those of the most correlated pairs of directions of the two representations; there
+    are as many as the smaller of the two ranks. The mean is 1 if the representations differ by a nonsingular linear map
+    and a shift. It is meaningful only with many more samples than units: with fewer samples than the sum of the ranks,
+    some correlations are 1 for any activations.
 
     Args:
-        a: Activations of shape (N, ...), all positions of a sample being its units.
+        a: Activations of shape (N, ...), where all positions of a sample are units.
         b: Activations of the same samples in the same order, shape (N, ...).
 
     Returns:
-        The mean, between 0 and 1; 0 if one of them does not vary.
+        The mean, between 0 and 1; 0 if one of them is constant.
 
     Raises:
-        ValueError: if the activations are not finite numbers, or not of as many samples.
+        ValueError: if the activations are not finite numbers, or the numbers of samples differ.
 
     Examples:
         >>> import numpy as np
@@ -93,19 +94,19 @@ def procrustes(a: Any, b: Any) -> float:
 
     $$\arccos \frac{\lVert A^\top B \rVert_*}{\lVert A \rVert_F \lVert B \rVert_F}$$
 
-    of the centred activations: the angle between them after the rotation that brings them closest. A metric; 0 for
-    representations that differ by a rotation, a scale and a shift, and at most pi / 2. It is the distance of
+    This is the angle between the centred activations after the optimal rotation. It is a metric with values from 0, for
+    representations that differ by a rotation, a scale and a shift, to pi / 2. It equals the distance of
     `netrep.metrics.LinearMetric(alpha=1.0)`.
 
     Args:
-        a: Activations of shape (N, ...), all positions of a sample being its units.
+        a: Activations of shape (N, ...), where all positions of a sample are units.
         b: Activations of the same samples in the same order, shape (N, ...).
 
     Returns:
-        The distance in radians; pi / 2 if one of them does not vary.
+        The distance in radians; pi / 2 if one of them is constant.
 
     Raises:
-        ValueError: if the activations are not finite numbers, or not of as many samples.
+        ValueError: if the activations are not finite numbers, or the numbers of samples differ.
 
     Examples:
         >>> import numpy as np
@@ -128,7 +129,7 @@ def _moments(a: Any, b: Any) -> CrossMoments:
 
 
 def _basis(z: Array, raw: Any) -> Array:
-    """An orthonormal basis of the centred columns, of the directions that are no rounding errors."""
+    """Return an orthonormal basis of the centred columns, without directions that are rounding errors."""
     if not len(z):
         return np.zeros((0, 0))
     epsilon = np.finfo(np.float64 if has_digits_of_float64(to_numpy(raw)) else np.float32).eps

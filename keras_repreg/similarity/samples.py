@@ -1,4 +1,4 @@
-"""Two representations of the same samples, as matrices."""
+"""Convert two representations of the same samples to matrices."""
 
 import math
 from typing import Any
@@ -10,14 +10,16 @@ from keras_repreg.characteristics.moments import Array
 
 
 def as_samples(a: Any, b: Any) -> tuple[Array, Array]:
-    """Two arrays of shape (N, ...) as (N, M_a) and (N, M_b) in float64.
+    """Return two arrays of shape (N, ...) as (N, M_a) and (N, M_b) in float64.
 
     Raises:
-        ValueError: if they are not finite real numbers of two dimensions or more, or not of as many samples.
+        ValueError: if they are not finite real numbers of two dimensions or more, or their numbers of samples differ.
     """
     first, second = _matrix(a, "a"), _matrix(b, "b")
     if len(first) != len(second):
-        raise ValueError(f"Expected as many samples in `a` as in `b`. Received: {len(first)} and {len(second)}")
+        raise ValueError(
+            f"Expected the same number of samples in `a` and `b`. Received: {len(first)} and {len(second)}"
+        )
     return first, second
 
 
@@ -31,7 +33,7 @@ def _matrix(z: Any, name: str) -> Array:
 
 
 def rotated(z: Array) -> Array:
-    """Fewer units with the same inner products of the centred samples, where there are more units than samples."""
+    """Reduce the units to the number of samples, if larger, keeping the inner products of the centred samples."""
     if len(z) >= z.shape[1]:
         return z
     centred = z - z.mean(axis=0) if len(z) else z

@@ -1,4 +1,4 @@
-"""How far the layers have moved from where they were before training."""
+"""Log how far representations have moved since the start of training."""
 
 from typing import Any
 
@@ -15,25 +15,25 @@ from keras_repreg.similarity.comparing import SimilarityTable, outputs_of
 
 
 class SimilarityLogger(keras.callbacks.Callback):
-    """Logs, for each layer, the CKA between its representation before training and that after the epoch.
+    """Logs, for each layer, the CKA between its representations before training and after the epoch.
 
-    It is in the epoch's `logs` as `<layer>_cka_to_start`: 1 for a layer that has not moved, or only by a rotation and a
-    scale, and NaN once training has diverged. List this callback before those that should see the values.
+    The value is in the epoch's `logs` as `<layer>_cka_to_start`. It is 1 for a layer that has not changed, except by a
+    rotation and a scale, and NaN once training has diverged. List this callback before those that use the values.
 
     Args:
-        data: Arrays of inputs, or a tuple (inputs, targets), whose samples are the same in each epoch. Of each batch of
-            n samples a matrix of n x n numbers is kept for each layer.
+        data: Arrays of inputs, or a tuple (inputs, targets), the same in each epoch. For each layer and batch of n
+            samples, an n x n matrix is kept.
         layers: A layer, a name, or a list of these; by default all hidden layers.
         frequency: Measure every `frequency` epochs.
         batch_size: Samples per forward pass.
 
     Attributes:
-        tables: `{epoch: SimilarityTable}` of layers before training (rows) beside those after the epoch (columns),
-            epochs counted from 1.
+        tables: `{epoch: SimilarityTable}` of layers before training (rows) and after the epoch (columns), with epochs
+            counted from 1.
 
     Raises:
-        ValueError: if `data` is no array, `frequency` or `batch_size` no integer >= 1, or at the start of training if
-            there is no such layer or no batch of at least four samples.
+        ValueError: if `data` is not arrays, `frequency` or `batch_size` is not an integer >= 1, or, at the start of
+            training, if there is no such layer or no batch of at least four samples.
 
     Examples:
         >>> import keras, numpy as np
@@ -84,7 +84,7 @@ class SimilarityLogger(keras.callbacks.Callback):
         self._start = []
 
     def _grams(self) -> list[list[Array]]:
-        """`u_centred` of each layer for each batch."""
+        """Return `u_centred` of each layer for each batch."""
         return [
             [u_centred(z) for z in outputs]
             for x, _ in batches(self._data, self._batch_size)

@@ -1,7 +1,6 @@
-"""The twelve regularizers of the paper as a set to tune with (section 6.2), later ones, and cocktails, for KerasTuner.
+"""Tune the twelve regularizers of the paper (section 6.2), later ones, and cocktails with KerasTuner.
 
-`RegularizerSearch` needs KerasTuner: install `keras-repreg[tuner]`. The rest does not, and importing this module
-imports none.
+Only `RegularizerSearch` needs KerasTuner: install `keras-repreg[tuner]`. Importing this module does not import it.
 """
 
 from keras_repreg.regularizer_set import LATER_REGULARIZERS, REGULARIZERS
@@ -12,10 +11,11 @@ from keras_repreg.tuning.regularization import Regularization, choose_regulariza
 from keras_repreg.tuning.search import RegularizerSearch
 
 NAMES: tuple[str, ...] = tuple(REGULARIZERS)
-"""The paper's names of the twelve: Baseline, L1W, L2W, Dropout, BN, CR, cw-CR, VR, cw-VR, L1R, RR and cw-RR."""
+"""The names of the twelve regularizers in the paper: Baseline, L1W, L2W, Dropout, BN, CR, cw-CR, VR, cw-VR, L1R, RR and
+cw-RR."""
 
 LATER_NAMES: tuple[str, ...] = tuple(LATER_REGULARIZERS)
-"""Those that came later: DBN (`DecorrelatedBatchNormalization`), VC, SIG and cw-SIG."""
+"""Later regularizers: DBN (`DecorrelatedBatchNormalization`), VC, SIG and cw-SIG."""
 
 __all__ = [
     "LATER_NAMES",

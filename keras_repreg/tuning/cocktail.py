@@ -1,4 +1,4 @@
-"""Several regularizers at once: a regularization cocktail, of which KerasTuner's hyperparameters choose each part."""
+"""Regularization cocktails: several regularizers, each chosen by KerasTuner's hyperparameters."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,14 +25,14 @@ INGREDIENTS = tuple(name for name in ALL_REGULARIZERS if name != "Baseline")
 class Cocktail:
     """Several regularizers with their strengths; called with a symbolic tensor, they regularize it together.
 
-    They act in this order, whatever the order in which they are given: L1W and L2W on the kernel; BN and DBN, SIG and
-    cw-SIG before the activation; the activation; the other penalties; Dropout.
+    They are always applied in this order: L1W and L2W on the kernel; BN and DBN, SIG and cw-SIG before the activation;
+    the activation; the other penalties; Dropout.
 
     Args:
-        regularizations: One `Regularization` for each of them, without Baseline; none is the baseline.
+        regularizations: The regularizations, without Baseline; an empty cocktail is the baseline.
 
     Raises:
-        TypeError: if one is no `Regularization`.
+        TypeError: if one is not a `Regularization`.
         ValueError: if one is Baseline, or two have the same name.
 
     Examples:
@@ -56,10 +56,10 @@ class Cocktail:
         given = tuple(self.regularizations)
         for each in given:
             if not isinstance(each, Regularization):
-                raise TypeError(f"Expected `regularizations` of type Regularization. Received: {each!r}")
+                raise TypeError(f"Expected each of `regularizations` to be a Regularization. Received: {each!r}")
         names = [each.name for each in given]
         if "Baseline" in names or len(set(names)) < len(names):
-            raise ValueError(f"Expected different `regularizations`, and no Baseline among them. Received: {names}")
+            raise ValueError(f"Expected distinct `regularizations` without Baseline. Received: {names}")
         object.__setattr__(self, "regularizations", given)
 
     @property
@@ -75,11 +75,11 @@ class Cocktail:
     def choose(
         cls, hp: Any, *, names: Sequence[str] | None = None, prefix: str = "regularization", grid: bool = False
     ) -> "Cocktail":
-        """Let hyperparameters choose; what `choose_cocktail` does first, and takes the same arguments."""
+        """Let hyperparameters choose a cocktail, as the first step of `choose_cocktail`, with the same arguments."""
         chosen = checked_names(names, INGREDIENTS)
         if "Baseline" in chosen:
             raise ValueError(
-                f"Expected `names` without Baseline, which is the cocktail of nothing. Received: names={names!r}"
+                f"Expected `names` without Baseline, which is the empty cocktail. Received: names={names!r}"
             )
         check_hyperparameters(hp, prefix)
         parts = []
@@ -98,7 +98,7 @@ class Cocktail:
 
     @classmethod
     def from_values(cls, values: dict[str, Any], prefix: str = "regularization") -> "Cocktail":
-        """The cocktail that the values of hyperparameters say."""
+        """Return the cocktail described by values of hyperparameters."""
         on = [name for name in INGREDIENTS if values.get(f"{prefix}_{name}") is True]
 
         def strength(name: str, kind: str) -> float | None:
@@ -115,13 +115,13 @@ class Cocktail:
         label_key: str | int | None = None,
         layer_name: str = "regularization",
     ) -> Any:
-        """Regularize a symbolic tensor; arguments as those of `choose_cocktail`."""
+        """Regularize a symbolic tensor; arguments as in `choose_cocktail`."""
         check_tensor(x)
         norms = {each.name: float(each.weight or 0.0) for each in self.regularizations if each.name in KERNEL_NORMS}
         if norms:
             penalize_kernel(kernel_layer(x), norms)
         others = [each for each in self.regularizations if each.name not in KERNEL_NORMS]
-        # Normalizations come before the penalties that see what they make, and Dropout comes last.
+        # Normalizations come before the penalties on their outputs, and Dropout comes last.
         others.sort(key=lambda each: (each.name == "Dropout", each.name not in ("BN", "DBN")))
 
         def applied(x: Any, parts: list[Regularization]) -> Any:
@@ -147,28 +147,27 @@ def choose_cocktail(
     grid: bool = False,
     label_key: str | int | None = None,
 ) -> Any:
-    """Regularize the output of a layer with all the regularizers that the hyperparameters switch on.
+    """Regularize the output of a layer with all regularizers that the hyperparameters switch on.
 
-    As `choose_regularization`, which chooses one of them. Here each is on or off by itself, with a strength of its own:
-    for each name, the hyperparameters `regularization_<name>`, a boolean, and if it is on
-    `regularization_<name>_weight` or, of Dropout, `regularization_<name>_rate`.
+    Unlike `choose_regularization`, which chooses one regularizer, this function switches each one on or off, with a
+    separate strength. For each name it registers the boolean hyperparameter `regularization_<name>` and, if it is on,
+    `regularization_<name>_weight` or, for Dropout, `regularization_<name>_rate`.
 
     Args:
         hp: `keras_tuner.HyperParameters`.
         x: A symbolic tensor of shape (samples, units): the output of a layer.
-        labels: A symbolic tensor of class labels, see `ClasswiseRegularization`; by default those of the surrounding
-            model.
-        names: Which of `NAMES` and `LATER_NAMES` to switch, without Baseline; by default all.
-        prefix: Of the names of hyperparameters and layers; another one for each call in one model.
-        activation: An activation to apply to `x`; `Cocktail` says what comes before it and what after.
-        grid: Only the six weights of Appendix D.1 and four rates.
-        label_key: Which entry of dict, list or tuple targets holds the labels.
+        labels: A symbolic tensor of class labels, see `ClasswiseRegularization`; by default the labels given to `fit`.
+        names: Names from `NAMES` and `LATER_NAMES`, without Baseline; all by default.
+        prefix: The prefix of the names of hyperparameters and layers, different for each call in a model.
+        activation: An activation to apply to `x`; see `Cocktail` for the order.
+        grid: Use only the six weights of Appendix D.1 and four rates.
+        label_key: The entry that holds the labels, if the targets are a dict, list or tuple.
 
     Returns:
-        The regularized tensor, of the shape of `x`: the output of a layer called `regularization` (the prefix).
+        The regularized tensor, of the same shape as `x`: the output of a layer named `regularization` (the prefix).
 
     Raises:
-        TypeError: if `hp` is not HyperParameters or `x` not a symbolic tensor.
+        TypeError: if `hp` is not HyperParameters or `x` is not a symbolic tensor.
         ValueError: if a name is none of these, `x` is not of rank 2, or, with L1W or L2W among the names, `x` does not
             come from a layer with a kernel that has no regularizer yet.
 
@@ -184,7 +183,7 @@ def choose_cocktail(
     Reference:
         Kadra, Lindauer, Hutter and Grabocka (2021), "Well-tuned simple nets excel on tabular datasets".
     """
-    # Before anything is registered, and whatever is chosen: a search must fail at once or not at all.
+    # Checked before anything is registered and for any choice, so that a search fails immediately or not at all.
     chosen = checked_names(names, INGREDIENTS)
     check_tensor(x)
     if set(KERNEL_NORMS) & set(chosen):

@@ -1,4 +1,4 @@
-"""Which contenders are told apart from the best, by the differences of their scores with the same seeds."""
+"""Compare contenders with the best one, by paired differences of their scores with the same seeds."""
 
 import math
 from collections.abc import Sequence
@@ -20,9 +20,9 @@ class Comparison:
     """One contender relative to the best.
 
     Attributes:
-        difference: The mean, over the seeds, of its score less that of the best; 0 for the best itself.
+        difference: The mean over seeds of its score minus that of the best; 0 for the best itself.
         low: The lower end of the interval of the difference; NaN with fewer than two seeds.
-        high: The upper end.
+        high: The upper end of the interval.
         verdict: "best", if all others are worse; "worse", if the interval excludes 0; or "not told apart".
     """
 
@@ -39,29 +39,27 @@ def compare(
     confidence: float = 0.95,
     contenders: int | None = None,
 ) -> list[Comparison]:
-    """Compare contenders with the one of the best mean score, by paired differences.
+    """Compare contenders with the one with the best mean score, by paired differences.
 
-    The intervals are those of Student's t for the mean difference, at the confidence 1 - (1 - confidence) / (K - 1)
-    for K contenders (Bonferroni). With a probability of at least `confidence`, the contender that is really the best is
-    among those that are not told apart from the best score, although which score is the best is chosen by the same
-    scores; and of contenders that are all the same, one is declared the best with a probability of at most
-    1 - `confidence`. Both need differences that are nearly normal, or many seeds. Differences that are all equal, as of
-    accuracies on few samples, give no spread to judge by: they are told apart only if so many equal signs are unlikely
-    enough (sign test).
+    The intervals are Student's t intervals of the mean difference, at confidence 1 - (1 - confidence) / (K - 1) for K
+    contenders (Bonferroni). With a probability of at least `confidence`, the true best contender is the best or "not
+    told apart" from it, even though the best is selected by the same scores. If all contenders are equal, one is
+    declared the best with a probability of at most 1 - `confidence`. Both statements need nearly normal differences, or
+    many seeds. If all differences are equal, as may happen for accuracies on few samples, there is no spread to
+    estimate: the verdict is then based on a sign test.
 
     Args:
         scores: One sequence per contender; the k-th scores of all contenders belong to the same seed.
-        direction: "max" if large scores are good, "min" if small ones are, as errors.
-        confidence: Of all statements together, in (0, 1).
-        contenders: K, if more contenders have been tried than `scores` has, such as those that were left out because
-            their scores were worse.
+        direction: "max" if large scores are good, "min" if small scores are, such as errors.
+        confidence: The joint confidence of all statements, in (0, 1).
+        contenders: K, if more contenders were tried than `scores` contains, for example if worse ones were omitted.
 
     Returns:
-        A `Comparison` for each contender, in the order of `scores`.
+        One `Comparison` per contender, in the order of `scores`.
 
     Raises:
-        ValueError: if contenders have different numbers of scores, a score is not finite, there is none, or an argument
-            is out of range.
+        ValueError: if contenders have different numbers of scores, a score is not finite, there are no scores, or an
+            argument is out of range.
 
     Examples:
         >>> from keras_repreg import tuning
@@ -77,10 +75,11 @@ def compare(
     rows = [np.asarray(row, dtype="float64") for row in scores]
     if not rows or any(row.ndim != 1 or row.shape != rows[0].shape or not row.size for row in rows):
         raise ValueError(
-            f"Expected as many scores of each contender, one per seed. Received: shapes {[row.shape for row in rows]}"
+            "Expected the same number of scores for each contender, one per seed. Received: shapes "
+            f"{[row.shape for row in rows]}"
         )
     if not all(np.isfinite(row).all() for row in rows):
-        raise ValueError("Expected finite scores; leave out contenders that failed. Received: NaN or infinity")
+        raise ValueError("Expected finite scores; omit contenders that failed. Received: NaN or infinity")
     number = len(rows) if contenders is None else contenders
     if number < len(rows):
         raise ValueError(f"Expected `contenders` to be at least {len(rows)}. Received: contenders={contenders!r}")
@@ -96,7 +95,7 @@ def compare(
 
 
 def _quantile(error: float, number: int) -> float:
-    """That of Student's t for an interval that misses with this probability; NaN for a single score."""
+    """Return the quantile of Student's t for an interval with this error probability; NaN for a single score."""
     from scipy.stats import t
 
     return float(t.isf(error / 2, number - 1)) if number > 1 else math.nan

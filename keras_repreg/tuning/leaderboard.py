@@ -9,18 +9,18 @@ import numpy as np
 
 
 class Leaderboard(list[dict[str, Any]]):
-    """Rows of a `RegularizerSearch`, the best first; a list of dicts that prints as a table.
+    """The rows of a `RegularizerSearch`, the best first: a list of dicts that prints as a table.
 
-    The keys of each:
+    The keys of each row are:
 
-    - `regularization`, its `weight` or `rate` (None if it has none; the name of a cocktail has its strengths);
+    - `regularization`, its `weight` or `rate` (None if it has none; the name of a cocktail includes its strengths);
     - the `score`, which is the mean of the objective over the executions, its `deviation` (sample standard deviation;
-      NaN of a single execution) and the number of `executions`;
-    - the `difference` from the first row, the mean over executions of the same seed, with its interval from `low` to
-      `high`, and the `verdict`: "best", "worse" or "not told apart" (see `keras_repreg.tuning.compare`);
+      NaN for a single execution) and the number of `executions`;
+    - the `difference` from the first row, which is the mean over executions of the same seed, with its interval from
+      `low` to `high`, and the `verdict`: "best", "worse" or "not told apart" (see `keras_repreg.tuning.compare`);
     - the `trial`, the number of `trials` with this regularization, the `status`, "completed" or "failed", and the
-      `reason` of a failure;
-    - the characteristics, if asked for.
+      `reason` for a failure;
+    - the characteristics, if requested.
 
     Examples:
         >>> import keras_repreg
@@ -35,11 +35,11 @@ class Leaderboard(list[dict[str, Any]]):
 
     @property
     def rows(self) -> list[dict[str, Any]]:
-        """The rows as a plain list of dicts, such as `pandas.DataFrame` takes."""
+        """Return the rows as a plain list of dicts, for `pandas.DataFrame`."""
         return [dict(row) for row in self]
 
     def to_csv(self, path: str | os.PathLike[str]) -> None:
-        """Write the rows to a CSV file, with empty cells for what there is not."""
+        """Write the rows to a CSV file, with empty cells for missing values."""
         columns = list(dict.fromkeys(name for row in self for name in row))
         with Path(path).open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, columns, lineterminator="\n")

@@ -1,4 +1,4 @@
-"""One of the regularizers, chosen by KerasTuner's hyperparameters or by name, on the output of a layer."""
+"""One regularizer of the output of a layer, chosen by KerasTuner's hyperparameters or by name."""
 
 import math
 from collections.abc import Sequence
@@ -13,20 +13,20 @@ from keras_repreg.layers import DecorrelatedBatchNormalization
 from keras_repreg.regularizer_set import ALL_REGULARIZERS, GRID, REGULARIZERS
 from keras_repreg.tuning.kernel import kernel_layer, penalize_kernel
 
-# Where the search begins: the weight that is best most often in Table 6, and dropout's usual rate.
+# The starting values of a search: the weight that is best most often in Table 6, and the usual dropout rate.
 FIRST_WEIGHT = 1.0
 FIRST_RATE = 0.5
 RATES = (0.1, 0.3, 0.5, 0.7)
 KERNEL_NORMS = ("L1W", "L2W")
-# The most units in a group that DBN whitens: a batch of 100 samples determines the covariance of so few.
+# The maximum number of units per group of DBN, whose covariance a batch of 100 samples can determine.
 GROUP_WIDTH = 16
 
 
 @dataclass(frozen=True)
 class Regularization:
-    """One of the regularizers with its strength; called with a symbolic tensor, it regularizes it.
+    """A regularizer with its strength; call it to regularize a symbolic tensor.
 
-    | name | what it does to the output of a layer |
+    | name | effect on the output of a layer |
     | --- | --- |
     | Baseline | nothing |
     | L1W, L2W | adds `weight` times the mean of abs(w), of w^2, over the kernel w of that layer |
@@ -39,13 +39,13 @@ class Regularization:
 
     Args:
         name: One of `keras_repreg.tuning.NAMES` or `LATER_NAMES`.
-        weight: The loss weight, of all but Baseline, Dropout, BN and DBN.
-        rate: The rate of Dropout.
+        weight: The loss weight, for all except Baseline, Dropout, BN and DBN.
+        rate: The rate, for Dropout.
 
     Raises:
-        TypeError: if weight or rate is not a number.
-        ValueError: if the name is none of these, the weight is negative or not finite, the rate is not in
-            [0, 1), or one that is needed is missing, or one is given that does not belong.
+        TypeError: if `weight` or `rate` is not a number.
+        ValueError: if the name is none of these, the weight is negative or not finite, the rate is not in [0, 1), or
+            one of them is required but missing, or given but not applicable.
 
     Examples:
         >>> import keras, keras_repreg
@@ -74,15 +74,15 @@ class Regularization:
     def choose(
         cls, hp: Any, *, names: Sequence[str] | None = None, prefix: str = "regularization", grid: bool = False
     ) -> "Regularization":
-        """Let hyperparameters choose; what `choose_regularization` does first, and takes the same arguments."""
+        """Let hyperparameters choose, as the first step of `choose_regularization`, with the same arguments."""
         chosen = checked_names(names)
         check_hyperparameters(hp, prefix)
         name = hp.Choice(prefix, chosen, default=chosen[0])
         weight = rate = None
         weighted = [each for each in chosen if ALL_REGULARIZERS[each].weights]
         if weighted:
-            # One weight for all of them, as it has one range: a weight for each would give a Gaussian process nine
-            # dimensions in the place of one.
+            # One weight for all of them, since the range is the same: separate weights would give a Gaussian process
+            # nine dimensions instead of one.
             with hp.conditional_scope(prefix, weighted):
                 weight = weight_of(hp, f"{prefix}_weight", grid)
         if "Dropout" in chosen:
@@ -99,7 +99,7 @@ class Regularization:
         label_key: str | int | None = None,
         layer_name: str = "regularization",
     ) -> Any:
-        """Regularize a symbolic tensor; arguments as those of `choose_regularization`."""
+        """Regularize a symbolic tensor; arguments as in `choose_regularization`."""
         check_tensor(x)
         if self.name in KERNEL_NORMS:
             penalize_kernel(kernel_layer(x), {self.name: float(self.weight or 0.0)})
@@ -113,11 +113,11 @@ class Regularization:
 
     @property
     def before_activation(self) -> bool:
-        """Whether it belongs before an activation rather than after it."""
+        """Whether the regularizer belongs before an activation rather than after it."""
         return ALL_REGULARIZERS[self.name].before_activation
 
     def apply(self, x: Any, labels: Any, label_key: str | int | None, name: str) -> Any:
-        """The output of a layer of this name that regularizes x; an identity for Baseline, L1W and L2W."""
+        """Return the output of a layer of this name that regularizes x; an identity for Baseline, L1W and L2W."""
         regularizer = ALL_REGULARIZERS[self.name]
         if self.name == "BN":
             return keras.layers.BatchNormalization(name=name)(x)
@@ -148,41 +148,39 @@ def choose_regularization(
 ) -> Any:
     """Regularize the output of a layer with the regularizer that the hyperparameters choose.
 
-    To be called in a model-building function of KerasTuner, in the place where a Dropout would stand. It registers
+    Call it in a model-building function of KerasTuner, in the place of a Dropout. It registers
 
     - `regularization`, the name of one of the twelve;
-    - `regularization_weight`, if that one has a loss weight: on a log scale from 0.001 to 100, the range of
-      Appendix D.1;
+    - `regularization_weight`, if it has a loss weight: on a log scale from 0.001 to 100, the range of Appendix D.1;
     - `regularization_rate`, if it is Dropout: from 0.1 to 0.7.
 
-    The regularized output is that of a layer called `regularization` (the prefix), whichever is chosen: to be logged
-    and measured by that name. `Regularization` says what each of them does.
+    For any choice, the regularized output is that of a layer named `regularization` (the prefix), so it can be logged
+    and measured by that name. `Regularization` describes the effect of each one.
 
-    BN stands in the paper between a layer's weights and its activation. For that, give the layer no activation of its
-    own and name it here: `choose_regularization(hp, Dense(100)(x), activation="relu")`. Then BN normalizes before
-    the activation, and all others act on the activations. Without `activation`, BN normalizes `x` as it is: if `x` is
-    the output of a ReLU, after the ReLU.
+    In the paper, BN is between the weights of a layer and its activation. To do the same, pass the activation here
+    instead of to the layer: `choose_regularization(hp, Dense(100)(x), activation="relu")`. BN then normalizes before
+    the activation, and all others act on the activations. Without `activation`, BN normalizes `x`; if `x` is the output
+    of a ReLU, this is after the ReLU.
 
-    Class-wise penalties need the labels of the batch: give them here as a `keras.Input`, or let the model see them,
-    by `keras_repreg.Model` or `keras_repreg.label_aware(model)`. `RegularizerSearch` does that by itself.
+    Class-wise penalties need the labels of the batch: pass them here as a `keras.Input`, or use `keras_repreg.Model` or
+    `keras_repreg.label_aware(model)`. `RegularizerSearch` does this automatically.
 
     Args:
         hp: `keras_tuner.HyperParameters`.
         x: A symbolic tensor of shape (samples, units): the output of a layer.
-        labels: A symbolic tensor of class labels, see `ClasswiseRegularization`; by default those of the surrounding
-            model.
-        names: Which of `NAMES` and `LATER_NAMES` to choose from, the first being the default; by default `NAMES`.
-        prefix: Of the names of hyperparameters and layers; another one for each call in one model.
+        labels: A symbolic tensor of class labels, see `ClasswiseRegularization`; by default the labels given to `fit`.
+        names: Names from `NAMES` and `LATER_NAMES` to choose from, the first being the default; by default `NAMES`.
+        prefix: The prefix of the names of hyperparameters and layers, different for each call in a model.
         activation: An activation to apply to `x`: before the regularizer, but after BN.
-        grid: Only the six weights of Appendix D.1, {0.001, 0.01, 0.1, 1, 10, 100}, and four rates, as a grid search
-            needs.
-        label_key: Which entry of dict, list or tuple targets holds the labels.
+        grid: Use only the six weights of Appendix D.1, {0.001, 0.01, 0.1, 1, 10, 100}, and four rates, for a grid
+            search.
+        label_key: The entry that holds the labels, if the targets are a dict, list or tuple.
 
     Returns:
-        The regularized tensor, of the shape of `x`.
+        The regularized tensor, of the same shape as `x`.
 
     Raises:
-        TypeError: if `hp` is not HyperParameters or `x` not a symbolic tensor.
+        TypeError: if `hp` is not HyperParameters or `x` is not a symbolic tensor.
         ValueError: if a name is none of these, `x` is not of rank 2, or, with L1W or L2W among the names, `x`
             does not come from a layer with a kernel that has no regularizer yet.
 
@@ -204,7 +202,7 @@ def choose_regularization(
         Section 6.2 of Choi, Lee, Shin and Rhee (2018), "On the statistical and information-theoretic characteristics
         of deep network representations".
     """
-    # Before anything is registered, and whatever is chosen: a search must fail at once or not at all.
+    # Checked before anything is registered and for any choice, so that a search fails immediately or not at all.
     chosen = checked_names(names)
     check_tensor(x)
     if set(KERNEL_NORMS) & set(chosen):
@@ -214,12 +212,12 @@ def choose_regularization(
 
 
 def weight_of(hp: Any, name: str, grid: bool) -> float | None:
-    """The hyperparameter of a loss weight, or None where it is inactive."""
+    """Return the hyperparameter of a loss weight, or None if it is inactive."""
     return _number(hp, name, GRID, FIRST_WEIGHT, grid, sampling="log")
 
 
 def rate_of(hp: Any, name: str, grid: bool) -> float | None:
-    """The hyperparameter of a dropout rate, or None where it is inactive."""
+    """Return the hyperparameter of a dropout rate, or None if it is inactive."""
     return _number(hp, name, RATES, FIRST_RATE, grid, sampling="linear")
 
 
@@ -230,25 +228,25 @@ def _number(hp: Any, name: str, values: Sequence[float], first: float, grid: boo
 
 
 def checked_names(names: Sequence[str] | None, default: Sequence[str] = tuple(REGULARIZERS)) -> list[str]:
-    """The names to choose from, as a list.
+    """Return the names to choose from as a list.
 
     Raises:
-        ValueError: if there are none, or unknown or equal ones.
+        ValueError: if there are no names, or some are unknown or duplicated.
     """
     chosen = list(default) if names is None else [names] if isinstance(names, str) else list(names)
     if not chosen or len(set(chosen)) < len(chosen) or not set(chosen) <= set(ALL_REGULARIZERS):
         raise ValueError(
-            f"Expected `names` to be different ones of {list(ALL_REGULARIZERS)}. Received: names={names!r}"
+            f"Expected `names` to be distinct names from {list(ALL_REGULARIZERS)}. Received: names={names!r}"
         )
     return chosen
 
 
 def check_hyperparameters(hp: Any, prefix: str) -> None:
-    """Check what hyperparameters are registered with.
+    """Check the arguments for registering hyperparameters.
 
     Raises:
         TypeError: if `hp` is not HyperParameters.
-        ValueError: if `prefix` is no name.
+        ValueError: if `prefix` is not a name.
     """
     if not all(callable(getattr(hp, method, None)) for method in ("Choice", "Float", "conditional_scope")):
         raise TypeError(f"Expected `hp` to be KerasTuner's HyperParameters. Received: hp={hp!r}")
@@ -257,7 +255,7 @@ def check_hyperparameters(hp: Any, prefix: str) -> None:
 
 
 def check_tensor(x: Any) -> None:
-    """Check what is to be regularized.
+    """Check the tensor to regularize.
 
     Raises:
         TypeError: if `x` is not symbolic.
@@ -275,7 +273,7 @@ def check_tensor(x: Any) -> None:
 def _check_strength(name: str, argument: str, value: Any, needed: bool, limit: float) -> None:
     if not needed:
         if value is not None:
-            raise ValueError(f"Expected no `{argument}`, as {name} has none. Received: {argument}={value!r}")
+            raise ValueError(f"Expected no `{argument}`, because {name} has none. Received: {argument}={value!r}")
         return
     if value is None:
         raise ValueError(f"Expected a `{argument}` for {name}. Received: {argument}=None")

@@ -1,4 +1,4 @@
-"""The search for the best regularizer, or cocktail of regularizers, and its strength (section 6.2)."""
+"""Search for the best regularizer, or cocktail of regularizers, and its strength (section 6.2)."""
 
 import math
 import statistics
@@ -20,38 +20,38 @@ TRIALS = 3 * len(REGULARIZERS)
 
 
 class RegularizerSearch:
-    """Searches regularizers and their strengths, or cocktails of them, for the best, by a tuner of KerasTuner.
+    """Searches for the best regularizer and strength, or the best cocktail, with a tuner of KerasTuner.
 
-    Every regularization is tried once alone, with the weight 1 or the rate 0.5, before the tuner draws freely. (A grid
-    goes its own way, and has tried all when it is at its end.) Models see the labels of the batch, as class-wise
-    penalties need. With `directory` and `project_name` of an earlier search, and without `overwrite`, it goes on where
-    that one stopped. KerasTuner's environment variables for distributed tuning work as with any tuner of its own.
+    Every regularization is first tried alone, with weight 1 or rate 0.5, before the tuner draws freely. (A grid search
+    has its own order, and has tried all at the end.) Models receive the labels of the batch for class-wise penalties.
+    With `directory` and `project_name` of an earlier search, and without `overwrite`, that search is resumed.
+    KerasTuner's environment variables for distributed tuning work as usual.
 
-    The objective cannot be `"val_loss"`: the penalties are a part of it, so that it compares their weights rather than
-    the networks. For the loss alone, compile it once more as a metric, as
+    The objective cannot be `"val_loss"`, because it includes the penalties and so would compare their weights rather
+    than the networks. To use the loss without penalties, also compile it as a metric:
     `metrics=[keras.metrics.SparseCategoricalCrossentropy(name="cross_entropy")]` with
     `objective=keras_tuner.Objective("val_cross_entropy", "min")`.
 
-    The score of an execution is the objective at its best epoch, so that the winner's is optimistic: judge it by data
-    that the search has not seen.
+    The score of an execution is the objective at its best epoch, so the score of the best trial is optimistic: evaluate
+    it on data that the search has not used.
 
     Args:
         build: A function of `keras_tuner.HyperParameters` that returns a compiled model and calls
             `keras_repreg.tuning.choose_regularization` or `choose_cocktail`; or a `keras_tuner.HyperModel`.
         tuner: "random", "bayesian", "hyperband", "grid", or a tuner class of KerasTuner.
-        objective: As KerasTuner takes it, other than a loss.
-        max_trials: The largest number of trials. By default 36 of "random" and "bayesian", all of "grid"; "hyperband"
-            decides it by `max_epochs`.
-        executions_per_trial: Trainings per trial, each from other initial weights; their mean is the score. The
-            leaderboard tells trials apart by the differences between executions of the same seed: five or more.
-        directory: Where trials are kept.
-        project_name: The folder within it.
-        seed: Of the tuner; and execution k of every trial begins with `keras.utils.set_random_seed(seed + k)`, so
-            that trials differ less by luck and can be compared in pairs. With None they have seeds of their own, and
-            none is told apart from another.
+        objective: An objective as for KerasTuner, other than a loss.
+        max_trials: The maximum number of trials. Defaults to 36 for "random" and "bayesian", and all for "grid";
+            "hyperband" derives it from `max_epochs`.
+        executions_per_trial: Trainings per trial, each from different initial weights; their mean is the score. The
+            leaderboard compares trials by the differences between executions of the same seed, so use five or more.
+        directory: The folder of all searches.
+        project_name: The folder of this search within `directory`.
+        seed: The seed of the tuner. Execution k of every trial starts with `keras.utils.set_random_seed(seed + k)`, so
+            that trials differ less by chance and can be compared in pairs. With None, seeds differ and no trials are
+            distinguished.
         overwrite: Delete an earlier search of that name.
-        prefix: That of `choose_regularization`.
-        **kwargs: More arguments of the tuner, such as `max_epochs`.
+        prefix: The prefix given to `choose_regularization`.
+        **kwargs: Further arguments of the tuner, such as `max_epochs`.
 
     Attributes:
         tuner: The tuner of KerasTuner.
@@ -59,8 +59,8 @@ class RegularizerSearch:
     Raises:
         ImportError: if KerasTuner is not installed.
         TypeError: if `build` cannot be called or `tuner` is not a tuner class.
-        ValueError: if `tuner` is another name, an objective is a loss, `max_trials` is given to hyperband, or `build`
-            does not choose a regularization.
+        ValueError: if `tuner` is an unknown name, an objective is a loss, `max_trials` is given for hyperband, or
+            `build` does not choose a regularization.
 
     Examples:
         >>> import keras, keras_repreg, numpy as np, tempfile
@@ -105,8 +105,8 @@ class RegularizerSearch:
             raise TypeError(f"Expected `build` to be a function of HyperParameters. Received: build={build!r}")
         if tuner == "hyperband" and max_trials is not None:
             raise ValueError(
-                "Expected no `max_trials`: hyperband decides it by `max_epochs`, `factor` and `hyperband_iterations`. "
-                f"Received: max_trials={max_trials!r}"
+                "Expected no `max_trials`: hyperband derives it from `max_epochs`, `factor` and "
+                f"`hyperband_iterations`. Received: max_trials={max_trials!r}"
             )
         if max_trials is None and tuner in ("random", "bayesian"):
             max_trials = TRIALS
@@ -126,7 +126,7 @@ class RegularizerSearch:
             **kwargs,
         )
         oracle = self.tuner.oracle
-        # A worker of a distributed search has a client in its place; the chief covers the names.
+        # A worker of a distributed search has a client instead; the chief covers the names.
         if isinstance(oracle, trials.keras_tuner.Oracle):
             number = len(trials.names_in(oracle.get_space(), prefix))
             if max_trials is not None and max_trials < number:
@@ -137,48 +137,47 @@ class RegularizerSearch:
                 trials.cover_every_name(oracle, prefix)
 
     def search(self, x: Any, y: Any = None, **fit_arguments: Any) -> None:
-        """Run the trials that are left.
+        """Run the remaining trials.
 
         Args:
-            x: Training data, as `fit` takes it.
+            x: Training data as for `fit`.
             y: Targets, if they are not in `x`.
             **fit_arguments: Further arguments of `fit`, such as `validation_data`, `epochs`, `batch_size`,
                 `callbacks` and `verbose`.
 
         Raises:
-            ValueError: if the objective is one of validation and there is no validation data, or `fit` does not log
-                it.
+            ValueError: if the objective requires validation data and there is none, or `fit` does not log it.
         """
         names = metric_names(self._objective)
         has_validation = {"validation_data", "validation_split"} & set(fit_arguments)
         if self._is_function and not has_validation and any(name.startswith("val_") for name in names):
             raise ValueError(
-                f"Expected `validation_data` or `validation_split`, as the objective is {names}. "
-                f"Received: {sorted(fit_arguments)}"
+                f"Expected `validation_data` or `validation_split`, because the objective is {names}. Received: "
+                f"{sorted(fit_arguments)}"
             )
         self.tuner.search(*([x] if y is None else [x, y]), **fit_arguments)
 
     def leaderboard(
         self, *, every_trial: bool = False, characteristics: bool = False, data: Any = None, layer: Any = None
     ) -> Leaderboard:
-        """The best trial of each regularization, or every trial, the best first.
+        """Return the best trial of each regularization, or every trial, the best first.
 
         Each is compared with the first one by the differences of their scores with the same seeds: see
         `keras_repreg.tuning.compare`, with all finished trials as contenders. A row that is "not told apart" may be as
-        good or better.
+        good as the best or better.
 
         Args:
-            every_trial: A row for each trial.
+            every_trial: Return one row per trial.
             characteristics: Rebuild the network of each row, with the weights of its best epoch, and measure the
-                regularized layer: the keys of `keras_repreg.characterize`.
-            data: What to measure on, as `keras_repreg.measure` takes it.
+                regularized layer, with the keys of `keras_repreg.characterize`.
+            data: Data to measure on, as for `keras_repreg.measure`.
             layer: Another layer to measure, or its name.
 
         Returns:
-            The rows; of trials that failed, with a score of NaN and the reason, last.
+            The rows. Failed trials come last, with a score of NaN and the reason.
 
         Raises:
-            ValueError: if characteristics are asked for without data.
+            ValueError: if characteristics are requested without data.
         """
         if characteristics and data is None:
             raise ValueError("Expected `data` to measure the characteristics on. Received: data=None")
@@ -199,7 +198,7 @@ class RegularizerSearch:
         return rows
 
     def best_model(self) -> keras.Model:
-        """The network of the best trial, with the weights of its best epoch.
+        """Return the network of the best trial, with the weights of its best epoch.
 
         Raises:
             ValueError: if no trial has finished.
@@ -207,7 +206,7 @@ class RegularizerSearch:
         return self.tuner.load_model(self._best_trial())
 
     def best_hyperparameters(self) -> Any:
-        """The `keras_tuner.HyperParameters` of the best trial.
+        """Return the `keras_tuner.HyperParameters` of the best trial.
 
         Raises:
             ValueError: if no trial has finished.
@@ -215,7 +214,7 @@ class RegularizerSearch:
         return self._best_trial().hyperparameters
 
     def best_regularization(self) -> Regularization | Cocktail:
-        """The regularization of the best trial, or its cocktail, to be used without KerasTuner.
+        """Return the regularization or cocktail of the best trial, for use without KerasTuner.
 
         Raises:
             ValueError: if no trial has finished.
@@ -223,7 +222,7 @@ class RegularizerSearch:
         return self._regularization(self._best_trial())
 
     def _ended_trials(self) -> list[Any]:
-        """Finished ones, the best first and of equals the earliest, and then those that failed."""
+        """Return finished trials, the best first and ties in order, followed by failed ones."""
         oracle = self.tuner.oracle
         trials = sorted(oracle.get_best_trials(2**31 - 1), key=lambda trial: int(trial.trial_id))
         finished = [trial for trial in trials if trial.status == "COMPLETED"]
@@ -247,12 +246,12 @@ class RegularizerSearch:
         return self._trials.scores_of(self.tuner, trial) if trial.status == "COMPLETED" else []
 
     def _compared(self, trials: list[Any]) -> dict[str, Comparison]:
-        """Finished trials relative to the best, by trial id."""
+        """Return the comparisons of finished trials with the best, by trial id."""
         scores = {trial.trial_id: self._scores(trial) for trial in trials if trial.status == "COMPLETED"}
         if not scores or not self._paired:
             return {}
         number = len(next(iter(scores.values())))
-        # Others, such as those of another number of executions, have no pair for each score.
+        # Other trials, such as those with a different number of executions, have unpaired scores.
         paired = {name: row for name, row in scores.items() if len(row) == number and np.isfinite(row).all()}
         direction = self.tuner.oracle.objective.direction
         compared = compare(list(paired.values()), direction=direction, contenders=len(scores)) if paired else []
@@ -289,6 +288,6 @@ class RegularizerSearch:
 
 
 def _reason(message: str | None) -> str:
-    """The last line of a traceback, which names the exception."""
+    """Return the last line of a traceback, which names the exception."""
     lines = [line.strip() for line in (message or "").splitlines() if line.strip()]
     return lines[-1] if lines else "no message"

@@ -1,6 +1,6 @@
-"""What a search adds to a tuner of KerasTuner: labels, seeds, a first trial of each name, and a score per execution.
+"""Extensions of KerasTuner for a search: labels, seeds, a first trial of each name, and a score per execution.
 
-It imports KerasTuner, so that it is imported only where a search is made.
+This module imports KerasTuner, so it is imported only by a search.
 """
 
 import json
@@ -27,12 +27,12 @@ _SCORES = "executions.json"
 
 
 class LabelAwareHyperModel(keras_tuner.HyperModel):
-    """A model-building function or HyperModel whose models see the labels, and whose trainings have seeds of their own.
+    """A hypermodel whose models are label aware, and whose executions are seeded.
 
     Args:
-        inner: What the user gave.
-        prefix: The name of the hyperparameter that chooses.
-        seed: Of the first execution of each trial, the next one of the second, and so on; None for none.
+        inner: The model-building function or HyperModel of the user.
+        prefix: The name of the hyperparameter of the choice.
+        seed: The seed of the first execution of each trial, incremented for each further execution; None for no seeds.
     """
 
     def __init__(self, inner: Any, prefix: str, seed: int | None):
@@ -44,7 +44,7 @@ class LabelAwareHyperModel(keras_tuner.HyperModel):
 
     @contextmanager
     def trial(self) -> Iterator[None]:
-        """What is built inside are the executions of one trial."""
+        """Count the models built in this context as executions of one trial."""
         self._execution = 0
         try:
             yield
@@ -63,9 +63,9 @@ class LabelAwareHyperModel(keras_tuner.HyperModel):
         model = self.inner.build(hp) if isinstance(self.inner, keras_tuner.HyperModel) else self.inner(hp)
         names_in(hp, self.prefix)
         if not isinstance(model, keras.Model):
-            return model  # which KerasTuner refuses
+            return model  # KerasTuner raises an error
         if model.built and model.optimizer is not None:
-            # So that weights are loaded with the optimizer's state, as Hyperband's later rounds need.
+            # Hyperband's later rounds load weights together with the optimizer's state.
             model.optimizer.build(model.trainable_variables)
         return label_aware(model)
 
@@ -76,7 +76,7 @@ class LabelAwareHyperModel(keras_tuner.HyperModel):
 
 
 class RecordsExecutions:
-    """Mixin of a tuner class: keeps the score of every execution, of which KerasTuner keeps the mean alone."""
+    """Mixin of tuner classes that keeps the score of every execution; KerasTuner keeps only their mean."""
 
     def run_trial(self, trial: Any, *args: Any, **kwargs: Any) -> Any:
         with self.hypermodel.trial():  # type: ignore[attr-defined]
@@ -91,7 +91,7 @@ class RecordsExecutions:
 
 
 def scores_of(tuner: Any, trial: Any) -> list[float]:
-    """The score of each execution of a finished trial."""
+    """Return the score of each execution of a finished trial."""
     return json.loads(_scores_path(tuner, trial).read_text())
 
 
@@ -100,14 +100,14 @@ def _scores_path(tuner: Any, trial: Any) -> Path:
 
 
 def _score(result: Any, objective: Any) -> float:
-    """The objective's best value over the epochs, as KerasTuner takes it."""
+    """Return the best value of the objective over the epochs, as defined by KerasTuner."""
     if isinstance(result, keras.callbacks.History):
         history = result.history
         epochs = [dict(zip(history, values, strict=False)) for values in zip(*history.values(), strict=False)]
         if not epochs or not objective.has_value(epochs[0]):
             raise keras_tuner.errors.FatalValueError(
-                "Expected the objective among what `fit` logs; compile the model with that metric. "
-                f"Received: objective={str(objective)!r}, logs={sorted(history)}"
+                "Expected the objective in the logs of `fit`; compile the model with that metric. Received: "
+                f"objective={str(objective)!r}, logs={sorted(history)}"
             )
         values = [objective.get_value(epoch) for epoch in epochs]
         best = values[0]
@@ -118,10 +118,10 @@ def _score(result: Any, objective: Any) -> float:
 
 
 def names_in(hp: Any, prefix: str) -> list[str]:
-    """The regularizations that hyperparameters choose from; of cocktails Baseline and each ingredient.
+    """Return the regularizations that hyperparameters choose from; for cocktails, Baseline and each ingredient.
 
     Raises:
-        ValueError: if there is no such choice among them.
+        ValueError: if the hyperparameters contain no such choice.
     """
     for parameter in hp.space:
         names = list(getattr(parameter, "values", []))
@@ -139,18 +139,18 @@ def names_in(hp: Any, prefix: str) -> list[str]:
 
 
 def name_of(values: dict[str, Any], prefix: str) -> str:
-    """The regularization that values of hyperparameters choose; of a cocktail the names of its ingredients."""
+    """Return the regularization chosen by values of hyperparameters; for a cocktail, the names of its ingredients."""
     return values[prefix] if prefix in values else Cocktail.from_values(values, prefix).name
 
 
 def cover_every_name(oracle: Any, prefix: str) -> None:
-    """Let an oracle's first trials be one of each regularization alone, with the weight where the search begins."""
+    """Make the first trials of an oracle try each regularization alone, with its starting weight."""
     draw = oracle.populate_space
 
     def populate_space(trial_id: str) -> dict[str, Any]:
         response = draw(trial_id)
         drawn = response.get("values")
-        # Hyperband's later rounds go on with what an earlier trial was.
+        # Hyperband's later rounds continue earlier trials.
         if response["status"] != "RUNNING" or "tuner/trial_id" in drawn:
             return response
         tried = {name_of(trial.hyperparameters.values, prefix) for trial in oracle.trials.values()}
@@ -163,7 +163,7 @@ def cover_every_name(oracle: Any, prefix: str) -> None:
 
 
 def _with_name(space: Any, drawn: dict[str, Any], prefix: str, name: str) -> dict[str, Any]:
-    """Values as drawn, but for the regularization: the named one, with its default strength."""
+    """Return the drawn values with the regularization replaced by the named one, with its default strength."""
     switches = {f"{prefix}_{ingredient}": ingredient for ingredient in INGREDIENTS}
     ours = {f"{start}_{strength}" for start in (prefix, *switches) for strength in ("weight", "rate")}
     parameters = {parameter.name for parameter in space.space}

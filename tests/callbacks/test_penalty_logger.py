@@ -534,5 +534,5 @@ def test_penalty_in_a_compiled_loop_raises():
     x, y = data()
     model = keras.Sequential([keras.Input((5,)), Loop(), keras.layers.Dense(3)])
     compiled(model)
-    with pytest.raises(ValueError, match="'penalty' to be called outside of loops that are compiled"):
+    with pytest.raises(ValueError, match="'penalty' to be called outside of compiled loops"):
         model.fit(x, y, verbose=0)

@@ -148,7 +148,7 @@ def test_mask_can_be_a_model_input():
     assert keras_repreg.measure(model, data, "embedding").samples == {"embedding": 20}
     with pytest.raises(ValueError, match=r"Expected `mask` to be an input.*\['ids', 'padding_mask'\].*mask='other'"):
         keras_repreg.measure(model, data, mask="other")
-    with pytest.raises(ValueError, match=r"Received: mask='padding_mask', which fits none of \['max'\]"):
+    with pytest.raises(ValueError, match=r"Received: mask='padding_mask', which matches none of \['max'\]"):
         keras_repreg.measure(model, data, "max", mask="padding_mask")
     model.compile("sgd", "mse")
     model.optimizer.learning_rate = 0.0

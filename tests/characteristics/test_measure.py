@@ -336,5 +336,5 @@ def test_several_passes_find_nonfinite_values(monkeypatch):
     monkeypatch.setattr(passes, "BUDGET", 1)
     model = sequential()
     model.get_layer("linear").bias.assign(np.full(6, np.inf))
-    with pytest.raises(ValueError, match="finite activations. Received: NaN or infinite values of layers .'linear'"):
+    with pytest.raises(ValueError, match="finite activations. Received: NaN or infinite values in layers .'linear'"):
         keras_repreg.measure(model, inputs())

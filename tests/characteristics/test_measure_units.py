@@ -60,7 +60,7 @@ def test_flattened_positions_are_units():
 
 @pytest.mark.parametrize("layer", [None, ["hidden"], ("hidden", "linear")])
 def test_exactly_one_layer_is_required(layer):
-    with pytest.raises(ValueError, match="one layer or its name. Received: layer="):
+    with pytest.raises(ValueError, match="a single layer or its name. Received: layer="):
         measure_units(network(), inputs(), layer)
 
 

@@ -50,7 +50,7 @@ def test_compare(measure, pair, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--layers", "frist"], "the nearest: 'first'"),
+        (["--layers", "frist"], "similar names: 'first'"),
         (["--layers", "first", "--layers-b", "sceond"], "no layer 'sceond'"),
         (["--batch-size", "2"], "at least 4 samples"),
         (["--memory-share", "1e-12"], "of memory needed"),

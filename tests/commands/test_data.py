@@ -82,14 +82,14 @@ def test_targets_that_are_not_classes_are_ignored(kind, folder, tmp_path, capsys
     found, err = measured(capsys, folder / "model.keras", "--data", path, *options)
     equal(found, expected(folder, x))
     assert not found["labelled"]
-    assert ("are no classes and are left out" in err) == (kind in targets)
+    assert ("are not classes and are ignored" in err) == (kind in targets)
     assert err.count("\n") == len(found["notes"]) == (kind in targets)
     found, err = measured(capsys, folder / "model.keras", "--data", path, *options, "--quiet")
     assert err == ""
     assert run(folder / "model.keras", "--data", path, *options, "--characteristics", "nc1", "--quiet") == 2
     err = capsys.readouterr().err
-    assert "for characteristics of classes" in err
-    assert ("are no classes" in err) == (kind in targets)
+    assert "for class characteristics" in err
+    assert ("are not classes" in err) == (kind in targets)
     assert err.count("\n") == 1
 
 
@@ -158,8 +158,8 @@ def test_inputs_in_a_dict(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("names", "words"),
     [
-        (["left", "more"], "holds left, more; the model takes 2"),
-        (["left"], "holds left; the model takes 2 inputs: left"),
+        (["left", "more"], "contains left, more; the model takes 2"),
+        (["left"], "contains left; the model takes 2 inputs: left"),
     ],
 )
 def test_missing_inputs_are_rejected(names, words, two, tmp_path, capsys):
@@ -176,19 +176,19 @@ def test_missing_inputs_are_rejected(names, words, two, tmp_path, capsys):
 def test_one_array_for_two_inputs_is_rejected(two, tmp_path, capsys):
     np.savetxt(tmp_path / "x.csv", arrays()[0], delimiter=",")
     assert run(two, "--data", tmp_path / "x.csv") == 2
-    assert "has one input, and the model takes 2: left (N, 5), right (N, 2)" in capsys.readouterr().err
+    assert "has one input, but the model takes 2: left (N, 5), right (N, 2)" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("", "holds no samples"),
-        ("a,b,c\n", "holds no samples"),
+        ("", "contains no samples"),
+        ("a,b,c\n", "contains no samples"),
         ("1,2,3,4,x\n", "cannot be read as a table of numbers"),
         ("1,2,3,4,5\n1,2\n", "cannot be read as a table of numbers"),
         ("1,2,3,4,nan\n", "1 values that are NaN"),
-        ("1,2\n", "takes inputs of shape (N, 5), and"),
-        ("1;2;3;4;5\n1;2;3;4;5\n", "takes inputs of shape (N, 5), and"),
+        ("1,2\n", "takes inputs of shape (N, 5), but"),
+        ("1;2;3;4;5\n1;2;3;4;5\n", "takes inputs of shape (N, 5), but"),
         ("1,2,3,4,\x00\n", "cannot be read as a table"),
     ],
 )
@@ -265,8 +265,8 @@ def test_invalid_images_are_rejected(kind, images, capsys):
     err = capsys.readouterr().err
     assert err.count("\n") == 1
     words = {
-        "huge": "1,073,741,824 times",
-        "no image": "is no PNG",
+        "huge": "1,073,741,824 x",
+        "no image": "is not a PNG",
         "damaged": "the model fails on",
         "other shape": "(N, 5)",
     }
@@ -319,22 +319,22 @@ def test_a_prepared_data_set(folder, tmp_path, monkeypatch, capsys):
     assert err == ""
     equal(found, expected(folder, *arrays()))
     assert run(folder / "model.keras", "--data", "tfds:made@train") == 2
-    assert "has the splits test, and not 'train'" in capsys.readouterr().err
+    assert "has the splits test, but not 'train'" in capsys.readouterr().err
 
 
 def test_a_prepared_data_set_of_numbers(folder, tmp_path, monkeypatch, capsys):
     tfds = pytest.importorskip("tensorflow_datasets")
     prepared(tmp_path, monkeypatch, label=tfds.features.Scalar(np.float32))
     found, err = measured(capsys, folder / "model.keras", "--data", "tfds:made")
-    assert "are no classes and are left out: " in err
+    assert "are not classes and are ignored: " in err
     equal(found, expected(folder, arrays()[0]))
 
 
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("", "expects a name"),
-        ("../x", "expects a name"),
+        ("", "expected a name"),
+        ("../x", "expected a name"),
         ("no_such_data", "tfds:no_such_data"),
         ("mnist", "not prepared"),
     ],
@@ -352,7 +352,7 @@ def test_class_names(folder, tmp_path, capsys):
     path = tmp_path / "report.html"
     arguments = (folder / "model.keras", "--data", folder / "data.npz", "--report", path)
     assert run(*arguments, "--class-names", "cat,dog,<bird>") == 0
-    for names, words in (("cat,dog", "names classes 0 to 1, and"), ("a,b,c", "has no labels that are used")):
+    for names, words in (("cat,dog", "names classes 0 to 1, but"), ("a,b,c", "has no labels in use")):
         options = ["--class-names", names, "--overwrite", *(["--no-labels"] if names == "a,b,c" else [])]
         capsys.readouterr()
         assert run(*arguments, *options) == 2

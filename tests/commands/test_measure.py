@@ -39,7 +39,7 @@ def test_layers_and_characteristics_and_a_file(folder, tmp_path, capsys):
     assert list(row) == ["layer", "nc1", "effective_rank"]
     assert float(row["nc1"]) == pytest.approx(expected["nc1"])
     assert run(*arguments) == 2
-    assert capsys.readouterr().err == f"keras-repreg: {path} exists; --overwrite replaces it\n"
+    assert capsys.readouterr().err == f"keras-repreg: {path} exists; pass --overwrite to replace it\n"
     assert run(*arguments, "--overwrite") == 0
     assert "stable_rank" in path.read_text()
 

@@ -29,10 +29,10 @@ def nothing_is_loaded(monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--layers", "frist"], "sequential has no layer 'frist'; the nearest: 'first'"),
-        (["--layers", "logit"], "the nearest: 'logits'"),
-        (["--layers", "zzz"], "there are 'first', 'classwise_variance_regularization"),
-        (["--characteristics", "stable_rnak"], "no characteristic 'stable_rnak'; the nearest: 'stable_rank'"),
+        (["--layers", "frist"], "sequential has no layer 'frist'; similar names: 'first'"),
+        (["--layers", "logit"], "similar names: 'logits'"),
+        (["--layers", "zzz"], "known names: 'first', 'classwise_variance_regularization"),
+        (["--characteristics", "stable_rnak"], "no characteristic 'stable_rnak'; similar names: 'stable_rank'"),
         (["--memory-share", "1e-12"], "of memory needed, more than 0% of the"),
         (["--batch-size", "100000000000"], "a forward pass of 100,000,000,000 samples: "),
     ],
@@ -49,7 +49,7 @@ def test_nearest_of_many_names_are_suggested(tmp_path, capsys, nothing_is_loaded
     keras.Sequential([keras.Input((5,)), *many]).save(tmp_path / "model.keras")
     np.savez(tmp_path / "data.npz", x=arrays()[0])
     assert run(tmp_path / "model.keras", "--data", tmp_path / "data.npz", "--layers", "blocks_31") == 2
-    assert "the nearest: 'block_31'" in capsys.readouterr().err
+    assert "similar names: 'block_31'" in capsys.readouterr().err
     assert run(tmp_path / "model.keras", "--data", tmp_path / "data.npz", "--layers", "zzz") == 2
     assert "'block_7' and 52 more" in capsys.readouterr().err
 

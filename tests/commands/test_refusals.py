@@ -77,7 +77,7 @@ def wrong(tmp_path):
         "pickled labels": (["--data", tmp_path / "pickled labels.npz"], "pickled objects"),
         "pickle": (["--data", tmp_path / "pickle.npz"], "pickle"),
         "damaged": (["--data", tmp_path / "damaged.npz"], "not an npz file"),
-        "shape": (["--data", tmp_path / "shape.npz"], "takes inputs of shape (N, 5), and"),
+        "shape": (["--data", tmp_path / "shape.npz"], "takes inputs of shape (N, 5), but"),
         "rank": (["--data", tmp_path / "rank.npz"], "(N, 5, 1)"),
         "names": (["--data", tmp_path / "names.npz"], "no array x or x_test, but images, more"),
         "nan": (["--data", tmp_path / "nan.npz"], "20 values that are NaN"),
@@ -85,7 +85,7 @@ def wrong(tmp_path):
         "text": (["--data", tmp_path / "text.npz"], "not an array of samples of real numbers"),
         "empty": (["--data", tmp_path / "empty.npz"], "not an array of samples of real numbers"),
         "huge": (["--data", tmp_path / "huge.npz"], "activations are NaN or infinite in layers"),
-        "empty folder": (["--data", tmp_path / "empty"], "holds neither MNIST's files nor folders of images"),
+        "empty folder": (["--data", tmp_path / "empty"], "contains neither the MNIST files nor one folder of images"),
         "broken": (["--data", tmp_path / "broken"], "not an IDX file"),
         "gzip": (["--data", tmp_path / "gzip"], "cannot be read"),
         "layer": (["--layers", "third"], "'first'"),
@@ -168,7 +168,7 @@ def test_measured_files_are_never_overwritten(folder, tmp_path, capsys, option):
     for path in before:
         arguments = ["measure", str(tmp_path / "model.keras"), "--data", str(tmp_path / "data.npz"), option, str(path)]
         assert main([*arguments, "--overwrite"]) == 2
-        assert "is what is measured" in capsys.readouterr().err
+        assert "is an input" in capsys.readouterr().err
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
@@ -219,7 +219,7 @@ def test_hard_link_to_a_measured_file_is_not_replaced(folder, tmp_path, capsys):
         arguments = (tmp_path / "model.keras", "--data", folder / "data.npz") if name == "model.keras" else (
             folder / "model.keras", "--data", tmp_path / "data.npz")  # fmt: skip
         assert run(*arguments, "--csv", tmp_path / "link", "--overwrite") == 2
-        assert "is what is measured" in capsys.readouterr().err
+        assert "is an input" in capsys.readouterr().err
         (tmp_path / "link").unlink()
 
 
@@ -233,6 +233,6 @@ def test_output_created_meanwhile_is_kept(folder, tmp_path, capsys, monkeypatch)
     monkeypatch.setattr(npy.Npz, "values", read)
     assert run(folder / "model.keras", "--data", folder / "data.npz", "--csv", path) == 2
     out, err = capsys.readouterr()
-    assert err == f"keras-repreg: {path} exists; --overwrite replaces files\n"
+    assert err == f"keras-repreg: {path} exists; pass --overwrite to replace it\n"
     assert "first" in out  # the table is still printed
     assert path.read_text() == "somebody else's"

@@ -195,7 +195,7 @@ REFUSED = {
     "a branch at a dropout before": (branch_at_a_dropout, "'dropout.*' is used by other layers"),
     "dropout at inference before": (dropping_before, "'dropout.*' is called with training=True"),
     "a sum after": (sum_after, "combined with others"),
-    "a shift after": (a_shift_after, "would have to take up the scale"),
+    "a shift after": (a_shift_after, "would have to absorb the scale"),
     "used twice": (twice, "shared layer"),
 }  # fmt: skip
 
@@ -224,7 +224,7 @@ def test_fold_all_warns_about_remaining_normalizations():
     )()  # fmt: skip
     x = ion.probing.random_inputs(model)
     y = output(model, x)
-    with pytest.warns(UserWarning, match=r"Not every BatchNormalization can be folded: 'norm': .*ReLU"):
+    with pytest.warns(UserWarning, match=r"Some BatchNormalization layers cannot be folded: 'norm': .*ReLU"):
         ion.fold_batch_norm(model)
     np.testing.assert_allclose(output(model, x), y, atol=1e-5 * np.abs(y).max())
     assert has_no_effect(model.get_layer("folded"))

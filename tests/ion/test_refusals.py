@@ -274,7 +274,7 @@ def test_hidden_kernel_use_is_detected_on_random_inputs():
     model = tied_in_a_lambda()
     before = model.get_weights()
     for data in (None, np.random.default_rng(0).normal(size=(20, 5)).astype("float32")):
-        with pytest.raises(RuntimeError, match="weights are as they were"):
+        with pytest.raises(RuntimeError, match="weights have been restored"):
             ion.transform(model, "z", nonsingular(6, 5, 0), data=data)
         for a, b in zip(before, model.get_weights(), strict=True):
             np.testing.assert_array_equal(a, b)

@@ -231,14 +231,14 @@ def test_null_space_of_an_embedding_is_removed():
 def test_exact_removal_is_verified():
     keras.utils.set_random_seed(0)
     model = keras.Sequential([keras.Input((5,)), layers.Dense(12, name="z"), layers.Dense(3)])
-    with pytest.raises(RuntimeError, match="the model is as it was"):
+    with pytest.raises(RuntimeError, match="The model has not been changed"):
         ion.remove_units(model, "z", tolerance=0.0)
 
 
 def test_layers_without_units_raise():
     start = keras.Input((4, 5))
     z = layers.MultiHeadAttention(2, 3, output_shape=6, name="z")(start, start)
-    with pytest.raises(ValueError, match="number of units to lower. Received: 'z'"):
+    with pytest.raises(ValueError, match="configurable number of units. Received: 'z'"):
         ion.remove_units(keras.Model(start, layers.Dense(3)(z)), "z", [0])
 
 

@@ -43,7 +43,7 @@ def test_survey_prints_one_line_per_layer(capsys):
     assert capsys.readouterr().out.splitlines() == [
         "first (Dense): permute, rescale, remove_units; no more: the ReLU of layer 'first'",
         "z (Dense): permute, rescale, remove_units; no more: layer 'norm' of type BatchNormalization; "
-        "ion.fold_batch_norm may take it out",
+        "ion.fold_batch_norm may remove it",
         "norm (BatchNormalization): fold_batch_norm",
         "next (Dense): nothing; no more: layer 'next', whose units reach an output of the model",
     ]
@@ -53,7 +53,7 @@ def test_nested_models_and_nonmodels():
     inner = build(activation=None)
     outer = keras.Sequential([keras.Input((5,)), inner, layers.Dense(2, name="last")])
     rows = ion.survey(outer, None)
-    assert rows[0].reason.startswith("a model of its own")
+    assert rows[0].reason.startswith("a nested model")
     with pytest.raises(TypeError, match="Received: 3"):
         ion.survey(3)
     with pytest.raises(ValueError, match="built"):

@@ -30,7 +30,7 @@ def first(parts):
 def test_penalties(what):
     model = first(REGULARIZED[what]())
     name = model.layers[0].name
-    with pytest.warns(UserWarning, match=r"training will differ: the penalties of \['z'\] have other values\.$"):
+    with pytest.warns(UserWarning, match=r"training will differ: the penalties of \['z'\] have changed\.$"):
         ion.rescale(model, name, 2.0)
     ion.permute(model, name, [1, 0, 3, 2])  # no penalty depends on the order of units, so no warning is expected
 
@@ -66,14 +66,14 @@ def test_constraints():
 def test_folding(parts, names):
     model = first(parts(layers.BatchNormalization(name="norm", gamma_initializer="normal")))
     y = output(model, X)
-    with pytest.warns(UserWarning, match=rf"the penalties of \['{names}'\] have other values"):
+    with pytest.warns(UserWarning, match=rf"the penalties of \['{names}'\] have changed"):
         ion.fold_batch_norm(model, "norm")
     np.testing.assert_allclose(output(model, X), y, atol=1e-5)
 
 
 def test_removal():
     model = first([layers.Dense(4, "relu", name="z", kernel_regularizer="l2"), layers.Dense(3)])
-    with pytest.warns(UserWarning, match=r"the penalties of \['z'\] have other values"):
+    with pytest.warns(UserWarning, match=r"the penalties of \['z'\] have changed"):
         ion.remove_units(model, "z", [0])
 
 

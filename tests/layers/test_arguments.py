@@ -86,9 +86,9 @@ def test_three_inputs_raise():
 
 @pytest.mark.parametrize("case", [case for case in CASES if not case.classwise], ids=str)
 def test_labels_for_a_layer_without_labels_raise(case):
-    with pytest.raises(ValueError, match="expects the activations alone.*Received: a list of 2 inputs"):
+    with pytest.raises(ValueError, match="expects only the activations.*Received: a list of 2 inputs"):
         case.make()([np.ones((4, 2), "float32"), np.zeros(4, "int32")])
-    with pytest.raises(ValueError, match="expects the activations alone.*Received: a list of 2 inputs"):
+    with pytest.raises(ValueError, match="expects only the activations.*Received: a list of 2 inputs"):
         case.make()([keras.Input((2,)), keras.Input((), dtype="int32")])
 
 
@@ -99,7 +99,7 @@ def test_layer_as_a_regularizer_argument_raises(case, argument):
     dense = keras.layers.Dense(3, **{argument: case.make(name="penalty")}, name="dense")
     # The oldest Keras itself rejects it as a kernel regularizer.
     with pytest.raises(
-        (TypeError, ValueError), match="'penalty' as a layer of its own.*Received: it as .*dense|name=penalty"
+        (TypeError, ValueError), match="'penalty' as a separate layer.*Received: it as .*dense|name=penalty"
     ):
         # Keras evaluates weight penalties when it reads the losses.
         dense(np.ones((2, 4), "float32")), dense.losses

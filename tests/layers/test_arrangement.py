@@ -110,7 +110,7 @@ def test_integers_of_the_positions_shape_are_ids():
 
 @pytest.mark.parametrize(
     ("shape", "message"),
-    [((3,), "one dimension more"), ((6, 4, 1), "one dimension more")],
+    [((3,), "additional dimensions"), ((6, 4, 1), "additional dimensions")],
     ids=str,
 )
 def test_labels_that_match_no_positions_raise(shape, message):
@@ -262,5 +262,5 @@ def test_masks_that_cannot_be_used_raise():
 
     with pytest.raises(ValueError, match=r"to take `sample_weight`.*Received: a mask of 12 rows"):
         Plain(units="channels")(z, mask=mask)
-    with pytest.raises(ValueError, match=r"no single units.*Received: mask.shape=\(3, 4\)"):
+    with pytest.raises(ValueError, match=r"not of single units.*Received: mask.shape=\(3, 4\)"):
         WeightedEnergy(units="flatten")(z, mask=mask)

@@ -160,7 +160,7 @@ def test_training_without_labels_names_the_three_ways():
     model = compiled(keras.Sequential(stack(ONE)), run_eagerly=True)
     with pytest.raises(ValueError, match=r"(?s)layer\(\[z, labels\]\).*keras_repreg.Sequential.*label_aware"):
         model.fit(x, y, verbose=0)
-    with pytest.raises(ValueError, match="got no labels while training"):
+    with pytest.raises(ValueError, match="received no labels in training"):
         ONE.make()(x, training=True)
     assert ONE.make()(x).shape == x.shape
 

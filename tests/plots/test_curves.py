@@ -214,7 +214,7 @@ def test_plane_without_labels_is_drawn_over_epochs():
     np.testing.assert_array_equal(lines(ax)["a"].get_ydata(), [points[epoch].zx for epoch in (1, 2, 3)])
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("epoch", "I(z; x), ± 2 standard errors (nats)")
     assert len(ax.collections[0].get_segments()) == 3
-    with pytest.raises(ValueError, match="with labels, or none"):
+    with pytest.raises(ValueError, match="or none to be measured with labels"):
         plots.information_plane({"a": points, "b": point()})
 
 
@@ -237,7 +237,7 @@ def test_invalid_points_raise():
         with pytest.raises(TypeError, match="Received: "):
             plots.information_plane(points)
     for other in (point(information_unit="bits"), replace(point(), noise_variance=0.2)):
-        with pytest.raises(ValueError, match="one unit and one noise"):
+        with pytest.raises(ValueError, match="the same unit and noise"):
             plots.information_plane({"a": [point(), other]})
     with pytest.raises(ValueError, match="Received: estimate='middle'"):
         plots.information_plane({"a": point()}, estimate="middle")

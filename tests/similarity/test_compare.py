@@ -119,7 +119,7 @@ def test_oversized_or_nonfinite_activations_raise(monkeypatch):
         similarity.compare(model, model, x, measure="nothing")
     with pytest.raises(TypeError, match="Received: 3"):
         similarity.compare(model, 3, x)
-    with pytest.raises(ValueError, match="NaN or infinite values of layer 'first'"):
+    with pytest.raises(ValueError, match="NaN or infinite values in layer 'first'"):
         similarity.compare(model, model, np.full((5, 6), np.nan, "float32"))
     monkeypatch.setattr(comparing, "available_memory", lambda: 1000)
     with pytest.raises(ValueError, match="4 pairs of layers.*Received: measure='cca'"):

@@ -119,7 +119,7 @@ def test_paths_outside_the_archive_are_rejected(folder, here, capsys):  # noqa: 
     absolute = str(here.parent / "absolute")
     out = {"../outside": b"x", absolute: b"x", "assets/../../outside": b"x"}
     path = write(here / "out.keras", {**parts, **out})
-    refused(path, folder / "data.npz", capsys, "leads out of it")
+    refused(path, folder / "data.npz", capsys, "points outside of it")
     assert os.listdir(here) == ["out.keras"]
     assert os.listdir(here.parent) == ["here"]
     assert not os.path.exists(absolute)
@@ -258,11 +258,11 @@ GET_FILE = {"class_name": "function", "module": "keras.utils", "config": "get_fi
 CODE = {
     "a download": (
         code("Lambda", "keras.layers", {"name": "z", "function": GET_FILE, "arguments": {"origin": "file:///etc/passwd"}}),
-        "it holds code, a Lambda named 'z'",
+        "it contains code, a Lambda named 'z'",
     ),
     "a function": (code("Activation", "keras.layers", {"name": "z", "activation": GET_FILE}), "keras.utils.get_file"),
-    "a saved model": (code("TFSMLayer", "keras.layers", {"filepath": "/tmp/model"}), "it holds code, a TFSMLayer"),
-    "a pickle": (code("TorchModuleWrapper", "keras.layers", {"module": "x"}), "it holds code, a TorchModuleWrapper"),
+    "a saved model": (code("TFSMLayer", "keras.layers", {"filepath": "/tmp/model"}), "it contains code, a TFSMLayer"),
+    "a pickle": (code("TorchModuleWrapper", "keras.layers", {"module": "x"}), "it contains code, a TorchModuleWrapper"),
     "a vocabulary": (
         code("StringLookup", "keras.layers", {"name": "z", "vocabulary": "/etc/passwd"}), "reads the file '/etc/passwd",
     ),
@@ -326,7 +326,7 @@ def arrays():
         ),
         "cut off": ({"x.npy": x.getvalue()[:-1]}, "cannot be read"),
         "text": ({"x.npy": b"1,2,3"}, "cannot be read"),
-        "nothing": ({}, "holds no array x"),
+        "nothing": ({}, "contains no array x"),
         "empty": ({"x.npy": b""}, "cannot be read"),
         "complex": (
             {"x.npy": npy("{'descr': '<c8', 'fortran_order': False, 'shape': (1, 5), }", b"\0" * 40)},

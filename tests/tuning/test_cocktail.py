@@ -124,9 +124,9 @@ def test_later_regularizers_can_be_chosen_by_name(name):
 @pytest.mark.parametrize(
     ("regularizations", "error", "message"),
     [
-        (("CR",), TypeError, "of type Regularization. Received: 'CR'"),
+        (("CR",), TypeError, "to be a Regularization. Received: 'CR'"),
         ((Regularization("Baseline"),), ValueError, r"Received: \['Baseline'\]"),
-        ((Regularization("BN"), Regularization("BN")), ValueError, "Expected different"),
+        ((Regularization("BN"), Regularization("BN")), ValueError, "Expected distinct"),
     ],
 )
 def test_invalid_cocktails_raise(regularizations, error, message):

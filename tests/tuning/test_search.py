@@ -253,7 +253,7 @@ def test_loss_including_penalties_is_rejected_as_objective(objective):
     ("build", "arguments", "error", "message"),
     [
         (network, {"tuner": "evolution"}, ValueError, "Received: tuner='evolution'"),
-        (network, {"tuner": keras.Model}, TypeError, "class of KerasTuner's tuners"),
+        (network, {"tuner": keras.Model}, TypeError, "class of a KerasTuner tuner"),
         ("network", {}, TypeError, "Received: build='network'"),
         (network, {"tuner": "hyperband", "max_trials": 3}, ValueError, "Received: max_trials=3"),
         (network, {"prefix": "other"}, ValueError, "`prefix='other'`. Received: hyperparameters .'regularization'"),

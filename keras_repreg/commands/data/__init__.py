@@ -1,1 +1,1 @@
-"""The data that a model is measured on: its shapes first, then, when these fit the model, its values."""
+"""The data for measurements: first its shapes and, if they fit the model, its values."""

@@ -1,4 +1,4 @@
-"""Data that is arrays: they are read whole, once their shapes fit."""
+"""Data in arrays, which are read completely after their shapes are checked."""
 
 import abc
 from collections.abc import Iterator, Mapping
@@ -11,20 +11,20 @@ from keras_repreg.commands.data.inputs import ModelInputs, check_shape, match
 from keras_repreg.commands.data.source import Batch, Data, Header, Source, classes_of
 from keras_repreg.commands.refusal import Refusal
 
-# Values that are looked at in one go.
+# The number of values checked at once.
 BLOCK = 2**22
 
 
 class Arrays(Source):
-    """Arrays by name, of which headers are known.
+    """Named arrays with known headers.
 
     Args:
-        name: What to call the data.
+        name: The name of the data in messages.
         headers: Shapes and types by name, in the order of the file.
 
     Attributes:
-        reshapes: Whether flat rows and images may be taken for each other.
-        default_divisor: By what the inputs are divided unless the command line says so.
+        reshapes: Whether flat rows and images may be reshaped into each other.
+        default_divisor: The divisor of the inputs if the command line does not set one.
     """
 
     reshapes = False
@@ -40,14 +40,14 @@ class Arrays(Source):
 
     @abc.abstractmethod
     def values(self, name: str) -> NDArray[Any]:
-        """One of the arrays.
+        """Return one of the arrays.
 
         Raises:
             Refusal: if it is damaged.
         """
 
     def fit(self, inputs: ModelInputs) -> float:
-        """Match the arrays with the inputs by name, or in order."""
+        """Match the arrays with the inputs by name or in order."""
         self._inputs = inputs
         self._taken, self._labels = match(inputs, list(self.headers), self.name)
         by_name = {i.name: i for i in (inputs.inputs or inputs.required)}
@@ -71,18 +71,18 @@ class Arrays(Source):
         if len(set(lengths.values())) != 1:
             shapes = ", ".join(f"{name} {self.headers[name].shape}" for name in lengths)
             raise Refusal(f"the arrays in {self.name} are of different lengths: {shapes}")
-        # As they are, and once more while they are converted.
+        # The original arrays and, during conversion, a copy.
         return 2.0 * sum(self.headers[name].bytes for name in lengths)
 
     def read(self, *, labels: bool, divide_by: float | None) -> Data:
-        """Read the arrays that the model takes, and no others."""
+        """Read only the arrays that the model takes."""
         divisor = divide_by or self.default_divisor
         arrays = {}
         for key, name in self._taken.items():
             array = self._checked(name)
             check_finite(array, name, self.name)
             array = array.reshape(self._shapes[key])
-            if array.dtype == np.longdouble:  # which backends do not have
+            if array.dtype == np.longdouble:  # not supported by backends
                 array = array.astype(np.float64)
             arrays[key] = array if divisor == 1 else np.divide(array, divisor, dtype=np.float32, casting="unsafe")
         classes, notes = None, []
@@ -103,7 +103,7 @@ class Arrays(Source):
     def _checked(self, name: str) -> NDArray[Any]:
         array, header = self.values(name), self.headers[name]
         if array.shape != header.shape:
-            raise Refusal(f"{name} in {self.name} is not as its header says: {array.shape} and {header.shape}")
+            raise Refusal(f"{name} in {self.name} does not match its header: {array.shape} and {header.shape}")
         return array
 
 

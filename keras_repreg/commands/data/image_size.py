@@ -1,4 +1,4 @@
-"""The size of an image, from its first bytes: what a file promises is known before it is decoded."""
+"""Read the size of an image from its header, before decoding it."""
 
 import struct
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import BinaryIO
 
 
 def image_size(path: Path) -> tuple[int, int] | None:
-    """Height and width of a PNG, GIF, BMP or JPEG image; None if it is none of these."""
+    """Return the height and width of a PNG, GIF, BMP or JPEG image, or None for other files."""
     with path.open("rb") as file:
         start = file.read(26)
         try:
@@ -26,7 +26,7 @@ def image_size(path: Path) -> tuple[int, int] | None:
 
 
 def _jpeg(file: BinaryIO) -> tuple[int, int] | None:
-    """From the first frame header among the segments."""
+    """Return the size in the first frame header among the segments."""
     file.seek(2)
     while True:
         mark, kind = file.read(1), file.read(1)

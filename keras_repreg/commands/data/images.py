@@ -1,4 +1,4 @@
-"""A folder of images, with one folder for each class, read batch by batch."""
+"""A folder of images, with one subfolder per class, read batch by batch."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,12 +13,12 @@ from keras_repreg.commands.refusal import Refusal
 
 ENDINGS = (".bmp", ".gif", ".jpeg", ".jpg", ".png")
 COLOURS = {1: "grayscale", 3: "rgb", 4: "rgba"}
-# Values that one image may have before it is resized: a promise of more is no photograph.
+# The maximum number of values of an image before it is resized; photographs are smaller.
 LARGEST_IMAGE = 2**29
 
 
 class Images(Source):
-    """A folder as `keras.utils.image_dataset_from_directory` reads it: the images of each class in a folder."""
+    """A folder as for `keras.utils.image_dataset_from_directory`, with the images of each class in a subfolder."""
 
     def __init__(self, folder: Path):
         self.name = f"the images in {folder}"
@@ -29,13 +29,13 @@ class Images(Source):
         for path in self._paths():
             size = image_size(path)
             if size is None:
-                raise Refusal(f"{path} is no PNG, JPEG, GIF or BMP image")
+                raise Refusal(f"{path} is not a PNG, JPEG, GIF or BMP image")
             largest = max(largest, size[0] * size[1] * 4)
             if largest > LARGEST_IMAGE:
-                raise Refusal(f"{path} is an image of {size[1]:,} times {size[0]:,} pixels")
+                raise Refusal(f"{path} is an image of {size[1]:,} x {size[0]:,} pixels, which is too large")
             self._files += 1
         if not self._files:
-            raise Refusal(f"{folder} holds neither MNIST's files nor folders of images, one for each class")
+            raise Refusal(f"{folder} contains neither the MNIST files nor one folder of images per class")
         self._largest = largest
         self._shape: tuple[int, ...] = ()
         self._inputs = ModelInputs(None)
@@ -47,7 +47,7 @@ class Images(Source):
                 f"the model takes inputs of shape {shown(taken.shape)}; images are (N, height, width, 1, 3 or 4)"
             )
         self._shape, self._inputs = tuple(int(n or 0) for n in taken.shape[1:]), inputs
-        # A few decoded images wait for their turn.
+        # A few decoded images are buffered.
         return 16.0 * self._largest
 
     def read(self, *, labels: bool, divide_by: float | None) -> Data:

@@ -1,4 +1,4 @@
-"""The inputs of a model, and which array goes into which."""
+"""The inputs of a model, and the assignment of arrays to them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ LABELS = ("y", "labels", "label", "targets", "target")
 
 @dataclass(frozen=True)
 class ModelInput:
-    """One input: its shape with None where any length goes, the first for the samples; optional if it may be absent."""
+    """An input: its shape, starting with the samples, with None for any length; optional if it may be absent."""
 
     name: str
     shape: tuple[int | None, ...]
@@ -20,13 +20,13 @@ class ModelInput:
 
 @dataclass(frozen=True)
 class ModelInputs:
-    """The inputs of a model in its own order; None where the model does not say."""
+    """The inputs of a model in order, or None if unknown."""
 
     inputs: tuple[ModelInput, ...] | None
 
     @classmethod
     def of(cls, model: Any) -> "ModelInputs":
-        """Those of a Keras model, or of None."""
+        """Return the inputs of a Keras model or of None."""
         tensors = getattr(model, "inputs", None)
         if not tensors:
             return cls(None)
@@ -35,33 +35,33 @@ class ModelInputs:
 
     @property
     def required(self) -> tuple[ModelInput, ...]:
-        """Those that cannot be absent; the one input of a model that does not say."""
+        """The inputs that cannot be absent; a single input if unknown."""
         if self.inputs is None:
             return (ModelInput("x", (), False),)
         return tuple(i for i in self.inputs if not i.optional) or self.inputs[:1]
 
     def only(self, name: str) -> ModelInput:
-        """The single input that the data can go into.
+        """Return the only input that the data can be used for.
 
         Raises:
             Refusal: if the model needs several.
         """
         if len(self.required) != 1:
-            raise Refusal(f"{name} has one input, and the model takes {len(self.required)}: {_listed(self.required)}")
+            raise Refusal(f"{name} has one input, but the model takes {len(self.required)}: {_listed(self.required)}")
         return self.required[0]
 
     def arranged(self, arrays: Mapping[str, Any]) -> list[Any]:
-        """Arrays by the names of inputs, in the order of the model's, None for absent ones."""
+        """Return arrays in the order of the model's inputs, with None for absent ones."""
         if self.inputs is None:
             return list(arrays.values())
         return [arrays.get(i.name) for i in self.inputs]
 
 
 def match(inputs: ModelInputs, names: Sequence[str], source: str) -> tuple[dict[str, str], str | None]:
-    """Which of the named arrays goes into which input, and which one holds labels.
+    """Return the array for each input, and the one that contains labels.
 
     Raises:
-        Refusal: if there is not one for each input.
+        Refusal: if the arrays do not match the inputs.
     """
     suffix = "_test" if any(name.endswith("_test") for name in names) else ""
     labels = next((f"{name}{suffix}" for name in LABELS if f"{name}{suffix}" in names), None)
@@ -69,7 +69,7 @@ def match(inputs: ModelInputs, names: Sequence[str], source: str) -> tuple[dict[
     given = {name.removesuffix("_test"): name for name in names if name.endswith(suffix) and name != labels}
     by_name = {i.name: given[i.name] for i in (inputs.inputs or required) if i.name in given}
     if all(i.name in by_name for i in required):
-        # A label input that the model names as the data does is an input, and says the classes too.
+        # A label input with the same name as an array of the data is an input, and also provides the classes.
         return by_name, labels
     if len(required) == 1:
         found = given.get("x") or (next(iter(given.values())) if len(given) == 1 else None)
@@ -78,26 +78,26 @@ def match(inputs: ModelInputs, names: Sequence[str], source: str) -> tuple[dict[
     order = [name for name in given.values() if not name.startswith("arr_")] or list(given.values())
     if len(order) == len(required):
         return {i.name: name for i, name in zip(required, order, strict=True)}, labels
-    # What `numpy.savez` writes without names.
+    # The names used by `numpy.savez` without names.
     if labels is None and len(order) == len(required) + 1 and all(name.startswith("arr_") for name in order):
         return {i.name: name for i, name in zip(required, order, strict=False)}, order[-1]
     held = ", ".join(names) or "nothing"
     if len(required) == 1:
-        raise Refusal(f"{source} holds no array x or x_test, but {held}")
-    raise Refusal(f"{source} holds {held}; the model takes {len(required)} inputs: {_listed(required)}")
+        raise Refusal(f"{source} contains no array x or x_test, but {held}")
+    raise Refusal(f"{source} contains {held}; the model takes {len(required)} inputs: {_listed(required)}")
 
 
 def check_shape(shape: tuple[int, ...], taken: ModelInput, source: str, *, reshape: bool = False) -> tuple[int, ...]:
-    """The shape in which an array goes into an input, the first axis for the samples.
+    """Return the shape of an array for an input, with the samples in the first axis.
 
     Args:
-        shape: The array's.
+        shape: The shape of the array.
         taken: The input.
-        source: What to call the array.
-        reshape: Whether flat rows and images may be taken for each other.
+        source: The name of the array in messages.
+        reshape: Whether flat rows and images may be reshaped into each other.
 
     Raises:
-        Refusal: if it does not fit.
+        Refusal: if the shape does not match.
     """
     expected = taken.shape
     fits = len(shape) == len(expected) and all(
@@ -107,11 +107,11 @@ def check_shape(shape: tuple[int, ...], taken: ModelInput, source: str, *, resha
         return shape
     if reshape and None not in expected[1:] and _product(expected[1:]) == _product(shape[1:]):
         return (shape[0], *(int(n or 0) for n in expected[1:]))
-    raise Refusal(f"the model takes inputs of shape {shown(expected)}, and {source} has {shown((None, *shape[1:]))}")
+    raise Refusal(f"the model takes inputs of shape {shown(expected)}, but {source} has {shown((None, *shape[1:]))}")
 
 
 def shown(shape: Sequence[int | None]) -> str:
-    """A shape with N for the samples and ? for any length."""
+    """Return a shape with N for the samples and ? for any length."""
     return f"({', '.join('N' if i == 0 else '?' if n is None else str(n) for i, n in enumerate(shape))})"
 
 

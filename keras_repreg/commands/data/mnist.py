@@ -1,4 +1,4 @@
-"""The MNIST test images: as Keras keeps them, or their own files in a directory."""
+"""The MNIST test images, from Keras's cache or from the original files in a directory."""
 
 import contextlib
 import socket
@@ -15,12 +15,12 @@ from keras_repreg.commands.data.source import Header
 from keras_repreg.commands.idx import read_idx
 from keras_repreg.commands.refusal import Refusal
 
-# The file of `keras.datasets.mnist`, whose loader would unpickle what the file held.
+# The file of `keras.datasets.mnist`, whose loader would unpickle its content.
 ORIGIN = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz"
 SHA256 = "731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1"
 SAMPLES = 10_000
 IMAGES, LABELS = "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"
-# Seconds without an answer after which a download is given up.
+# The timeout of a download in seconds.
 PATIENCE = 20
 
 
@@ -31,14 +31,14 @@ class Idx(Arrays):
     default_divisor = 255.0
 
     def __init__(self, folder: Path):
-        # Small, and of a size that their own headers limit.
+        # Small files, whose size is limited by their headers.
         self._arrays = {"x": read_idx(folder, IMAGES, 3), "y": read_idx(folder, LABELS, 1)}
         headers = {name: Header(array.shape, array.dtype) for name, array in self._arrays.items()}
         super().__init__(f"the MNIST test images in {folder}", headers)
 
     @classmethod
     def is_in(cls, folder: Path) -> bool:
-        """Whether there are such files."""
+        """Return whether the folder contains such files."""
         return any((folder / f"{name}{end}").is_file() for name in (IMAGES, LABELS) for end in ("", ".gz"))
 
     def values(self, name: str) -> NDArray[Any]:
@@ -61,7 +61,7 @@ class Mnist(Arrays):
         if self._file is None:
             self._file = Npz(_download())
         if name not in self._file.headers:
-            raise Refusal(f"{self._file.name} holds no array {name}")
+            raise Refusal(f"{self._file.name} contains no array {name}")
         return self._file.values(name)
 
 
@@ -73,14 +73,14 @@ def _download() -> Path:
             return Path(keras.utils.get_file("mnist.npz", origin=ORIGIN, file_hash=SHA256))
     except Exception as error:
         raise Refusal(
-            "MNIST is not in Keras's cache and could not be downloaded; give --data the directory of its files instead "
-            f"({' '.join(str(error).split())[:150]})"
+            "MNIST is not in Keras's cache and could not be downloaded; pass the directory of its files to --data "
+            f"instead ({' '.join(str(error).split())[:150]})"
         ) from error
 
 
 @contextlib.contextmanager
 def _quietly() -> Iterator[None]:
-    """Without Keras's lines about a download that may fail, and without waiting for ever."""
+    """Suppress Keras's messages about a download that may fail, and set a timeout."""
     import keras
 
     told, patience = keras.config.is_interactive_logging_enabled(), socket.getdefaulttimeout()

@@ -1,4 +1,4 @@
-"""NumPy's own files, .npy and .npz: headers first, and nothing unpickled."""
+"""Read NumPy files, .npy and .npz: headers first, without unpickling."""
 
 import zipfile
 from pathlib import Path
@@ -14,17 +14,17 @@ from keras_repreg.commands.refusal import Refusal
 
 
 class Npy(Arrays):
-    """A .npy file, one array of inputs."""
+    """A .npy file with one array of inputs."""
 
     def __init__(self, path: Path):
         try:
             with path.open("rb") as file:
                 header = _header(file)
                 held = path.stat().st_size - file.tell()
-        except Exception as error:  # whatever a damaged header makes NumPy raise
+        except Exception as error:  # NumPy raises many errors for damaged headers
             raise Refusal(f"{path} cannot be read as an npy file: {error}") from error
         if header.bytes > held and header.dtype.kind != "O":
-            raise Refusal(f"{path} is cut off: its array of shape {header.shape} takes {header.bytes:,} bytes")
+            raise Refusal(f"{path} is truncated: its array of shape {header.shape} takes {header.bytes:,} bytes")
         super().__init__(str(path), {"x": header})
         self._path = path
 
@@ -36,11 +36,11 @@ class Npy(Arrays):
 
 
 class Npz(Arrays):
-    """A .npz file: arrays by name."""
+    """A .npz file with named arrays."""
 
     def __init__(self, path: Path):
         if not zipfile.is_zipfile(path):
-            raise Refusal(f"{path} is not an npz file, as `numpy.savez` writes it")
+            raise Refusal(f"{path} is not an npz file, as written by `numpy.savez`")
         self._path = path
         headers = {}
         try:
@@ -50,13 +50,13 @@ class Npz(Arrays):
                         continue
                     name = member.filename.removesuffix(".npy")
                     if name in headers:
-                        raise Refusal(f"{path} cannot be read as an npz file: it holds {name} more than once")
+                        raise Refusal(f"{path} cannot be read as an npz file: it contains {name} more than once")
                     with archive.open(member) as file:
                         headers[name] = _header(file)
                         _check_size(member, headers[name], file.tell(), path)
         except Refusal:
             raise
-        except Exception as error:  # whatever a damaged archive makes NumPy and zipfile raise
+        except Exception as error:  # NumPy and zipfile raise many errors for damaged archives
             raise Refusal(f"{path} cannot be read as an npz file of arrays: {error}") from error
         super().__init__(str(path), headers)
 
@@ -64,7 +64,7 @@ class Npz(Arrays):
         try:
             with np.load(self._path, allow_pickle=False) as arrays:
                 return np.asarray(arrays[name])
-        except Exception as error:  # whatever a damaged archive makes NumPy and zipfile raise
+        except Exception as error:  # NumPy and zipfile raise many errors for damaged archives
             raise Refusal(f"{self._path} cannot be read as an npz file of arrays: {error}") from error
 
 
@@ -78,11 +78,11 @@ def _header(file: IO[bytes]) -> Header:
 
 
 def _check_size(member: zipfile.ZipInfo, header: Header, start: int, path: Path) -> None:
-    """Check that a member is as large as its header says; only one with an array that could be read."""
+    """Check that the size of a readable member matches its header."""
     if header.dtype.kind == "O":
         return
     if member.file_size - start != header.bytes:
         raise Refusal(
-            f"{path} cannot be read as an npz file of arrays: {member.filename} has {member.file_size - start:,} bytes "
-            f"of values, and its header promises {header.bytes:,}"
+            f"{path} cannot be read as an npz file of arrays: {member.filename} has {member.file_size - start:,} "
+            f"bytes of values, but its header declares {header.bytes:,}"
         )

@@ -1,4 +1,4 @@
-"""Which kind of data an argument names."""
+"""Determine the kind of data that an argument names."""
 
 from pathlib import Path
 
@@ -14,10 +14,10 @@ FILES: dict[str, type[Npy] | type[Npz] | type[Table]] = {".npz": Npz, ".npy": Np
 
 
 def open_source(text: str) -> Source:
-    """The data that `--data` names, its headers read and nothing else.
+    """Return the data named by `--data`, reading only headers.
 
     Raises:
-        Refusal: if there is none, or its headers are damaged.
+        Refusal: if there is no such data, or its headers are damaged.
     """
     if text == "mnist":
         return Mnist()
@@ -29,7 +29,7 @@ def open_source(text: str) -> Source:
     kind = FILES.get(path.suffix.lower())
     if kind is None:
         raise Refusal(
-            f"--data is a file ending in .npz, .npy or .csv, a directory, mnist or tfds:NAME; received {text!r}"
+            f"--data must be a file ending in .npz, .npy or .csv, a directory, mnist or tfds:NAME; received {text!r}"
         )
     if not path.is_file():
         raise Refusal(f"{path} does not exist" if not path.exists() else f"{path} is not a file")

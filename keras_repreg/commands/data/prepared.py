@@ -1,4 +1,4 @@
-"""Data sets that TensorFlow Datasets has prepared on this machine; none is downloaded."""
+"""Data sets prepared by TensorFlow Datasets on this machine; nothing is downloaded."""
 
 import importlib
 import re
@@ -16,12 +16,12 @@ SPLITS = ("test", "validation", "train")
 
 
 class Prepared(Source):
-    """`tfds:NAME`: its test split, otherwise its validation or training split; `tfds:NAME@SPLIT` for another."""
+    """`tfds:NAME`: the test split or, if missing, the validation or training split; `tfds:NAME@SPLIT` for another."""
 
     def __init__(self, text: str):
         self._identifier, _, self._split = text.partition("@")
         if not NAME.fullmatch(self._identifier):
-            raise Refusal(f"tfds: expects a name such as tfds:mnist or tfds:cifar10@train, received {text!r}")
+            raise Refusal(f"expected a name such as tfds:mnist or tfds:cifar10@train, received {text!r}")
         self.name = f"tfds:{text}"
         self._taken: dict[str, str] = {}
         self._labels: str | None = None
@@ -35,11 +35,11 @@ class Prepared(Source):
         splits = self._builder.info.splits
         if not splits:
             raise Refusal(
-                f"{self.name} is not prepared in {self._builder.data_dir}; `tfds build` or `tfds.load` prepares it"
+                f"{self.name} is not prepared in {self._builder.data_dir}; prepare it with `tfds build` or `tfds.load`"
             )
         self._split = self._split or next((s for s in SPLITS if s in splits), next(iter(splits)))
         if self._split not in splits:
-            raise Refusal(f"{self.name} has the splits {', '.join(splits)}, and not {self._split!r}")
+            raise Refusal(f"{self.name} has the splits {', '.join(splits)}, but not {self._split!r}")
         features = dict(self._builder.info.features.items())
         names = list(features)
         supervised = self._builder.info.supervised_keys
@@ -51,7 +51,7 @@ class Prepared(Source):
         for key, name in self._taken.items():
             shape = (1, *(n or 0 for n in features[name].shape))
             if None in features[name].shape:
-                raise Refusal(f"{name} in {self.name} is of shape {features[name].shape}; one size for all is expected")
+                raise Refusal(f"{name} in {self.name} has shape {features[name].shape}; expected a fixed size")
             self._shapes[key] = check_shape(shape, by_name[key], self.name, reshape=True)
         return 0.0
 
@@ -61,7 +61,7 @@ class Prepared(Source):
         notes, names = [], getattr(target, "names", None)
         known = target is not None and getattr(target, "num_classes", None) is not None
         if target is not None and not known:
-            notes.append(f"the targets of {self.name} are no classes and are left out: {type(target).__name__}")
+            notes.append(f"the targets of {self.name} are not classes and are ignored: {type(target).__name__}")
 
         def batches(batch_size: int) -> Iterator[Batch]:
             dataset = self._builder.as_dataset(split=self._split, batch_size=batch_size, shuffle_files=False)
@@ -101,5 +101,5 @@ def _builder(identifier: str, name: str) -> Any:
     package = _package(name)
     try:
         return package.builder(identifier, try_gcs=False)
-    except Exception as error:  # of many kinds: no such data set, no such version, a package that is missing
+    except Exception as error:  # many kinds: no such data set, no such version, a missing package
         raise Refusal(f"{name}: {(str(error).strip().splitlines() or ['no such data'])[0][:200]}") from error

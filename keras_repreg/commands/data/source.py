@@ -1,4 +1,4 @@
-"""The interface of every kind of data: its contents before it is read, and then batches."""
+"""The interface of all kinds of data: headers before reading, then batches."""
 
 import abc
 from collections.abc import Callable, Iterator, Sequence
@@ -10,20 +10,20 @@ from numpy.typing import NDArray
 
 from keras_repreg.commands.data.inputs import ModelInputs
 
-# Inputs of one batch, one array for each input of the model, or None for an optional one; and targets.
+# The inputs of a batch, one array per model input, or None for an optional one, and the targets.
 Batch = tuple[list[Any], Any]
 
 
 @dataclass(frozen=True)
 class Header:
-    """Shape and type of an array that is not read yet."""
+    """The shape and dtype of an array that has not been read yet."""
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
 
     @property
     def bytes(self) -> int:
-        """How much memory it takes."""
+        """The memory of the array in bytes."""
         return int(np.prod([float(n) for n in self.shape], initial=float(self.dtype.itemsize)))
 
 
@@ -32,12 +32,12 @@ class Data:
     """Data that fits a model.
 
     Attributes:
-        name: What to call it.
-        samples: How many there are.
-        batches: Gives the batches, from the first one each time.
-        classes: The classes that its labels may be; None without labels.
-        class_names: The names of classes 0, 1 ..., where the data has them.
-        notes: What the person at the terminal should know.
+        name: The name of the data in messages.
+        samples: The number of samples.
+        batches: A function that returns the batches, starting from the first one.
+        classes: The possible classes of its labels; None without labels.
+        class_names: The names of classes 0, 1 ..., if the data has them.
+        notes: Notes for the user.
     """
 
     name: str
@@ -49,16 +49,16 @@ class Data:
 
 
 class Source(abc.ABC):
-    """Data whose values are not read yet."""
+    """Data whose values have not been read yet."""
 
     name: str
 
     @abc.abstractmethod
     def fit(self, inputs: ModelInputs) -> float:
-        """Compare what is known with the model's inputs, and return how many bytes reading takes.
+        """Compare the headers with the model's inputs, and return the memory in bytes for reading the data.
 
         Raises:
-            Refusal: if they do not fit.
+            Refusal: if they do not match.
         """
 
     @abc.abstractmethod
@@ -71,11 +71,11 @@ class Source(abc.ABC):
 
 
 def classes_of(y: NDArray[Any], name: str) -> tuple[NDArray[Any] | None, str | None]:
-    """The class of each sample, or None and why targets are no classes."""
+    """Return the class of each sample, or None and the reason why the targets are not classes."""
     from keras_repreg.labels import sample_classes
 
     try:
         return sample_classes(y, len(y)), None
     except ValueError as error:
         reason = str(error).split(" Received: ")[-1][:200]
-        return None, f"the targets in {name} are no classes and are left out: {reason}"
+        return None, f"the targets in {name} are not classes and are ignored: {reason}"

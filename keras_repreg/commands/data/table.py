@@ -1,4 +1,4 @@
-"""Tables of numbers, .csv: a sample in each line, a column with its class perhaps."""
+"""Tables of numbers, .csv: one sample per line, with an optional column of classes."""
 
 import csv
 import math
@@ -18,10 +18,10 @@ LONGEST_LINE = 2**24
 
 
 class Table(Arrays):
-    """A .csv file, separated by commas. A first line that holds no numbers names the columns.
+    """A comma-separated .csv file. A first line without numbers contains the names of the columns.
 
-    The column that is named label, labels, class, target, targets or y holds the classes; without names the last one
-    does, where the model takes one column fewer.
+    The column named label, labels, class, target, targets or y contains the classes. Without names it is the last one,
+    if the model takes one column less.
     """
 
     reshapes = True
@@ -38,7 +38,7 @@ class Table(Arrays):
         self._rows = rest + (0 if self._named else bool(first))
         self._columns = len(first)
         if not self._rows or not self._columns:
-            raise Refusal(f"{path} holds no samples")
+            raise Refusal(f"{path} contains no samples")
         names = [name.strip().lower() for name in first] if self._named else []
         self._label_column = next((names.index(name) for name in (*LABELS, "class") if name in names), None)
         super().__init__(str(path), self._headers())
@@ -48,7 +48,7 @@ class Table(Arrays):
         if not self._named and self._label_column is None and wanted and wanted == self._columns - 1:
             self._label_column = self._columns - 1
         self.headers = self._headers()
-        # Text takes several times the memory of its numbers while it is read.
+        # While it is read, text takes several times the memory of its numbers.
         return 4 * super().fit(inputs)
 
     def values(self, name: str) -> NDArray[Any]:

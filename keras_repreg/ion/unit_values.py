@@ -1,4 +1,4 @@
-"""Values of units where they are taken, on data or on random inputs."""
+"""Values of units at the inputs of the layers that take them, on data or on random inputs."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -26,14 +26,14 @@ class _Batches:
 
 
 def repeatable(data: Any) -> tuple[Any, Any]:
-    """The first inputs of the data, and the data to be read more than once."""
+    """Return the first inputs of the data, and the data in a form that can be read repeatedly."""
     probe, data = peek(data, SAMPLES)
     again = is_arrays(data) or isinstance(data, keras.utils.PyDataset)
     return probe, data if again else _Batches([x for x, _ in batches(data, SAMPLES)])
 
 
-class Arriving:
-    """Smallest, largest and mean value of each unit where it is taken: arrays of shape (repetitions, units)."""
+class UnitValues:
+    """The minimum, maximum and mean of each unit where it is taken: arrays of shape (repetitions, units)."""
 
     def __init__(self, model: keras.Model, site: Site, data: Any):
         links = graph.Graph(model)
@@ -56,7 +56,7 @@ class Arriving:
             self.mean.append((stacked[:, 2].sum(axis=0) / stacked[:, 3].sum(axis=0))[use.index])
 
     def constant(self, unit: int) -> bool:
-        """Whether the unit has one value for all samples and positions, up to rounding."""
+        """Return whether the unit has the same value for all samples and positions, up to rounding."""
         eps = 4 * float(np.finfo(np.float32).eps)
         return all(
             (high[:, unit] - low[:, unit] <= eps * np.maximum(np.abs(low[:, unit]), np.abs(high[:, unit]))).all()
