@@ -43,6 +43,7 @@ PHRASES = {
     r"\band (its|their) kin\b": "and related ones",
     r"\bthe most (samples|bytes|units|values|exponents|pixels)\b": "the maximum number of",
     r"\b(is|are) no (bool|integer)\b": "is not a bool",
+    r"\bthreads? a process\b": "one thread per process",
 }
 # Quotations and this list are exempt.
 EXCEPT = {"tests/test_prose.py"}

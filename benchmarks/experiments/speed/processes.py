@@ -61,7 +61,7 @@ def _train_all(runs: list[Any], workers: Workers) -> None:
 def as_markdown(rows: list[dict[str, Any]]) -> str:
     """Return the row as Markdown."""
     return as_table(
-        ("cores", "one thread a process", "one process", "ratio (min to max)"),
+        ("cores", "one thread per process", "one process", "ratio (min to max)"),
         (
             (
                 f"{row['cores']:.0f}",

@@ -132,7 +132,7 @@ def test_command_writes_and_prints_the_ratios(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(speed, "PARTS", ("kernels", "steps"))
     assert main(["speed", "--smoke", "--clock", "processor", "--out", str(tmp_path)]) == 0
     out = capsys.readouterr().out
-    assert "masked loop by it" in out
+    assert "masked loop (ratio)" in out
     assert "MNIST MLP" in out
     for part in ("kernels", "steps"):
         rows = (tmp_path / "smoke" / f"speed_{part}.csv").read_text().splitlines()
