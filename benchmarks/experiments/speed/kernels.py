@@ -162,7 +162,8 @@ def _check_same(runs: dict[str, Any], z: Any, ids: Any) -> None:
 
 def as_markdown(rows: list[dict[str, Any]]) -> str:
     """Return the rows as Markdown."""
-    head = ["", "N", "M", "K", "memory", "ms", "relative to the least work", "masked loop (ratio)", "gathered loop (ratio)"]
+    sizes, loops = ["", "N", "M", "K", "memory", "ms"], ["masked loop (ratio)", "gathered loop (ratio)"]
+    head = [*sizes, "relative to the least work", *loops]
     with_peak = any(row["peak_share"] != "" for row in rows)
     return as_table([*head, *["of peak"][: int(with_peak)]], (_cells(row)[: 9 + with_peak] for row in rows))
 
