@@ -131,7 +131,7 @@ def paired(found: Records, best: Mapping[str, float], chosen: Mapping[str, float
     Returns:
         A row for each regularizer with two weights: the validation error with the `nearest` weight minus that with the
         `best`, in percentage points, the ends of its 95% interval (Student's t), and the number of seeds with which
-        such an interval would exclude 0, NaN where the other weight is no worse.
+        such an interval would exclude 0, without one where the other weight is not worse.
     """
     from scipy.stats import t
 
@@ -151,13 +151,13 @@ def paired(found: Records, best: Mapping[str, float], chosen: Mapping[str, float
             continue
         mean, std = mean_and_std(differences)
         half = float(t.isf(0.025, len(differences) - 1)) * std / math.sqrt(len(differences))
-        needed = float(math.ceil((NORMAL * std / mean) ** 2)) if mean > 0 else math.nan
+        needed = math.ceil((NORMAL * std / mean) ** 2) if mean > 0 else 0
         rows.append(
-            {"regularizer": name, "best": best[name], "nearest": chosen[name], "trials": len(differences)}
-            | {"difference_mean": mean, "difference_std": std, "low_mean": mean - half, "low_std": 0.0}
-            | {"high_mean": mean + half, "high_std": 0.0, "seeds_needed_mean": needed, "seeds_needed_std": 0.0}
+            {"regularizer": name, "best": best[name], "nearest": chosen[name], "seeds_needed": needed}
+            | {"trials": len(differences), "difference_mean": mean, "difference_std": std}
+            | {"low_mean": mean - half, "low_std": 0.0, "high_mean": mean + half, "high_std": 0.0}
         )
-    return Table(rows, ("difference", "low", "high", "seeds_needed"), shown=("best", "nearest"))
+    return Table(rows, ("difference", "low", "high"), shown=("best", "nearest", "seeds_needed"))
 
 
 EXPERIMENT = Sweep(
