@@ -97,7 +97,7 @@ def shown(value: Any) -> str:
 def as_text(table: Table) -> str:
     """Return plain text with cells `measured | paper`; the best of competing rows has a `*`, tied ones a `+`."""
     several = any(row["trials"] > 1 for row in table.rows)
-    lines = [[title(table.label).capitalize(), *table.shown, *map(title, table.columns)]]
+    lines = [[title(table.label).capitalize(), *map(title, table.shown), *map(title, table.columns)]]
     for row in table.rows:
         line = [str(row[table.label]), *(shown(row[key]) for key in table.shown)]
         for column in table.columns:
@@ -122,7 +122,7 @@ def as_text(table: Table) -> str:
 
 def as_markdown(table: Table, *, deviations: bool = False) -> str:
     """Return Markdown with cells `measured (paper)`; the best of competing rows is bold, tied ones are starred."""
-    header = ["", *table.shown, *map(title, table.columns)]
+    header = ["", *map(title, table.shown), *map(title, table.columns)]
     lines = [header, ["---"] + ["---:"] * (len(header) - 1)]
     for row in table.rows:
         line = [row[table.label], *(shown(row[key]) for key in table.shown)]
