@@ -15,7 +15,7 @@ from tests.ion.networks import build, functional, nonsingular, output, represent
 @settings(max_examples=8 if keras.backend.backend() == "jax" else 40, deadline=None)
 @given(
     units=st.integers(1, 12),
-    condition=st.floats(1, 300),
+    condition=st.floats(1, 100),  # beyond, rounding alone can exceed the tolerance of float32
     shift=st.booleans(),
     seed=st.integers(0, 10**6),
     activation=st.sampled_from([None, "relu", "softmax"]),

@@ -5,7 +5,7 @@ import pytest
 
 import keras_repreg
 from keras_repreg import seam
-from keras_repreg.callbacks.validation import _AroundEvaluate
+from keras_repreg.callbacks.validation import _EvaluateWrapper
 from tests.stress.networks import callbacks, data, fit, network
 
 
@@ -46,7 +46,7 @@ def test_training_without_the_loggers_logs_no_measurements():
 
 
 def hooks(model):
-    return [hook for hook in seam.around(model, "evaluate") if isinstance(hook, _AroundEvaluate)]
+    return [hook for hook in seam.around(model, "evaluate") if isinstance(hook, _EvaluateWrapper)]
 
 
 def test_hooks_do_not_accumulate():
