@@ -56,7 +56,8 @@ def runs_of(arguments: argparse.Namespace) -> list[MnistRun]:
         weights: runs_with(base, weights_of, seeds(arguments))
         for weights, weights_of in (("best", best), ("chosen", chosen))
     }
-    found = command.trained(arguments, list(dict.fromkeys(runs["best"] + runs["chosen"])), train, EXPERIMENT.heading)
+    both = list(dict.fromkeys(runs["best"] + runs["chosen"]))
+    found = command.trained(arguments, both, EXPERIMENT.train, EXPERIMENT.heading)
     of_best = [
         record for record in found if record["config"]["weight"] == best.get(record["config"]["regularizer"], 0.0)
     ]
@@ -79,7 +80,7 @@ def searched(arguments: argparse.Namespace, base: MnistRun) -> tuple[dict[str, f
         the paper's the first once more.
     """
     out, trials = command.folder(arguments), arguments.search_trials
-    found = command.trained(arguments, search.grid_runs(base, trials), train, "search for loss weights")
+    found = command.trained(arguments, search.grid_runs(base, trials), EXPERIMENT.train, "search for loss weights")
     printed = paper.table6() if base.dataset == "mnist" else None
     rows = search.search_rows(found, base, trials, choose="nearest" if printed else "validation", paper=printed)
     command.write(out / "table6_weights.csv", as_csv(rows, records.provenance(found)))

@@ -134,6 +134,12 @@ def test_tied_weights_nearest_to_the_paper_are_chosen(tmp_path):
     assert search.picked(single, "chosen") == search.picked(single, "best")
 
 
+def train_with(monkeypatch, train):
+    experiment = replace(table6.EXPERIMENT, train=train)
+    monkeypatch.setattr(table6, "EXPERIMENT", experiment)
+    monkeypatch.setitem(EXPERIMENTS, "table6", experiment)
+
+
 def test_fresh_repeats_recorded_runs(tmp_path, monkeypatch, capsys):
     trained = []
 
@@ -141,7 +147,7 @@ def test_fresh_repeats_recorded_runs(tmp_path, monkeypatch, capsys):
         trained.append(run.regularizer)
         return {"loss": 1.0, **dict.fromkeys(table6.COLUMNS, 1.0)}
 
-    monkeypatch.setitem(EXPERIMENTS, "table6", replace(table6.EXPERIMENT, train=train))
+    train_with(monkeypatch, train)
     for flags, number in (([], 12), ([], 0), (["--fresh"], 12), ([], 0)):
         trained.clear()
         assert main(["table6", "--smoke", "--quiet", "--jobs", "1", "--out", str(tmp_path), *flags]) == 0
@@ -156,13 +162,13 @@ def test_kept_weights_cover_every_weighted_regularizer():
 
 
 def test_failed_runs_are_reported(capsys, monkeypatch, tmp_path):
-    monkeypatch.setitem(EXPERIMENTS, "table6", replace(table6.EXPERIMENT, train=invented))
+    train_with(monkeypatch, invented)
     monkeypatch.setattr(search, "kept_weights", lambda: dict.fromkeys(WITH_WEIGHT, 0.1))
     assert main(["table6", "--quiet", "--jobs", "1", "--out", str(tmp_path)]) == 1
     captured = capsys.readouterr()
     assert "9 run(s) did not finish" in captured.err  # the three regularizers without a weight finished
     assert "–" in captured.out
-    monkeypatch.setitem(EXPERIMENTS, "table6", replace(table6.EXPERIMENT, train=None))
+    train_with(monkeypatch, None)
     assert main(["table6", "--quiet", "--jobs", "1", "--epochs", "3", "--out", str(tmp_path)]) == 1
     assert "12 run(s) did not finish" in capsys.readouterr().err
 
