@@ -30,5 +30,5 @@ def brief(table: str) -> str:
 
 
 if __name__ == "__main__":
-    text = brief((RESULTS / "table6.md").read_text(encoding="utf-8"))
+    text = brief((RESULTS / "table6_by_validation.md").read_text(encoding="utf-8"))
     (RESULTS / "table6_brief.md").write_text(text, encoding="utf-8")

@@ -31,7 +31,7 @@ def similar_within_classes(figure1: Rows) -> Finding:
     "2, Figure 1",
     "Dropout looks completely different: its activations are more spread out for the active classes.",
     null=random_numbers("spreads between 0 and 1", {"spread_when_active": uniform(0, 1)}),
-    why="New in the list. The kept table has no column for it; the next run of `figure1` measures it.",
+    why="New in the list.",
     **FIGURE,
 )
 def dropout_is_spread_out(figure1: Rows) -> Finding:
