@@ -66,7 +66,7 @@ def table_of(found: Records, characteristic: str) -> Table:
 
 def _draw(plt: Any, table: Table, characteristic: str) -> Any:
     """Draw one row per data source: characteristic and accuracy against the weight, one line per number of factors."""
-    figure, grid = plt.subplots(len(SOURCES), 2, figsize=(11, 8), layout="constrained", sharex=True)
+    figure, grid = plt.subplots(len(SOURCES), 2, figsize=(9, 6.5), layout="constrained", sharex=True)
     # On the logarithmic axis, a weight of 0 is drawn one step to the left of the smallest weight.
     weights = list(dict.fromkeys(row["weight"] for row in table.rows))
     places = [weight or GRID[0] / 10 for weight in weights]

@@ -76,7 +76,7 @@ def main(folder: Path, epochs: int = 5) -> None:
         plots.spectrum(np.linalg.eigvalsh(covariance), ax=axes[1])
         axes[1].set_ylim(0.03, 300)
         plots.unit_scatter(z, data.test.y, (0, 7), ax=axes[2])
-    figure.savefig(folder / "identical_twins.png", dpi=60)
+    figure.savefig(folder / "identical_twins.png", dpi=180)
     (folder / "identical_twins.md").write_text("\n".join(lines) + "\n")
     print("\n".join(lines))
 
