@@ -183,7 +183,8 @@ class HardClasses(Classes):
         """See `Classes`; the mean waves of all classes are computed at once, by segment sums."""
         centered = self.center(z)
         magnitude, spread = (
-            self._largest(batch_statistics.largest(ops.abs(ops.stop_gradient(x)), axis=1)) for x in (z, centered)
+            ops.cast(self._largest(batch_statistics.largest(ops.abs(ops.stop_gradient(x)), axis=1)), z.dtype)
+            for x in (z, centered)
         )
         varies = normality.varies(spread, magnitude)
         rows = centered / self.at_samples(ops.where(varies, spread, ops.ones_like(spread)))[:, None]
