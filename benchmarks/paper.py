@@ -21,11 +21,6 @@ COLUMNS = {
 }
 
 
-def table6() -> dict[str, dict[str, float]]:
-    """Return Table 6 as {regularizer: {our column name: value}}; errors in percent."""
-    return printed("table6")
-
-
 def errors(table: str) -> dict[str, dict[str, float]]:
     """Return `table4`, `table8` or `table9` as {regularizer: {condition: mean error in percent}}."""
     return {

@@ -84,10 +84,8 @@ def class_statistics(z: Any, y: Any) -> dict[str, float]:
 
 def runs_of(arguments: argparse.Namespace) -> list[PicturedRun]:
     """Return the runs, with the loss weights kept in the repository."""
-    chosen, shared = search.kept_weights(), command.epochs_and_samples(arguments)
-    return [
-        PicturedRun(name, chosen.get(name, 0.0), seed, **shared) for name in REGULARIZERS for seed in seeds(arguments)
-    ]
+    base = PicturedRun("Baseline", 0.0, 1, **command.epochs_and_samples(arguments))
+    return search.runs_with(base, search.kept_weights(), seeds(arguments), REGULARIZERS)
 
 
 def table_of(found: Records) -> Table:

@@ -83,15 +83,9 @@ def choices() -> dict[str, dict[str, float]]:
 
 def runs_of(arguments: argparse.Namespace) -> list[InformationRun]:
     """Return the runs for both choices of loss weights, without duplicates."""
-    shared = command.epochs_and_samples(arguments)
-    return list(
-        dict.fromkeys(
-            InformationRun(name, chosen.get(name, 0.0), seed, **shared)
-            for chosen in choices().values()
-            for name in REGULARIZERS
-            for seed in seeds(arguments)
-        )
-    )
+    base = InformationRun("Baseline", 0.0, 1, **command.epochs_and_samples(arguments))
+    every = [run for weights in choices().values() for run in search.runs_with(base, weights, seeds(arguments))]
+    return list(dict.fromkeys(every))
 
 
 def further_tables(found: Records) -> list[tuple[str, str, Table]]:
@@ -105,15 +99,9 @@ def further_tables(found: Records) -> list[tuple[str, str, Table]]:
     ]
 
 
-def of_choice(found: Records, weights: str) -> Records:
-    """Return the records whose loss weights belong to a choice."""
-    chosen = choices()[weights]
-    return [one for one in found if one["config"]["weight"] == chosen.get(one["config"]["regularizer"], 0.0)]
-
-
 def bounds(found: Records, noise: float, *, relative: bool = False, weights: str = "nearest") -> Table:
     """Return a row for each regularizer, for one noise variance or relative noise."""
-    records = of_choice(found, weights)
+    records = search.records_with(found, choices()[weights])
     rows = [
         {"regularizer": name, **summary(_at(finished_of(records, regularizer=name), noise, relative), COLUMNS)}
         for name in REGULARIZERS
@@ -173,7 +161,7 @@ def intervals(found: Records) -> Table:
 def _interval(found: Records, noise: float, relative: bool, weights: str, column: str, name: str) -> dict[str, Any]:
     means = [row for row in bounds(found, noise, relative=relative, weights=weights).rows if row["trials"]]
     pairs = array([(row[f"{column}_mean"], row["error_mean"]) for row in means])
-    records = of_choice(found, weights)
+    records = search.records_with(found, choices()[weights])
     within = [
         (one[column] - row[f"{column}_mean"], one["error"] - row["error_mean"])
         for row in means

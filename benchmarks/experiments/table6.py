@@ -52,24 +52,19 @@ def runs_of(arguments: argparse.Namespace) -> list[MnistRun]:
         chosen = search.kept_weights()
         # A smoke run tries each regularizer once.
         best = chosen if arguments.smoke else search.validated_weights()
-    runs = {
-        weights: runs_with(base, weights_of, seeds(arguments))
-        for weights, weights_of in (("best", best), ("chosen", chosen))
-    }
-    both = list(dict.fromkeys(runs["best"] + runs["chosen"]))
+    of_best, of_chosen = (search.runs_with(base, weights, seeds(arguments)) for weights in (best, chosen))
+    both = list(dict.fromkeys(of_best + of_chosen))
     found = command.trained(arguments, both, EXPERIMENT.train, EXPERIMENT.heading)
-    of_best = [
-        record for record in found if record["config"]["weight"] == best.get(record["config"]["regularizer"], 0.0)
-    ]
+    by_validation = search.records_with(found, best)
     heading = "Table 6: characteristics with the loss weights of least validation error"
-    command.add(arguments, "table6_by_validation", of_best, table_of(rows_of(of_best)), heading)
+    command.add(arguments, "table6_by_validation", by_validation, table_of(rows_of(by_validation)), heading)
     pairs = paired(found, best, chosen)
     if pairs.rows:
         heading = (
             "Table 6: validation error with the weight nearest to the paper's row minus that with the best, in points"
         )
         command.add(arguments, "table6_paired", found, pairs, heading)
-    return runs["chosen"]
+    return of_chosen
 
 
 def searched(arguments: argparse.Namespace, base: MnistRun) -> tuple[dict[str, float], dict[str, float]]:
@@ -81,21 +76,11 @@ def searched(arguments: argparse.Namespace, base: MnistRun) -> tuple[dict[str, f
     """
     out, trials = command.folder(arguments), arguments.search_trials
     found = command.trained(arguments, search.grid_runs(base, trials), EXPERIMENT.train, "search for loss weights")
-    printed = paper.table6() if base.dataset == "mnist" else None
+    printed = paper.printed("table6") if base.dataset == "mnist" else None
     rows = search.search_rows(found, base, trials, choose="nearest" if printed else "validation", paper=printed)
     command.write(out / "table6_weights.csv", as_csv(rows, records.provenance(found)))
     command.write(out / "table6_weights.md", search.as_markdown(rows))
     return search.picked(rows, "best"), search.picked(rows, "chosen")
-
-
-def runs_with(base: MnistRun, weights: Mapping[str, float], seeds: range) -> list[MnistRun]:
-    """Return a run for each regularizer and seed; those for which no loss weight trained are left out."""
-    return [
-        replace(base, regularizer=name, weight=weights.get(name, 0.0), seed=seed)
-        for name, regularizer in REGULARIZERS.items()
-        if name in weights or not regularizer.weights
-        for seed in seeds
-    ]
 
 
 def rows_of(found: Records) -> list[dict[str, Any]]:
@@ -110,7 +95,7 @@ def rows_of(found: Records) -> list[dict[str, Any]]:
 
 def table_of(rows: list[dict[str, Any]]) -> Table:
     """Return the rows with the paper's numbers."""
-    return Table(rows, COLUMNS, paper.table6(), shown=("weight",))
+    return Table(rows, COLUMNS, paper.printed("table6"), shown=("weight",))
 
 
 def with_zeros(found: Records) -> list[tuple[str, str, Table]]:
@@ -138,18 +123,17 @@ def paired(found: Records, best: Mapping[str, float], chosen: Mapping[str, float
     """
     from scipy.stats import t
 
+    used = sorted({record["config"]["seed"] for record in found})
     rows = []
     for name in (name for name in REGULARIZERS if best.get(name) != chosen.get(name)):
-        errors = [
-            {
-                record["config"]["seed"]: record["result"]["validation_error"]
-                for record in found
-                if record["status"] == records.FINISHED
-                and (record["config"]["regularizer"], record["config"]["weight"]) == (name, weights.get(name))
-            }
-            for weights in (best, chosen)
-        ]
-        differences = [errors[1][seed] - errors[0][seed] for seed in errors[0] if seed in errors[1]]
+        differences = []
+        for seed in used:
+            of_best, of_chosen = (
+                finished_of(found, regularizer=name, weight=weights.get(name), seed=seed) for weights in (best, chosen)
+            )
+            differences += [
+                b["validation_error"] - a["validation_error"] for a, b in zip(of_best, of_chosen, strict=False)
+            ]
         if len(differences) < 2:
             continue
         mean, std = mean_and_std(differences)

@@ -52,6 +52,23 @@ def grid_runs(base: Any, trials: int, names: Iterable[str] = REGULARIZERS, grid:
     ]
 
 
+def runs_with(
+    base: Any, weights: Mapping[str, float], seeds: Iterable[int], names: Iterable[str] = REGULARIZERS
+) -> list[Any]:
+    """Return a run for each regularizer and seed, without regularizers for which no loss weight was found."""
+    return [
+        replace(base, regularizer=name, weight=weights.get(name, 0.0), seed=seed)
+        for name in names
+        if name in weights or not REGULARIZERS[name].weights
+        for seed in seeds
+    ]
+
+
+def records_with(found: Iterable[dict[str, Any]], weights: Mapping[str, float]) -> list[dict[str, Any]]:
+    """Return the records whose loss weight is the given one of their regularizer."""
+    return [one for one in found if one["config"]["weight"] == weights.get(one["config"]["regularizer"], 0.0)]
+
+
 def results_of(found: Iterable[dict[str, Any]], base: Any, name: str, weight: float) -> list[dict[str, Any]]:
     """Return the results of the finished runs of a regularizer with a loss weight, whatever their seed."""
     fields = asdict(replace(base, regularizer=name, weight=weight))

@@ -32,7 +32,7 @@ def test_smoke_from_the_command_line(tmp_path, capsys):
     assert all(name in printed for name in REGULARIZERS)
     assert "| 2.85" in printed  # the baseline's error in the paper
     table = rows(tmp_path / "smoke" / "table6.csv")
-    assert [row["regularizer"] for row in table] == list(paper.table6())
+    assert [row["regularizer"] for row in table] == list(paper.printed("table6"))
     expected = [f"{name}_{part}" for name in table6.COLUMNS for part in ("mean", "std")]
     assert list(table[0]) == ["regularizer", "weight", "trials", *expected]
     with_zeros = rows(tmp_path / "smoke" / "table6_all_values.csv")
@@ -106,7 +106,7 @@ def test_weights_are_chosen_by_validation_error(tmp_path):
     path.write_text(as_csv(found))
     chosen = search.kept_weights(path)
     assert chosen == dict.fromkeys(WITH_WEIGHT, 1.0)
-    runs = table6.runs_with(table6.DEFAULT_RUN, chosen, range(1, 3))
+    runs = search.runs_with(table6.DEFAULT_RUN, chosen, range(1, 3))
     table = table6.rows_of(sweep(runs, invented, tmp_path, workers=Workers(1, quiet=True)))
     assert [row["trials"] for row in table] == [2] * 12
     assert table[5]["amplitude_mean"] == 1.0
