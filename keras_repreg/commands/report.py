@@ -47,7 +47,7 @@ class Section:
     @property
     def severity(self) -> float:
         """The severity of its most severe finding, or -1 if there is none."""
-        return max((finding.severity for finding in self.found), default=-1.0)
+        return _severity(self.found)
 
 
 class Report:
@@ -92,7 +92,7 @@ class Report:
         information = self._information(held.z, held.classes)
         found = findings(values, accumulator, information)
         pictures = ""
-        if self._pictures_all or any(finding.severity >= MAJOR for finding in found):
+        if self._pictures_all or _severity(found) >= MAJOR:
             pictures = report_pictures.of_layer(
                 held, named(held.classes, self._class_names), self._arguments.units, values["spectrum"],
                 correlation_of(accumulator),
@@ -195,6 +195,11 @@ class Report:
             f"Mutual information is that of the layer's output with Gaussian noise of {noise} added, ± one standard "
             f"error.{some}"
         )
+
+
+def _severity(found: Sequence[Finding]) -> float:
+    """Return the severity of the most severe finding, or -1 without any."""
+    return max((finding.severity for finding in found), default=-1.0)
 
 
 def _body(values: dict[str, Any], found: Sequence[Finding], pictures: str, information: MutualInformation) -> str:

@@ -85,7 +85,7 @@ def _image(figure: Any, kind: str, *, palette: bool = False) -> tuple[str, int, 
     """Return a figure as a data URI, in 256 colours if `palette`, and its width and height in CSS pixels."""
     buffer = io.BytesIO()
     if kind == "svg":
-        figure.savefig(buffer, format=kind)
+        figure.savefig(buffer, format=kind, dpi=DPI)
     else:
         _write_png(figure, buffer, palette)
     media = "image/svg+xml" if kind == "svg" else f"image/{kind}"
