@@ -204,14 +204,3 @@ def test_classes_of_any_size(scale):
     scaled = z * np.float32(scale)
     assert penalty(CLASSWISE_SIG(1.0, seed=0), scaled, labels) == pytest.approx(expected, rel=1e-4)
     assert np.isfinite(gradient(CLASSWISE_SIG(1.0, seed=0), scaled, labels)).all()
-
-
-@pytest.mark.skipif(keras.backend.backend() == "jax", reason="JAX has no float64 by default")
-def test_float64_gives_the_value_of_float32():
-    z, labels = np.random.default_rng(0).normal(size=(12, 3)), np.arange(12) % 3
-    losses = []
-    for dtype in ("float32", "float64"):
-        layer = keras_repreg.ClasswiseSIGRegularization(1.0, slices=16, seed=0, dtype=dtype)
-        layer([z.astype(dtype), labels])
-        losses.append(float(layer.losses[0]))
-    assert losses[1] == pytest.approx(losses[0], rel=1e-5)

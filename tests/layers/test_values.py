@@ -32,6 +32,16 @@ def test_normalized_value_is_divided_by_the_number_of_terms(case, shape):
     assert penalty(layer, z, labels if case.classwise else None) == pytest.approx(expected, rel=2e-5, abs=1e-6)
 
 
+@pytest.mark.skipif(keras.backend.backend() == "jax", reason="JAX has no float64 by default")
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_value_in_float64_is_the_papers(case):
+    z, labels = batch(12, 5, 3)
+    given = (z.astype("float64"), labels if case.classwise else None)
+    expected = 0.5 * case.oracle(z, labels)
+    assert penalty(case.make(0.5, dtype="float64"), *given) == pytest.approx(expected, rel=2e-5, abs=1e-6)
+    assert gradient(case.make(0.5, dtype="float64"), *given).dtype == "float64"
+
+
 @pytest.mark.parametrize("case", CLASSWISE, ids=str)
 def test_num_classes_sets_the_divisor(case):
     z, labels = batch(12, 5, 3)
