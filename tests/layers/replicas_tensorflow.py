@@ -38,7 +38,7 @@ def parts_of(array):
 def replicated(case, z, labels, **arguments):
     """Return the penalty on each replica, and the gradient of their mean with respect to all samples."""
 
-    # One layer per replica, because outside of a model a layer collects the losses of all replicas.
+    # One layer per replica: a layer that is not in a model collects the losses of all replicas.
     layers = itertools.cycle([case.make(0.5, **arguments) for _ in range(DEVICES)])
 
     def step(z, labels):

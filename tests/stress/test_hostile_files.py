@@ -261,7 +261,7 @@ CODE = {
         "it contains code, a Lambda named 'z'",
     ),
     "a function": (code("Activation", "keras.layers", {"name": "z", "activation": GET_FILE}), "keras.utils.get_file"),
-    "a saved model": (code("TFSMLayer", "keras.layers", {"filepath": "/tmp/model"}), "it contains code, a TFSMLayer"),
+    "a saved model": (code("TFSMLayer", "keras.layers", {"filepath": "model"}), "it contains code, a TFSMLayer"),
     "a pickle": (code("TorchModuleWrapper", "keras.layers", {"module": "x"}), "it contains code, a TorchModuleWrapper"),
     "a vocabulary": (
         code("StringLookup", "keras.layers", {"name": "z", "vocabulary": "/etc/passwd"}), "reads the file '/etc/passwd",
