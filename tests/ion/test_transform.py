@@ -15,7 +15,7 @@ from tests.ion.networks import build, functional, nonsingular, output, represent
 @settings(max_examples=8 if keras.backend.backend() == "jax" else 40, deadline=None)
 @given(
     units=st.integers(1, 12),
-    condition=st.floats(1, 100),  # beyond, rounding alone can exceed the tolerance of float32
+    condition=st.floats(1, 300),
     shift=st.booleans(),
     seed=st.integers(0, 10**6),
     activation=st.sampled_from([None, "relu", "softmax"]),
@@ -27,7 +27,8 @@ def test_theorem_1(units, condition, shift, seed, activation):
     x = rng.normal(size=(20, 5)).astype("float32")
     q, m = nonsingular(units, condition, seed), rng.normal(size=units) * shift
     y, z = output(model, x), representation(model, x)
-    assert ion.transform(model, "z", q, m) is model
+    # Beyond a condition number of 100, rounding can exceed the default tolerance of float32.
+    assert ion.transform(model, "z", q, m, tolerance=1e-5 * condition) is model
     tolerance = 1e-5 * condition * (1 + np.abs(y).max())
     np.testing.assert_allclose(output(model, x), y, atol=tolerance)  # eq. 1
     expected = (z - m) @ q.T
