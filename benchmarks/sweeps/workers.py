@@ -91,9 +91,14 @@ def _loky(jobs: int, threads: int) -> Iterator[None]:
 
 def begin(parent: int) -> None:
     """Initialize a worker process: end it when its parent ends, and suppress Keras's import messages."""
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    watch(parent)
     with quiet():
         importlib.import_module("keras_repreg")
+
+
+def watch(parent: int) -> None:
+    """Start a thread that ends this process when its parent ends."""
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
 
 
 def _end_with(parent: int) -> None:

@@ -1,7 +1,8 @@
 """A sweep of tiny runs that can be killed, with the worker processes of the experiments.
 
 Run it as `python -c "from tests.stress.sweeping import main; main(FOLDER, RUNS, SECONDS, WORKERS)"`, so that workers
-import this module by name. Only the killed processes import it, so that they start no backend.
+import this module by name. Only the killed processes import it. They import neither Keras nor a backend, so that they
+start within a second wherever the tests run.
 """
 
 import os
@@ -9,13 +10,14 @@ import sys
 import time
 from pathlib import Path
 
-from benchmarks.__main__ import run_reporting_errors
+from benchmarks.failures import run_reporting_errors
+from benchmarks.sweeps import workers
 from benchmarks.sweeps.sweep import sweep
-from benchmarks.sweeps.workers import Workers
 from benchmarks.training import backend
 from tests.stress.tiny import runs
 
 backend.start = lambda threads: None
+workers.begin = workers.watch
 
 
 def train(run):
@@ -28,12 +30,12 @@ def train(run):
     return {"loss": 0.5, "square": run.number**2, "weight": "x" * 20_000}
 
 
-def main(folder, number, seconds, workers):
+def main(folder, number, seconds, jobs):
     """Run a sweep as a command does, with its handling of signals and dead workers."""
     place = Path(folder)
 
     def sweep_all():
-        sweep(runs(place, number, seconds), train, place / "records", workers=Workers(workers, quiet=True))
+        sweep(runs(place, number, seconds), train, place / "records", workers=workers.Workers(jobs, quiet=True))
         return 0
 
     sys.exit(run_reporting_errors(sweep_all))

@@ -15,6 +15,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
+import psutil
 import pytest
 
 from benchmarks.sweeps import records
@@ -34,15 +35,11 @@ pytestmark = [
 ]
 
 
-@pytest.fixture(autouse=True)
-def no_backend(monkeypatch):
-    """Use Keras's NumPy backend, which the processes of a sweep import within a second."""
-    monkeypatch.setenv("KERAS_BACKEND", "numpy")
-
-
 def start(folder, number, seconds, workers=WORKERS):
     # Background jobs of a shell ignore SIGINT, and child processes inherit that.
-    code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    code = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    # The package imports Keras only when needed in a command of this name, so processes start within a second.
+    code += "sys.argv = ['keras-repreg']\n"
     code += f"from tests.stress.sweeping import main; main({str(folder)!r}, {number}, {seconds}, {workers})"
     return subprocess.Popen(
         [sys.executable, "-c", code], cwd=ROOT, start_new_session=True, stderr=subprocess.PIPE, text=True
@@ -62,16 +59,32 @@ def recorded(folder, planned):
     return [run for run in planned if records.path(folder / "records", run).exists()]
 
 
+def alive(group):
+    """Return whether a process of the group runs. A zombie does not: in some containers nothing reaps orphans."""
+    for process in psutil.process_iter():
+        with contextlib.suppress(ProcessLookupError, psutil.NoSuchProcess):
+            if os.getpgid(process.pid) == group and process.status() != psutil.STATUS_ZOMBIE:
+                return True
+    return False
+
+
+def wait_until(condition, process, seconds=120):
+    """Wait until a condition is true. Raise an error if the process of the sweep ends before, or after the timeout."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert process.poll() is None, process.communicate()[1]
+        assert time.monotonic() < deadline, f"not within {seconds} s"
+        time.sleep(0.01)
+
+
 def survives(group, seconds):
     """Wait until the process group has ended; return whether a process is left after the timeout in seconds."""
     deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        try:
-            os.killpg(group, 0)
-        except ProcessLookupError:
-            return False
+    while alive(group):
+        if time.monotonic() > deadline:
+            return True
         time.sleep(0.05)
-    return True
+    return False
 
 
 def kill_a_worker(folder, planned, process, number_of_signal):
@@ -151,20 +164,16 @@ def survives_ten_seconds(process):
     return left
 
 
-def test_sigterm_stops_a_sweep_like_ctrl_c(tmp_path):
-    for number_of_signal, status in ((signal.SIGTERM, 143), (signal.SIGINT, 130)):
-        folder = tmp_path / number_of_signal.name
-        folder.mkdir()
-        planned = runs(folder, 4, 60.0)
-        process = start(folder, 4, 60.0)
-        while sum(bool(processes_of(folder, run, "started")) for run in planned) < WORKERS:
-            time.sleep(0.01)
-        process.send_signal(number_of_signal)
-        _, err = process.communicate(timeout=10)
-        assert (process.returncode, err) == (
-            status, "Interrupted. Finished runs are recorded; run the same command to continue.\n",
-        )  # fmt: skip
-        assert not survives(process.pid, 10)
+@pytest.mark.parametrize(("number_of_signal", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_sigterm_stops_a_sweep_like_ctrl_c(tmp_path, number_of_signal, status):
+    process = start(tmp_path, 4, 60.0)
+    wait_until(lambda: len(list(tmp_path.glob("*.started"))) == WORKERS, process)
+    process.send_signal(number_of_signal)
+    _, err = process.communicate(timeout=10)
+    assert (process.returncode, err) == (
+        status, "Interrupted. Finished runs are recorded; run the same command to continue.\n",
+    )  # fmt: skip
+    assert not survives(process.pid, 10)
 
 
 def test_two_sweeps_share_the_runs(tmp_path, capsys):
@@ -185,10 +194,10 @@ def test_two_sweeps_share_the_runs(tmp_path, capsys):
 def test_lock_is_released_with_its_process(tmp_path):
     planned = runs(tmp_path, 1, 60.0)
     process = start(tmp_path, 1, 60.0, 1)
-    while not processes_of(tmp_path, planned[0], "started"):
-        time.sleep(0.01)
+    wait_until(lambda: processes_of(tmp_path, planned[0], "started"), process)
     with claimed(tmp_path / "records", records.key(planned[0]), wait=False) as ours:
         assert not ours
+    assert alive(process.pid)
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
     with claimed(tmp_path / "records", records.key(planned[0]), wait=False) as ours:

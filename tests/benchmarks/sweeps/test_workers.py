@@ -10,7 +10,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from benchmarks.__main__ import main, run_reporting_errors
+from benchmarks.__main__ import main
+from benchmarks.failures import run_reporting_errors
 from benchmarks.sweeps import records, workers
 from benchmarks.sweeps.sweep import sweep
 from benchmarks.sweeps.workers import Workers
