@@ -23,9 +23,10 @@ Tensor = Any
 LABEL_OPTIONS = (
     "There are three ways to pass labels to a class-wise layer: (1) `layer([z, labels])` or `layer(z, "
     "labels=labels)`, with `labels` a `keras.Input` of integers; (2) build the model as `keras_repreg.Sequential` or "
-    "`keras_repreg.Model`; (3) call `keras_repreg.label_aware(model)` once, before `fit`. The copy made by "
-    "`keras.models.clone_model` needs (3) again. `keras.wrappers` clone a model, so pass them a function that builds "
-    "a label-aware model. In a custom training loop, use `keras_repreg.label_scope(y)`."
+    "`keras_repreg.Model`, and pass the labels to `fit` as `y`; (3) call `keras_repreg.label_aware(model)` once, "
+    "before `fit`. The copy made by `keras.models.clone_model` needs (3) again. `keras.wrappers` clone a model, so "
+    "pass them a function that builds a label-aware model. In a custom training loop, use "
+    "`keras_repreg.label_scope(y)`."
 )
 
 _scope = threading.local()

@@ -41,6 +41,16 @@ def test_code_blocks_run_in_order(page, tmp_path, monkeypatch, capsys):
             assert capsys.readouterr().out == expected
 
 
+@pytest.mark.parametrize("name", ["README.md", "docs/index.md"])
+def test_first_pages_need_only_what_they_install(name):
+    text = (ROOT / name).read_text()
+    imported = re.findall(r"^(?:import|from) (\w+)", "".join(block for block, _ in BLOCKS.findall(text)), re.MULTILINE)
+    (install,) = re.findall(r"^pip install '\.\[tensorflow-cpu,plots\]'(.*)$", text, re.MULTILINE)
+    further = {"sklearn": "scikit-learn"}
+    for module in {*imported} - {"keras", "keras_repreg", "matplotlib", "numpy"}:
+        assert further[module] in install.split(), module
+
+
 def test_every_python_block_is_tested():
     for page in PAGES:
         text = page.read_text()

@@ -189,9 +189,10 @@ class Report:
             f" The model has more than {PICTURED} layers, so pictures are drawn only where a major finding stands out; "
             "choose layers with --layers to see theirs."
         )  # fmt: skip
+        used = "all of them" if samples == self._data.samples else f"{samples:,} of them, chosen at random"
         return (
             f"Measured on {self._data.samples:,} samples of {self._data.name}. Pictures and mutual information use "
-            f"{samples:,} of them, chosen at random; layers too large for memory use fewer, and N says how many. "
+            f"{used}; layers too large for memory use fewer, and N says how many. "
             f"Mutual information is that of the layer's output with Gaussian noise of {noise} added, ± one standard "
             f"error.{some}"
         )

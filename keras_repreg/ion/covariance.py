@@ -10,7 +10,14 @@ from keras_repreg.ion.finding import find_site
 from keras_repreg.ion.maps import Kind
 from keras_repreg.ion.moments import moments_of
 from keras_repreg.ion.site import Site
-from keras_repreg.ion.spectrum import NULL_SPACE, check_null_space, eigenvalues, in_range, whitening_matrix
+from keras_repreg.ion.spectrum import (
+    NULL_SPACE,
+    check_null_space,
+    eigenvalues,
+    in_range,
+    principal_axes,
+    whitening_matrix,
+)
 from keras_repreg.ion.surgery import rewrite
 from keras_repreg.ion.theorems import as_array, check_kind
 
@@ -110,7 +117,7 @@ def decorrelate(
     """
     site = _linear_site(model, layer)
     mean, covariance, probe = moments_of(model, site, data, moments)
-    directions = np.linalg.eigh(covariance)[1][:, ::-1]
+    directions = principal_axes(covariance)[1][:, ::-1]
     return rewrite(model, site, directions.T, np.zeros_like(mean), probe=probe, tolerance=tolerance, copy=copy)
 
 
@@ -232,7 +239,8 @@ def _linear_site(model: keras.Model, layer: Any, kind: Kind = Kind.LINEAR) -> Si
     site = find_site(model, layer)
     if site.nonlinear:
         raise ValueError(
-            f"Expected a linear layer, whose covariance can be changed (Theorem 1). Received: {site.nonlinear}"
+            "Expected a linear layer, because after a nonlinear function units can at most be permuted and rescaled; "
+            f"`keras_repreg.ion.insert_linear` adds a linear layer. Received: {site.nonlinear}"
         )
     check_kind(site, kind, f"layer '{site.layer.name}', whose mean the next layers must add to their biases")
     return site

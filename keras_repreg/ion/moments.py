@@ -35,6 +35,12 @@ def moments_of(model: keras.Model, site: Site, data: Any, moments: Moments | Non
         measured = accumulate(model, data, layer)[layer.name]
         if not measured.finite:
             raise ValueError(f"Expected finite activations. Received: NaN or infinite values in layer '{layer.name}'")
+        if measured.moments.count <= site.units:
+            warnings.warn(
+                f"Measured the covariance of the {site.units} units of layer '{layer.name}' on only "
+                f"{measured.moments.count} samples; directions that do not vary in these samples count as constant.",
+                stacklevel=3,
+            )
         return measured.moments.mean, measured.moments.covariance, probe
     if not hasattr(layer, "kernel") or type(layer) not in ASSUMED:
         raise ValueError(

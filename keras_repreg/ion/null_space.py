@@ -12,7 +12,7 @@ from keras_repreg.ion.maps import Array, Kind, UnitMap
 from keras_repreg.ion.moments import moments_of
 from keras_repreg.ion.rules import row_of
 from keras_repreg.ion.site import Site
-from keras_repreg.ion.spectrum import in_range
+from keras_repreg.ion.spectrum import in_range, principal_axes
 from keras_repreg.ion.surgery import drafted
 
 # Directions of a linear layer with less than this fraction of the largest variance are rounding errors in float32.
@@ -34,7 +34,7 @@ def without_null_space(model: keras.Model, site: Site, data: Any) -> tuple[Site,
         mean, spread, _ = moments_of(model, site, data, None)
         # A mean that cannot be subtracted counts as variance.
         spread = spread if shift else spread + np.outer(mean, mean)
-    directions = np.linalg.eigh(spread)[1]
+    directions = principal_axes(spread)[1]
     spare = site.units - _rank(spread)
     if not spare or spare == site.units:
         return site, []

@@ -34,14 +34,29 @@ def whitening_matrix(covariance: Array, null_space: float = NULL_SPACE) -> Array
 
 
 def eigenvalues(covariance: Array) -> tuple[Array, Array]:
-    """Return eigenvalues in ascending order, and the eigenvectors as columns.
+    """Return `principal_axes` of a covariance.
 
     Raises:
-        ValueError: if all are zero.
+        ValueError: if no unit varies.
     """
-    variances, directions = np.linalg.eigh(covariance)
+    variances, directions = principal_axes(covariance)
     if not variances[-1] > np.finfo(np.float64).tiny:
         raise ValueError(f"Expected a layer whose output varies. Received: a largest variance of {variances[-1]}")
+    return variances, directions
+
+
+def principal_axes(covariance: Array) -> tuple[Array, Array]:
+    """Return eigenvalues in ascending order, those of constant units first, and the eigenvectors as columns.
+
+    The eigenvector of a constant unit is exactly that unit. Otherwise rounding would add traces of the other units to
+    constant ones, and traces can be perfectly correlated.
+    """
+    varying = np.flatnonzero(np.diagonal(covariance) > 0)
+    constant = np.setdiff1d(np.arange(len(covariance)), varying)
+    variances, directions = np.zeros(len(covariance)), np.zeros_like(covariance)
+    directions[constant, np.arange(len(constant))] = 1
+    variances[len(constant) :], axes = np.linalg.eigh(covariance[np.ix_(varying, varying)])
+    directions[varying, len(constant) :] = axes
     return variances, directions
 
 

@@ -41,7 +41,7 @@ class CovarianceRegularization(RepresentationRegularization):
         2.0
 
     Reference:
-        Cogswell et al. (2015), "Reducing overfitting in deep networks by decorrelating representations", where the sum
+        Cogswell et al. (2016), "Reducing overfitting in deep networks by decorrelating representations", where the sum
         is halved.
     """
 

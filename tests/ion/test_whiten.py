@@ -50,6 +50,28 @@ def test_rank_deficient():
     assert_white(covariance(model, x), rank)
 
 
+@pytest.mark.parametrize("rewrite", [ion.whiten, ion.decorrelate])
+def test_dead_units_stay_constant(rewrite):
+    """Otherwise the dead units would contain the same traces of the other units, which correlate perfectly."""
+    keras.utils.set_random_seed(0)
+    hidden = keras.layers.Dense(6, activation="relu", name="z")
+    model = keras.Sequential([keras.Input((5,)), keras.layers.Dense(7), hidden, keras.layers.Dense(3)])
+    hidden.bias.assign([0.0, -1000.0, 0.0, -1000.0, 0.0, 0.0])
+    model = ion.insert_linear(model, "z")
+    x = data()
+    rewrite(model, "z_linear", x)
+    measured = accumulate(model, x, "z_linear")["z_linear"]
+    assert np.count_nonzero(np.diagonal(measured.moments.covariance) == 0) == 2
+    assert keras_repreg.measure(model, x, "z_linear")["z_linear"]["correlation"] < 1e-5
+
+
+def test_few_samples_warn():
+    model, x = build(units=6), data()
+    with pytest.warns(UserWarning, match="of the 6 units of layer 'z' on only 6 samples"):
+        ion.whiten(model, "z", x[:6])
+    ion.whiten(model, "z", x[:7])  # a warning would be an error
+
+
 def test_whitening_uses_logged_moments():
     keras.utils.set_random_seed(0)
     model, x = build(units=4), data()

@@ -70,8 +70,8 @@ def _resnet(size: int, images: int, batch_size: int | None) -> Any:
 def _batches(x: Any, y: Any) -> Any:
     """Return batches of 100 that are not tuned while they are read.
 
-    An iterator of `tf.data` ends only when its tuning thread wakes up: 0.3, 0.6, 1.3, 2.6 or 5.1 s after it began. A `fit`
-    that takes slightly longer than one of these times seems to take twice as long.
+    An iterator of `tf.data` ends only when its tuning thread wakes up: 0.3, 0.6, 1.3, 2.6 or 5.1 s after it began. A
+    `fit` that takes slightly longer than one of these times seems to take twice as long.
     """
     import tensorflow as tf
 
