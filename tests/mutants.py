@@ -28,7 +28,7 @@ EQUIVALENT = Path(__file__).with_name("equivalent_mutants.txt")
 # The modules of the core, and their tests.
 CORE = {
     "keras_repreg/labels.py": ["test_labels.py", "layers/test_values.py"],
-    "keras_repreg/label_checks.py": ["test_labels.py", "layers/test_values.py"],
+    "keras_repreg/label_checks.py": ["test_labels.py", "test_models.py"],
     "keras_repreg/batch_statistics.py": [
         "test_batch_statistics.py",
         "layers/test_values.py",

@@ -79,3 +79,15 @@ def test_small_covariances_beside_large_variances_keep_precision():
     assert float(batch_statistics.squared_off_diagonal_sum(ops.convert_to_tensor(z))) == pytest.approx(
         expected, rel=2e-5
     )
+
+
+@pytest.mark.parametrize(("method", "decompositions"), [("svd", 1), ("power", 0)])
+def test_only_svd_decomposes(method, decompositions, monkeypatch):
+    calls = []
+    decomposed = batch_statistics._decomposed
+    monkeypatch.setattr(batch_statistics, "_decomposed", lambda *given: calls.append(1) or decomposed(*given))
+    z, _ = batch(12, 5)
+    assert float(batch_statistics.stable_rank(ops.convert_to_tensor(z), method)) == pytest.approx(
+        reference.stable_rank(z.astype(np.float64)), rel=1e-4
+    )
+    assert len(calls) == decompositions

@@ -9,6 +9,7 @@ import pytest
 from keras import ops
 
 import keras_repreg
+from keras_repreg import label_checks
 from keras_repreg.labels import class_ids, current_labels
 
 
@@ -88,3 +89,19 @@ def test_unknown_second_dimension_raises():
 def test_binary_labels():
     ids = class_ids(np.array([True, False, True]), ops.ones((3, 4)))
     np.testing.assert_array_equal(ops.convert_to_numpy(ids), [1, 0, 1])
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="uses tf.data.Dataset")
+def test_integer_targets_of_a_dataset_are_not_read():
+    """Reading the first batch of a data set can be expensive."""
+    import tensorflow as tf
+
+    def forbidden():
+        raise AssertionError("read")
+        yield
+
+    for shape, read in (((), False), ((3,), True)):
+        spec = tf.TensorSpec((2,)), tf.TensorSpec((2, *shape), tf.int32)
+        dataset = tf.data.Dataset.from_generator(forbidden, output_signature=spec)
+        with pytest.raises(Exception, match="read") if read else contextlib.nullcontext():
+            assert label_checks._first_targets(dataset) == (None, dataset)

@@ -15,7 +15,7 @@ from keras_repreg.ion.probing import SAMPLES, random_inputs
 from keras_repreg.ion.site import Site
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Batches:
     """Batches that can be read more than once."""
 

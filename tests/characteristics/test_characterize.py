@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import keras_repreg
-from keras_repreg.characteristics import Characteristics
+from keras_repreg.characteristics import Characteristics, stable_rank
 from keras_repreg.characteristics import accumulator as accumulator_module
 from tests import reference
 
@@ -357,3 +357,21 @@ def test_memory_after_many_samples_stays_below_the_estimate(positive_only, sampl
     held, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert 0.3 * expected < held < 1.4 * expected + 1e6
+
+
+def test_two_samples_define_covariance_and_correlation():
+    z = np.array([[1.0, -2.0, 0.5], [-3.0, 4.0, 0.75]])
+    c = np.cov(z.T, bias=True)[np.triu_indices(3, 1)]
+    found = keras_repreg.characterize(z, positive_only=False)
+    assert found["covariance"] == pytest.approx(np.abs(c).mean())
+    assert found["correlation"] == pytest.approx(1)
+    assert keras_repreg.characterize(z[:1], positive_only=False)["covariance"] == 0
+
+
+def test_stable_rank_of_a_matrix():
+    c = np.array([[2.0, 1.0], [1.0, 2.0]])  # eigenvalues 3 and 1
+    assert stable_rank(c) == pytest.approx(10 / 9)
+    assert stable_rank(np.zeros((3, 3))) == 0
+    for wrong in (c[:1], c[0], np.ones((2, 2, 2)), np.full((2, 2), np.nan)):
+        with pytest.raises(ValueError, match="Expected a finite matrix"):
+            stable_rank(wrong)

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keras_repreg.information import draws, monte_carlo, mutual_information, noise_sweep
+from keras_repreg.information import draws, monte_carlo, mutual, mutual_information, noise_sweep
+from keras_repreg.information.tally import Mean
 from tests.information.cases import CONSTELLATIONS, clusters, quadrature
 
 SEEDS = 30
@@ -205,6 +206,15 @@ def test_sampling_continues_until_the_relative_error_is_reached():
     assert mutual_information(z, labels, 0.1, samples=161).n_draws == 6 * 40
 
 
+def test_little_information_also_has_a_small_relative_error():
+    z, _ = clusters(samples=40, units=3, spread=0.6)
+    result = mutual_information(z, None, 3.0)
+    assert result.zx < 0.2 * math.log(40)
+    assert result.zx_error <= 0.005 * result.zx
+    # The least number of draws would not be enough.
+    assert mutual_information(z, None, 3.0, samples=1).zx_error > 0.005 * result.zx
+
+
 def test_seeds_determine_the_values():
     z, labels = clusters()
     a, b, again = (mutual_information(z, labels, 0.2, seed=seed) for seed in (1, 2, 1))
@@ -229,6 +239,19 @@ def test_values_lie_between_the_bounds(data):
     assert result.zy_lower - zy <= result.zy <= result.zy_upper + zy
     assert result.zx <= math.log(samples) + 1e-8
     assert result.zy <= result.label_entropy + 1e-8
+
+
+@pytest.mark.parametrize(
+    ("loss", "lower", "error"),
+    [
+        (0.01, 1.5, math.hypot(0.003, 2 / 100)),
+        (0.01, 1.99, math.hypot(0.003, 0.01)),  # no more than the distance of the bounds
+        (0.03, 1.5, 0.003),  # more than 1% below the limit
+    ],
+)
+def test_error_near_the_limit_includes_losses_that_were_not_drawn(loss, lower, error):
+    value = mutual._value(2.0, Mean(loss, 0.003), lower, 2.0, 100)
+    assert value == (pytest.approx(2 - loss), pytest.approx(error))
 
 
 def test_rare_losses_are_included_in_the_error():

@@ -173,6 +173,11 @@ GRAPHS = {
             [layers.Concatenate()([z, other]), layers.Dense(2 * UNITS, name="wide")(other)]
         )), LINEAR,
     ),
+    "a sum of concatenations": (
+        lambda: graph(lambda z, other: layers.Add()(
+            [layers.Concatenate()([other, z]), layers.Concatenate()([layers.Dense(UNITS)(other) for _ in range(2)])]
+        )), LINEAR,
+    ),
     "Embedding": (embedding, LINEAR),
     "MultiHeadAttention": (attention_after, LINEAR),
     "after MultiHeadAttention": (attention_before, AFFINE),

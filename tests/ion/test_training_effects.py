@@ -30,8 +30,9 @@ def first(parts):
 def test_penalties(what):
     model = first(REGULARIZED[what]())
     name = model.layers[0].name
-    with pytest.warns(UserWarning, match=r"training will differ: the penalties of \['z'\] have changed\.$"):
+    with pytest.warns(UserWarning, match=r"training will differ: the penalties of \['z'\] have changed\.$") as caught:
         ion.rescale(model, name, 2.0)
+    assert [one.filename for one in caught if one.category is UserWarning] == [__file__]
     ion.permute(model, name, [1, 0, 3, 2])  # no penalty depends on the order of units, so no warning is expected
 
 
