@@ -48,7 +48,7 @@ PAGES: dict[str, tuple[str, dict[str, str]]] = {
     "characteristics": (
         "Reference: characteristics",
         {
-            "Characteristics": (
+            "Measure": (
                 "characteristics.characterize characteristics.measure characteristics.CharacteristicsTable "
                 "characteristics.measure_units callbacks.CharacteristicsLogger"
             ),
@@ -77,7 +77,7 @@ PAGES: dict[str, tuple[str, dict[str, str]]] = {
     "plots": (
         "Reference: plots",
         {
-            "Plots": (
+            "Functions": (
                 "plots.by_layer plots.unit_histograms plots.unit_scatter plots.spectrum plots.correlation_matrix "
                 "plots.correlation_scatter plots.characteristics_over_epochs plots.information_plane"
             ),
@@ -86,7 +86,7 @@ PAGES: dict[str, tuple[str, dict[str, str]]] = {
     "rewrites": (
         "Reference: rewrites",
         {
-            "Rewrites": (
+            "Functions": (
                 "ion.whiten ion.decorrelate ion.with_covariance ion.align_dead_units ion.orthogonal "
                 "ion.permute ion.rescale ion.transform ion.fold_batch_norm ion.remove_units ion.match "
                 "ion.insert_linear ion.comparable ion.search_comparable ion.survey ion.verify"
@@ -111,7 +111,7 @@ def row(path: str) -> str:
     """Return the line of the table for a name such as `layers.RankRegularization`."""
     module, _, name = path.rpartition(".")
     value = getattr(importlib.import_module(f"keras_repreg.{module}"), name)
-    shown = f"keras_repreg.{name}" if name in keras_repreg.__all__ else f"keras_repreg.{path}"
+    shown = name if name in keras_repreg.__all__ else path
     constant = isinstance(value, tuple | dict)
     summary = CONSTANTS[path] if constant else " ".join((inspect.getdoc(value) or "").split("\n\n")[0].split())
     return f"| [`{shown}`](#keras_repreg.{path}) | {summary.replace('|', chr(92) + '|')} |"
@@ -121,13 +121,10 @@ def page(title: str, sections: dict[str, str]) -> Iterator[str]:
     """Yield the lines of a page."""
     yield f"# {title}"
     for section, names in sections.items():
-        yield from ("", f"## {section}", "", "| name | |", "| --- | --- |")
+        yield from ("", f"## {section}", "", "| in `keras_repreg` | description |", "| --- | --- |")
         yield from (row(path) for path in names.split())
         yield ""
-        for path in names.split():
-            yield f"::: keras_repreg.{path}"
-            if path in CONSTANTS:
-                yield from ("    options:", "      show_attribute_values: false")
+        yield from (f"::: keras_repreg.{path}" for path in names.split())
 
 
 def main() -> int:

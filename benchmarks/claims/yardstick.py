@@ -18,6 +18,8 @@ STRONG = 0.7
 # The least true correlation at which twelve points are strong in both senses in 95% of cases.
 SURE = 0.95
 RESAMPLES = 1000
+# With more relationships than this, only the strong ones are shown with their intervals.
+MANY = 3
 
 
 @dataclass(frozen=True)
@@ -64,4 +66,12 @@ def unrelated(found: Mapping[str, Relation]) -> Finding:
     strong = [name for name, one in found.items() if all(map(is_strong, one.both))]
     open_ = [name for name, one in found.items() if not all(map(is_excluded, one.both))]
     text = "; ".join(f"{name}: {one}" for name, one in found.items())
+    if len(found) > MANY:
+        others = [
+            f"{name} {' and '.join(f'{one[0]:.2f}' for one in found[name].both)}"
+            for name in found
+            if name not in strong
+        ]
+        text = f"both strong: {', '.join(f'{name} {found[name]}' for name in strong) or 'none'}"
+        text += f"; not both: {', '.join(others)}" if others else ""
     return graded(not open_, not strong), text

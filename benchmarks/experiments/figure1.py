@@ -106,7 +106,7 @@ def _draw(plt: Any, found: Records) -> Any:
     from keras_repreg import plots
 
     y = load("mnist").test.y
-    figure = plt.figure(figsize=(2.6 * len(REGULARIZERS), 5.2), layout="constrained")
+    figure = plt.figure(figsize=(2 * len(REGULARIZERS), 4.6), layout="constrained")
     columns = figure.subfigures(1, len(REGULARIZERS))
     for column, name in zip(columns, REGULARIZERS, strict=True):
         column.suptitle(name, fontweight="bold")
@@ -118,11 +118,18 @@ def _draw(plt: Any, found: Records) -> Any:
         upper, lower = column.subfigures(2, 1)
         z, units = np.array(results[0]["activations"]), results[0]["units"]
         plots.unit_histograms(z, y, [0], figure=upper)
-        for legend in upper.legends:  # the lower panel shows the same legend
-            legend.remove()
-        upper.axes[0].set_title(upper.axes[0].get_title().replace("unit 0", f"unit {units[0]}"))
+        for each in upper.legends:
+            each.remove()
+        named = upper.axes[0].get_title().replace("unit 0", f"unit {units[0]}")
+        upper.axes[0].set_title(named, fontsize="medium")
         axis = lower.subplots()
         plots.unit_scatter(z, y, (0, len(units) - 1), ax=axis)
+        # One legend for all panels.
+        legend = axis.get_legend()
+        names = [text.get_text() for text in legend.get_texts()]
+        if not figure.legends:
+            figure.legend(legend.legend_handles, names, loc="outside lower center", ncols=len(names), frameon=False)
+        legend.remove()
         axis.set(xlabel=f"unit {units[0]}", ylabel=f"unit {units[-1]}")
     return figure
 

@@ -9,6 +9,28 @@ from benchmarks.tables.aggregate import rank_correlation
 from benchmarks.tables.ties import best_and_tied
 
 Paper = Mapping[str, Mapping[str, float]]
+# The words for columns whose name with spaces does not read well.
+WORDS = {
+    "within_class_variance": "variance within classes",
+    "class_wise_correlation": "correlation within a class",
+    "classes_of_a_unit": "classes per unit",
+    "zx": "I(z;x)",
+    "zx_lower": "I(z;x), lower bound",
+    "zx_upper": "I(z;x), upper bound",
+    "zy": "I(z;y)",
+    "zy_lower": "I(z;y), lower bound",
+    "zy_upper": "I(z;y), upper bound",
+    "zy_lower_conventional": "I(z;y), lower, conventional",
+    "zy_upper_conventional": "I(z;y), upper, conventional",
+    "pearson": "Pearson",
+    "pearson_low": "Pearson, from",
+    "pearson_high": "Pearson, to",
+    "spearman": "Spearman",
+    "spearman_low": "Spearman, from",
+    "spearman_high": "Spearman, to",
+}
+# Labels of rows that are numbers or settings, and so need a heading; other rows are named by what they are.
+HEADED = ("noise_variance", "noise")
 
 
 @dataclass(frozen=True)
@@ -85,8 +107,8 @@ def cell(value: float, std: float | None = None) -> str:
 
 
 def title(column: str) -> str:
-    """Return a column's name with spaces."""
-    return column.replace("_", " ")
+    """Return a column's name in words."""
+    return WORDS.get(column, column.replace("_", " "))
 
 
 def shown(value: Any) -> str:
@@ -122,7 +144,8 @@ def as_text(table: Table) -> str:
 
 def as_markdown(table: Table, *, deviations: bool = False) -> str:
     """Return Markdown with cells `measured (paper)`; the best of competing rows is bold, tied ones are starred."""
-    header = ["", *map(title, table.shown), *map(title, table.columns)]
+    label = title(table.label) if table.label in HEADED else ""
+    header = [label, *map(title, table.shown), *map(title, table.columns)]
     lines = [header, ["---"] + ["---:"] * (len(header) - 1)]
     for row in table.rows:
         line = [row[table.label], *(shown(row[key]) for key in table.shown)]

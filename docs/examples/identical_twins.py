@@ -6,6 +6,7 @@ from pathlib import Path
 import keras
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 import keras_repreg
 from benchmarks.data import load
@@ -54,16 +55,18 @@ def main(folder: Path, epochs: int = 5) -> None:
     model.fit(data.train.x, data.train.y, epochs=epochs, batch_size=100, verbose=0)
     expected = model.predict(data.test.x, verbose=0)
 
-    figure = Figure(figsize=(11, 13), layout="constrained")
+    # The padding, in inches, keeps the labels of neighbouring panels apart.
+    figure = Figure(figsize=(11, 13), layout=ConstrainedLayoutEngine(w_pad=0.15))
     rows = figure.subfigures(4)
     lines = ["| | test error | change of a logit | other predictions | correlation | dead units | stable rank |"]
     lines += ["| --- |" + " ---: |" * 6]
     for row, (name, twin) in zip(rows, twins(model, data.test.x).items(), strict=True):
         logits = twin.predict(data.test.x, verbose=0)
         z = keras.Model(twin.inputs, twin.get_layer("z").output).predict(data.test.x, verbose=0).astype(float)
+        change = np.abs(logits - expected).max()
         measured = keras_repreg.measure(twin, data.test.x, "z", positive_only=False)["z"]
         lines.append(
-            f"| {name} | {100 * np.mean(logits.argmax(1) != data.test.y):.2f}% | {np.abs(logits - expected).max():.0e} "
+            f"| {name} | {100 * np.mean(logits.argmax(1) != data.test.y):.2f}% | {f'{change:.0e}' if change else '0'} "
             f"| {np.sum(logits.argmax(1) != expected.argmax(1))} | {measured['correlation']:.2f} "
             f"| {measured['dead_units']:.0%} | {measured['stable_rank']:.1f} |"
         )

@@ -83,12 +83,15 @@ def characterize(
 
     Reference:
         Table 1 of Choi, Lee, Shin and Rhee (2018), "On the statistical and information-theoretic characteristics of
-        deep network representations". [1] Roy and Vetterli (2007), "The effective rank: a measure of effective
-        dimensionality"; applied to C here. [2] Gao, Trautmann, Yu, Santhanam, Ryu, Shenoy and Ganguli (2017), "A theory
-        of multineuronal dimensionality, dynamics and measurement". [3] Garrido, Balestriero, Najman and LeCun (2023),
-        "RankMe: assessing the downstream performance of pretrained self-supervised representations by their rank";
-        without its 1e-7, which guards the logarithm. [4] Papyan, Han and Donoho (2020), "Prevalence of neural collapse
-        during the terminal phase of deep learning training", whose classes are of equal size.
+        deep network representations".
+
+        - [1] Roy and Vetterli (2007), "The effective rank: a measure of effective dimensionality"; applied to C here.
+        - [2] Gao, Trautmann, Yu, Santhanam, Ryu, Shenoy and Ganguli (2017), "A theory of multineuronal dimensionality,
+          dynamics and measurement".
+        - [3] Garrido, Balestriero, Najman and LeCun (2023), "RankMe: assessing the downstream performance of pretrained
+          self-supervised representations by their rank"; without its 1e-7, which guards the logarithm.
+        - [4] Papyan, Han and Donoho (2020), "Prevalence of neural collapse during the terminal phase of deep learning
+          training", whose classes are of equal size.
     """
     matrix = rows_of(z, units)
     if not matrix.size:

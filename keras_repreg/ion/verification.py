@@ -19,8 +19,7 @@ def verify(model: keras.Model, other: keras.Model, data: Any, *, batch_size: int
         batch_size: Samples per forward pass, if the data is not batched already.
 
     Returns:
-        The difference, close to the precision of the weights for identical output networks; infinite if an output is
-        NaN.
+        The difference: close to the precision of the weights for identical output networks, infinite for NaN outputs.
 
     Raises:
         TypeError: if one of them is not a Keras model.

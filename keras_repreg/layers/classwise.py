@@ -51,12 +51,12 @@ class ClasswiseRegularization(RepresentationRegularization):
             `RepresentationRegularization`, and arguments of `keras.layers.Layer`, such as `name` and `dtype`.
 
     Call arguments:
-        inputs: Activations (N, M), or a list `[activations, labels]`.
-        labels: Class ids of shape (N,) or (N, 1), cast to int32, or one-hot or soft labels of shape (N, K). Defaults to
-            the labels of the surrounding `label_scope`. With `units="channels"` the label of a sample applies to all
-            its positions. Labels per position have the dimensions of the positions: (N, ..., 1) or one-hot (N, ..., K),
-            or ids (N, ...) if there are at least two of these dimensions.
-        training: Whether labels are required.
+        - `inputs`: Activations (N, M), or a list `[activations, labels]`.
+        - `labels`: Class ids of shape (N,) or (N, 1), cast to int32, or one-hot or soft labels of shape (N, K).
+          Defaults to the labels of the surrounding `label_scope`. With `units="channels"` the label of a sample applies
+          to all its positions. Labels per position have the dimensions of the positions: (N, ..., 1) or one-hot
+          (N, ..., K), or ids (N, ...) if there are at least two of these dimensions.
+        - `training`: Whether labels are required.
 
     Output shape:
         Same as the activations.

@@ -70,8 +70,8 @@ class ClasswiseCovarianceRegularization(ClasswiseRegularization):
         **kwargs: Arguments of `keras.layers.Layer`, such as `name` and `dtype`.
 
     Call arguments:
-        inputs: Activations (N, M), or a list `[activations, labels]`.
-        labels: Class ids (N,) or (N, 1), or one-hot or soft (N, K).
+        - `inputs`: Activations (N, M), or a list `[activations, labels]`.
+        - `labels`: Class ids (N,) or (N, 1), or one-hot or soft (N, K).
 
     Output shape:
         Same as the activations, which are returned unchanged.

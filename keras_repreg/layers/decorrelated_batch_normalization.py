@@ -55,9 +55,9 @@ class DecorrelatedBatchNormalization(keras.layers.Layer):
         **kwargs: Arguments of `keras.layers.Layer`, such as `name` and `dtype`.
 
     Call arguments:
-        inputs: Activations (N, M), or with more dimensions if `units` is given.
-        training: Whether to use the statistics of the batch and update the moving averages.
-        mask: Samples, or positions with `units="channels"`, to keep in the statistics.
+        - `inputs`: Activations (N, M), or with more dimensions if `units` is given.
+        - `training`: Whether to use the statistics of the batch and update the moving averages.
+        - `mask`: Samples, or positions with `units="channels"`, to keep in the statistics.
 
     Output shape:
         Same as the input.

@@ -149,8 +149,8 @@ class ClasswiseSIGRegularization(ClasswiseRegularization):
             `ClasswiseRegularization`. With `soft_labels=True`, classes are processed one at a time.
 
     Call arguments:
-        inputs: Activations (N, M), or a list `[activations, labels]`.
-        labels: Class ids (N,) or (N, 1), or one-hot or soft (N, K).
+        - `inputs`: Activations (N, M), or a list `[activations, labels]`.
+        - `labels`: Class ids (N,) or (N, 1), or one-hot or soft (N, K).
 
     Output shape:
         Same as the activations, which are returned unchanged.

@@ -55,6 +55,8 @@ def compare(
 ) -> SimilarityTable:
     """Compare all pairs of layers of two networks by their outputs for the same data.
 
+    All positions of a layer's output are units.
+
     Args:
         model_a: A built Keras model, whose layers are the rows.
         model_b: Another model, or the same one, whose layers are the columns.
@@ -68,8 +70,7 @@ def compare(
         steps: At most this many batches.
 
     Returns:
-        A mapping `{layer of model_a: {layer of model_b: value}}`, which prints as a table; `.matrix` is an array.
-        All positions of a layer's output are units.
+        A mapping `{layer of model_a: {layer of model_b: value}}` that prints as a table, with the array `.matrix`.
 
     Raises:
         TypeError: if one of the models is not a Keras model.

@@ -7,7 +7,7 @@ import pytest
 
 import keras_repreg
 from keras_repreg.characteristics import CHARACTERISTICS, Characteristics, covariances, moments
-from keras_repreg.characteristics.definitions import LINEAR, TRANSFORMS
+from keras_repreg.characteristics.definitions import LINEAR, TRANSFORMS, meaning
 from tests.characteristics.oracles import ORACLES
 
 NAMES = list(CHARACTERISTICS)
@@ -187,3 +187,9 @@ def test_no_unit_matrix_is_formed_unless_needed(name):
     accumulator = Characteristics(characteristics=[name])
     accumulator.update(np.ones((4, 100_000), "float32"), np.arange(4) % 2)  # a units x units matrix would take 80 GB
     assert np.isfinite(accumulator.result()[name])
+
+
+def test_meaning_of_values_at_chance():
+    assert meaning("correlation") == CHARACTERISTICS["correlation"].meaning
+    assert meaning("correlation_at_chance") == "correlation of independent units at this number of samples"
+    assert meaning("nc1_at_chance") == "nc1 of shuffled labels at this number of samples"

@@ -336,3 +336,12 @@ def test_memory_grows_linearly_with_the_samples():
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 8 * 4000**2 / 2
+
+
+@pytest.mark.parametrize(("samples", "pairs"), [(10, 2**20 // 20 // 2), (10_000, 2), (100_000, 2)])
+def test_draws_are_limited_by_number_and_by_cost(samples, pairs):
+    batches = list(monte_carlo._batches(samples, None))
+    assert batches[0] == max(2, -(-4096 // samples))
+    assert sum(batches) <= max(batches[0], 2**20 // samples)
+    assert sum(batches) * samples**2 <= max(batches[0] * samples**2, 2**29)
+    assert sum(batches) >= pairs

@@ -270,3 +270,8 @@ def test_invalid_arguments_raise():
             noise_sweep(z, labels, variances)
     with pytest.raises(ValueError, match="Received: noise_variance=-1"):
         noise_sweep(z, labels, [0.1, -1])
+
+
+def test_one_class_has_no_entropy_for_any_number_of_samples():
+    z = np.arange(300.0)[:, None]
+    assert not any(mutual_information(z[:n], np.zeros(n), 1.0, samples=1).label_entropy for n in range(2, 60))

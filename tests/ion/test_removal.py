@@ -249,3 +249,14 @@ def test_one_unit_remains_if_all_are_dead():
     removal = ion.remove_units(model, "z", data=X)
     assert removal.model.get_layer("z").units == 1
     assert len(removal.removed) == 5
+
+
+@pytest.mark.parametrize(("target", "smaller"), [((1, 2, 6), (1, 2, 4)), ((1, 2, -1), (1, 2, -1))])
+def test_reshape_keeps_the_axes_before_the_units(target, smaller):
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential(
+        [keras.Input((2, 5)), layers.Dense(6, name="z"), layers.Reshape(target, name="r"), layers.Dense(3)]
+    )
+    found = ion.remove_units(model, "z", [1, 3], data=X.reshape(-1, 2, 5)).model
+    assert found.get_layer("r").target_shape == smaller
+    assert found.get_layer("r").output.shape[1:] == (1, 2, 4)

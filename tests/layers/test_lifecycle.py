@@ -231,3 +231,38 @@ def test_labels_of_several_outputs():
     targets = [np.zeros((len(y), 1), "float32"), y]
     history = model.fit(x, targets, batch_size=48, verbose=0, callbacks=[keras_repreg.PenaltyLogger()]).history
     assert history["penalty_penalty"][0] == pytest.approx(0.5 * ONE.oracle(hidden, y), rel=1e-4)
+
+
+@keras.saving.register_keras_serializable("tests")
+class Shifted(keras_repreg.CovarianceRegularization):
+    """A user's penalty with a weight of its own."""
+
+    def build(self, input_shape):
+        super().build(input_shape)
+        self.shift = self.add_weight(shape=input_shape[-1:], initializer="zeros", trainable=False, name="shift")
+
+
+@pytest.mark.parametrize("scheduled", [False, True])
+def test_own_weights_of_a_penalty_are_saved(tmp_path, scheduled):
+    model = keras.Sequential([keras.Input((3,)), Shifted(0.1)])
+    model.layers[-1].shift.assign([1.0, 2.0, 3.0])
+    if scheduled:
+        model.layers[-1].weight_factor.make_variable()
+        model.layers[-1].weight_factor.assign(0.5)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras").layers[-1]
+    np.testing.assert_array_equal(keras.ops.convert_to_numpy(loaded.shift), [1, 2, 3])
+    assert [float(one) for one in loaded.weight_factor.variables] == ([0.5] if scheduled else [])
+
+
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="only TensorFlow keeps compiled functions")
+@pytest.mark.parametrize(("factor", "warnings"), [(0.5, 1), (1.0, 0)])
+def test_loaded_factor_that_compiled_functions_do_not_have_warns(factor, warnings, recwarn):
+    layer = keras_repreg.VarianceRegularization(1.0, name="p")
+    layer(np.ones((2, 3), "float32"))
+    recwarn.clear()
+    layer.load_own_variables({"weight_factor": np.array(factor)})
+    assert [str(one.message).partition(":")[0] for one in recwarn] == [
+        "The weight factor 0.5 loaded for 'p' has no effect in functions that are already compiled"
+    ] * warnings
+    assert layer.weight_factor.value == factor

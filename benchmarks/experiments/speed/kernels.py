@@ -177,7 +177,9 @@ def _cells(row: dict[str, Any]) -> list[Any]:
 def _spread(row: dict[str, Any], name: str) -> str:
     if row[f"{name}_median"] == "":
         return "not run" if row["K"] != "" else ""
-    return spread(row, name, ".3g")
+    # Three digits, also of numbers above a thousand, which ".3g" would write with an exponent.
+    rounded = {key: float(f"{row[key]:.3g}") for key in (f"{name}_{part}" for part in ("median", "low", "high"))}
+    return spread(rounded, name, ",g")
 
 
 def _percent(share: Any) -> str:
