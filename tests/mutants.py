@@ -27,7 +27,12 @@ ROOT = Path(__file__).resolve().parents[1]
 EQUIVALENT = Path(__file__).with_name("equivalent_mutants.txt")
 # The modules of the core, and their tests.
 CORE = {
-    "keras_repreg/labels.py": ["test_labels.py", "layers/test_values.py"],
+    "keras_repreg/labels.py": [
+        "test_labels.py",
+        "characteristics/test_measure.py",
+        "layers/test_soft_labels.py",
+        "layers/test_values.py",
+    ],
     "keras_repreg/label_checks.py": ["test_labels.py", "test_models.py"],
     "keras_repreg/batch_statistics.py": [
         "test_batch_statistics.py",
@@ -53,10 +58,11 @@ NOT_COPIED = shutil.ignore_patterns(".*", "site", "build", "dist", "runs", "__py
 
 
 class Mutant(NamedTuple):
-    """One change: the module, the line, the original code and its replacement."""
+    """One change: the module, the line and its text, the original code and its replacement."""
 
     path: str
     line: int
+    text: str
     before: str
     after: str
     source: str
@@ -64,7 +70,7 @@ class Mutant(NamedTuple):
     @property
     def name(self) -> str:
         """The change as in `equivalent_mutants.txt`, without the line number, which may change."""
-        return f"{self.path}: {self.before} -> {self.after}"
+        return f"{self.path}: {self.text}: {self.before} -> {self.after}"
 
 
 def replacements(node: ast.AST) -> Iterator[ast.AST]:
@@ -105,7 +111,8 @@ def replacements(node: ast.AST) -> Iterator[ast.AST]:
 
 def mutants(path: Path) -> list[Mutant]:
     """Return every mutant of a module."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    original = path.read_text(encoding="utf-8")
+    tree, lines = ast.parse(original), original.splitlines()
     found = []
     for parent, field, index, node in _children(tree):
         for after in replacements(node):
@@ -113,7 +120,8 @@ def mutants(path: Path) -> list[Mutant]:
             source = ast.unparse(ast.fix_missing_locations(tree))
             _put(parent, field, index, node)
             texts = [ast.unparse(one).splitlines()[0] for one in (node, after)]
-            found.append(Mutant(str(path.relative_to(ROOT)), getattr(node, "lineno", 0), *texts, source))
+            line = node.lineno
+            found.append(Mutant(str(path.relative_to(ROOT)), line, lines[line - 1].strip(), *texts, source))
     return found
 
 

@@ -32,7 +32,7 @@ def unit_table(units: UnitMoments, second_order: SecondOrder, classes: ClassMome
     if classes.number:
         within, between = classes.unit_variances()
         total = within + between
-        columns["between_share"] = np.where(total > 0, between / np.where(total > 0, total, 1), 0).tolist()
+        columns["between_share"] = np.divide(between, total, out=np.zeros(number), where=total > 0).tolist()
         favourite = classes.means.argmax(axis=0)
         varies = between > 0
         columns["favourite_class"] = [

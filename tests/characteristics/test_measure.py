@@ -8,6 +8,7 @@ from keras import layers, ops
 import keras_repreg
 from keras_repreg import seam
 from keras_repreg.characteristics import NAMES, passes
+from keras_repreg.characteristics.selection import regularized_layers
 
 
 def inputs(samples=50):
@@ -338,3 +339,21 @@ def test_several_passes_find_nonfinite_values(monkeypatch):
     model.get_layer("linear").bias.assign(np.full(6, np.inf))
     with pytest.raises(ValueError, match="finite activations. Received: NaN or infinite values in layers .'linear'"):
         keras_repreg.measure(model, inputs())
+
+
+def test_penalties_of_nested_models_are_found():
+    inner = keras.Sequential(
+        [keras.Input((5,)), layers.Dense(4, name="z"), keras_repreg.RankRegularization(0.1, name="penalty")]
+    )
+    model = keras.Sequential([keras.Input((5,)), inner, layers.Dense(2)])
+    assert [source.name for source in regularized_layers(model)] == ["z"]
+    assert regularized_layers(keras.Sequential([keras.Input((5,)), layers.Dense(2)])) == []
+
+
+def test_share_between_classes_of_constant_and_separating_units():
+    x = np.array([[0.0, 7.0], [0.0, 7.0], [1.0, 7.0], [1.0, 7.0]], "float32")
+    model = keras.Sequential([keras.Input((2,)), layers.Identity(name="z"), layers.Dense(2)])
+    table = keras_repreg.measure_units(model, x, "z", [0, 0, 1, 1])
+    assert [table[unit]["between_share"] for unit in (0, 1)] == [1, 0]
+    assert [table[unit]["favourite_class"] for unit in (0, 1)] == [1, None]
+    assert [table[unit]["most_correlated"] for unit in (0, 1)] == [None, None]

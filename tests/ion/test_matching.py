@@ -1,6 +1,7 @@
 """Known permutations are found exactly from weights and from activations."""
 
 import builtins
+import dataclasses
 
 import keras
 import numpy as np
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from keras import layers
 
 from keras_repreg import ion
+from keras_repreg.ion import matching
 from tests.ion import architectures
 from tests.ion.networks import build, output, representation
 
@@ -121,3 +123,16 @@ def test_missing_scipy_raises_only_when_needed(monkeypatch):
     monkeypatch.setattr(builtins, "__import__", without_scipy)
     with pytest.raises(ImportError, match=r"keras-repreg\[ion\]"):
         ion.match(build(), "z", build())
+
+
+def test_similarity_is_one_minus_the_relative_squared_distance():
+    rng = np.random.default_rng(0)
+    z, w = rng.normal(size=(9, 3)), rng.normal(size=(9, 3))
+    found = matching._similarity(z.T @ w, (z**2).sum(axis=0), (w**2).sum(axis=0), scaled=False)
+    size = ((z**2).sum(axis=0).mean() + (w**2).sum(axis=0).mean()) / 2
+    expected = [[1 - ((z[:, i] - w[:, j]) ** 2).sum() / size for j in range(3)] for i in range(3)]
+    np.testing.assert_allclose(found, expected)
+    cosine = matching._similarity(z.T @ w, (z**2).sum(axis=0), (w**2).sum(axis=0), scaled=True)
+    assert cosine[1, 2] == pytest.approx(z[:, 1] @ w[:, 2] / np.linalg.norm(z[:, 1]) / np.linalg.norm(w[:, 2]))
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        matching.Matching(np.arange(3), np.ones(3), found).order = None

@@ -260,3 +260,17 @@ def test_reshape_keeps_the_axes_before_the_units(target, smaller):
     found = ion.remove_units(model, "z", [1, 3], data=X.reshape(-1, 2, 5)).model
     assert found.get_layer("r").target_shape == smaller
     assert found.get_layer("r").output.shape[1:] == (1, 2, 4)
+
+
+def test_units_of_a_model_with_two_inputs_are_removed():
+    keras.utils.set_random_seed(0)
+    a, b = keras.Input((3,), name="a"), keras.Input((2,), name="b")
+    z = layers.Dense(6, activation="relu", name="z")(layers.Concatenate()([a, b]))
+    model = keras.Model({"a": a, "b": b}, layers.Dense(2)(z))
+    kernel, bias = model.get_layer("z").get_weights()
+    bias[[1, 4]] = -100.0
+    model.get_layer("z").set_weights([kernel, bias])
+    data = {"a": X[:, :3], "b": X[:, 3:]}
+    removal = ion.remove_units(model, "z", data=data)
+    assert [unit.unit for unit in removal.removed] == [1, 4]
+    assert ion.verify(model, removal.model, data) < 1e-6
