@@ -363,6 +363,19 @@ def test_ids_beyond_int32_raise():
             model.fit(X, labels, verbose=0)
 
 
+def test_no_batch_of_a_validation_generator_is_skipped():
+    read = []
+
+    def batches():
+        for number in range(3):
+            read.append(number)
+            yield X, Y
+
+    # Keras reads all of it, and warns if a batch is missing.
+    history = built("Sequential").fit(X, Y, validation_data=batches(), validation_steps=3, verbose=0).history
+    assert (read, len(history["val_loss"])) == ([0, 1, 2], 1)
+
+
 def test_generator_is_not_closed_and_validation_reads_it_once():
     def forever():
         while True:

@@ -357,3 +357,11 @@ def test_share_between_classes_of_constant_and_separating_units():
     assert [table[unit]["between_share"] for unit in (0, 1)] == [1, 0]
     assert [table[unit]["favourite_class"] for unit in (0, 1)] == [1, None]
     assert [table[unit]["most_correlated"] for unit in (0, 1)] == [None, None]
+
+
+def test_two_samples_define_the_most_correlated_unit():
+    x = np.array([[0.0, 1.0, 5.0], [1.0, 3.0, 5.0]], "float32")
+    model = keras.Sequential([keras.Input((3,)), layers.Identity(name="z"), layers.Dense(2)])
+    table = keras_repreg.measure_units(model, x, "z", positive_only=False)
+    assert [table[unit]["most_correlated"] for unit in range(3)] == [1, 0, None]
+    assert table[0]["correlation"] == pytest.approx(1)
