@@ -10,11 +10,14 @@ import sys
 import time
 from pathlib import Path
 
-from benchmarks.failures import run_reporting_errors
-from benchmarks.sweeps import workers
-from benchmarks.sweeps.sweep import sweep
-from benchmarks.training import backend
-from tests.stress.tiny import runs
+# In a command of this name the package imports Keras only when it is needed. Workers inherit the arguments.
+sys.argv[0] = "keras-repreg"
+
+from benchmarks.failures import run_reporting_errors  # noqa: E402
+from benchmarks.sweeps import workers  # noqa: E402
+from benchmarks.sweeps.sweep import sweep  # noqa: E402
+from benchmarks.training import backend  # noqa: E402
+from tests.stress.tiny import runs  # noqa: E402
 
 backend.start = lambda threads: None
 workers.begin = workers.watch

@@ -37,9 +37,7 @@ pytestmark = [
 
 def start(folder, number, seconds, workers=WORKERS):
     # Background jobs of a shell ignore SIGINT, and child processes inherit that.
-    code = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-    # The package imports Keras only when needed in a command of this name, so processes start within a second.
-    code += "sys.argv = ['keras-repreg']\n"
+    code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
     code += f"from tests.stress.sweeping import main; main({str(folder)!r}, {number}, {seconds}, {workers})"
     return subprocess.Popen(
         [sys.executable, "-c", code], cwd=ROOT, start_new_session=True, stderr=subprocess.PIPE, text=True
