@@ -255,7 +255,7 @@ def test_one_unit_remains_if_all_are_dead():
 def test_reshape_keeps_the_axes_before_the_units(target, smaller):
     keras.utils.set_random_seed(0)
     model = keras.Sequential(
-        [keras.Input((2, 5)), layers.Dense(6, name="z"), layers.Reshape(target, name="r"), layers.Dense(3)]
+        [keras.Input((2, 5)), layers.Dense(6, name="z"), layers.Reshape(target, name="r"), layers.Conv2D(3, 1)]
     )
     found = ion.remove_units(model, "z", [1, 3], data=X.reshape(-1, 2, 5)).model
     assert found.get_layer("r").target_shape == smaller
