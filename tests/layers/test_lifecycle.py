@@ -259,10 +259,12 @@ def test_own_weights_of_a_penalty_are_saved(tmp_path, scheduled):
 @pytest.mark.parametrize(("factor", "warnings"), [(0.5, 1), (1.0, 0)])
 def test_loaded_factor_that_compiled_functions_do_not_have_warns(factor, warnings, recwarn):
     layer = keras_repreg.VarianceRegularization(1.0, name="p")
+    keras.Sequential([keras.Input((3,)), layer], name="outer")
     layer(np.ones((2, 3), "float32"))
     recwarn.clear()
     layer.load_own_variables({"weight_factor": np.array(factor)})
     assert [str(one.message).partition(":")[0] for one in recwarn] == [
-        "The weight factor 0.5 loaded for 'p' has no effect in functions that are already compiled"
+        f"The weight factor 0.5 loaded for '{layer.path}' has no effect in functions that are already compiled"
     ] * warnings
     assert layer.weight_factor.value == factor
+    assert layer.path != layer.name
